@@ -1,0 +1,74 @@
+# LAYER, TARGET, PRIOR, DATA and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words.
+LAYER :=
+TARGET :=
+PRIOR :=
+DATA :=
+DEVICE :=
+INPUT :=
+RUN :=
+NAME :=
+ARGS :=
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+key = $(if $($(1)),$(2)=$(if $(word 2,$($(1))),'$($(1))',$($(1))))
+PAIRS = $(strip $(call key,TARGET,target.name) $(call key,LAYER,target.layer))
+PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(if $(filter prepare,$(MAKECMDGOALS)),$(ARGS)))
+TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
+EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(ARGS))
+INVERT = $(strip $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
+PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))
+
+require = $(if $(filter $(1),$(MAKECMDGOALS)),$(if $($(2)),,$(error make $(1) needs $(2)=...)))
+$(call require,invert,INPUT)
+$(call require,publish,RUN)
+$(call require,publish,NAME)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help setup prepare train eval invert publish test lint clean
+
+help: ## list the targets
+	@echo 'usage: make TARGET... [LAYER=blocks.2] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED) ## make .venv and install the tested versions into it
+
+$(BIN)/python:
+	$(or $(PYTHON),$(error no Python 3.11 or newer found; give PYTHON=/path/to/python)) -m venv .venv
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing into .venv, which takes a few minutes the first time'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+prepare: setup ## write train, dev and val pair shards
+	$(BIN)/inverter prepare configs/prepare.yaml $(PREPARE)
+	$(BIN)/inverter prepare configs/prepare.yaml configs/prepare_dev.yaml $(PREPARE)
+	$(BIN)/inverter prepare configs/prepare.yaml configs/prepare_val.yaml $(PREPARE)
+
+train: setup $(if $(DATA),,prepare) ## prepare (unless DATA names pair shards), then train an inverter
+	$(BIN)/inverter train configs/train.yaml $(TRAIN)
+
+eval: setup ## evaluate the trained inverter: table, report, reconstructions
+	$(BIN)/inverter evaluate configs/eval.yaml $(EVAL)
+
+invert: setup ## reconstruct INPUT (a picture, a folder or features) with a published inverter
+	$(BIN)/inverter invert configs/invert.yaml $(INVERT)
+
+publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME
+	$(BIN)/inverter publish $(PUBLISH)
+
+test: setup ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove runs, pair shards and caches; never checkpoints
+	rm -rf runs data/shards build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find inverter tests -type d -name __pycache__ -prune -exec rm -rf {} +

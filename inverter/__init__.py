@@ -1,0 +1,26 @@
+"""Reconstruct images from a network's features with a latent diffusion prior, and measure how much leaked."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+_EXPORTS = {
+    "Inverter": "inverter.blackbox.inverter",
+    "Target": "inverter.targets",
+    "load_inverter": "inverter.hub",
+    "load_prior": "inverter.priors.prior",
+    "load_target": "inverter.targets",
+}
+__all__ = ["Inverter", "Target", "__version__", "load_inverter", "load_prior", "load_target"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'inverter' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,82 @@
+"""Command line: ``inverter STAGE [config.yaml ...] [key=value ...]``."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+STAGES = {  # stage: (module, schema, what it does)
+    "layers": ("layers", "LayersConfig", "list a target's layers and what each would send"),
+    "prepare": ("prepare", "PrepareConfig", "write (image, feature) pair shards"),
+    "train": ("train", "TrainConfig", "train a black-box inverter from pair shards"),
+    "evaluate": ("evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
+    "publish": ("publish", "PublishConfig", "turn an evaluated run into a published inverter"),
+    "list": ("list_published", "ListConfig", "list published priors and inverters"),
+    "invert": ("invert", "InvertConfig", "reconstruct pictures from features"),
+    "train_prior autoencoder": ("train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
+    "train_prior denoiser": ("train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
+}
+POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
+CONFIG_ERROR = 2
+
+
+def usage() -> str:
+    """Help text."""
+    width = max(map(len, STAGES))
+    stages = "\n".join(f"  {stage:<{width}}  {entry[2]}" for stage, entry in STAGES.items())
+    return (
+        "usage: inverter STAGE [config.yaml ...] [key=value ...]\n\n"
+        "Reconstruct images from the features of a network's layer and report what leaked.\n\n"
+        f"stages:\n{stages}\n\n"
+        "`inverter STAGE --help` prints a stage's keys and their defaults."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; a ValueError becomes one line on stderr and exit status 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    stage = words.pop(0)
+    if stage == "train_prior" and words and not words[0].startswith("-"):
+        stage = f"{stage} {words.pop(0)}"
+    if stage not in STAGES:
+        print(f"error: unknown stage {stage!r}; allowed: {', '.join(STAGES)}", file=sys.stderr)
+        return CONFIG_ERROR
+    return run_stage(stage, words)
+
+
+def run_stage(stage: str, words: list[str]) -> int:
+    """Fill the stage's schema from the words and run it."""
+    from inverter import config as schemas
+    from inverter.memory import keep_freed_memory
+
+    module, schema_name, _ = STAGES[stage]
+    schema = getattr(schemas, schema_name)
+    if any(word in ("-h", "--help") for word in words):
+        from omegaconf import OmegaConf
+
+        print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:")
+        print(OmegaConf.to_yaml(OmegaConf.structured(schema)))
+        return 0
+    if words and stage in POSITIONAL and "=" not in words[0] and not words[0].endswith(".yaml"):
+        words[0] = f"{POSITIONAL[stage]}={words[0]}"
+    files = [word for word in words if word.endswith((".yaml", ".yml")) and "=" not in word]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for noisy in ("httpx", "torch", "lightning.fabric", "huggingface_hub"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        keep_freed_memory()
+        config = schemas.load_config(schema, files, [word for word in words if word not in files])
+        importlib.import_module(f"inverter.stages.{module}").run(config)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return CONFIG_ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The aligner: features to the prior's latents and conditioning. The image head: what the autoencoder cannot hold."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise
+
+
+class Aligner(nn.Module):
+    """Map features to latents on the prior's grid and to conditioning tokens for its denoiser.
+
+    Args:
+        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        latent_shape: ``(c, side, side)`` of the prior.
+        conditioning_shape: ``(K, D)`` of the prior.
+        width: Channels of the trunk, a multiple of 8.
+        depth: Residual blocks of the trunk.
+        num_tokens: How many of the K conditioning tokens depend on the features.
+        dropout: Share of the trunk's channels dropped while training.
+        feature_mean: Mean of each feature channel.
+        feature_std: Deviation of each feature channel.
+    """
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, ...],
+        latent_shape: tuple[int, int, int],
+        conditioning_shape: tuple[int, int],
+        *,
+        width: int = 128,
+        depth: int = 6,
+        num_tokens: int = 8,
+        dropout: float = 0.0,
+        feature_mean: list[float] | None = None,
+        feature_std: list[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_tokens > conditioning_shape[0]:
+            raise ValueError(f"num_tokens is {num_tokens}; the prior takes {conditioning_shape[0]} at most")
+        self.num_tokens = num_tokens
+        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.grid = FeatureGrid(feature_shape, latent_shape[1])
+        self.stem = nn.Conv2d(self.grid.out_channels, width, 3, padding=1)
+        self.trunk = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(depth)))
+        self.to_latents = nn.Sequential(
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, latent_shape[0], 3, padding=1)
+        )
+        self.to_tokens = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.SiLU(),
+            nn.Linear(2 * width, num_tokens * conditioning_shape[1]),
+        )
+        nn.init.zeros_(self.to_tokens[-1].weight)
+        nn.init.zeros_(self.to_tokens[-1].bias)
+        self.base = nn.Parameter(torch.zeros(conditioning_shape))  # set to the empty prompt before training
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents ``(B, c, side, side)``, conditioning ``(B, K, D)`` and trunk ``(B, width, side, side)``."""
+        trunk = self.trunk(self.stem(self.grid(self.standardise(features))))
+        latents = self.to_latents(trunk)
+        shift = self.to_tokens(trunk.mean((2, 3))).unflatten(1, (self.num_tokens, -1))  # (B, num_tokens, D)
+        shift = F.pad(shift, (0, 0, 0, self.base.shape[0] - self.num_tokens))
+        return latents, self.base + shift, trunk
+
+
+class ImageHead(nn.Module):
+    """Residual on the decoded image, from the trunk and the image itself; starts at zero.
+
+    Works at half the image's resolution and unfolds at the end (depth to space), which is cheap and loses no frequency.
+    """
+
+    def __init__(self, trunk_width: int, width: int, upsampling: int) -> None:
+        super().__init__()
+        if upsampling % 2:
+            raise ValueError(f"upsampling is {upsampling}; the image head needs an even ratio of image to latent side")
+        self.fold = upsampling // 2
+        self.unfold = nn.Sequential(
+            nn.Conv2d(trunk_width, width // 2 * self.fold**2, 1), nn.PixelShuffle(self.fold), nn.SiLU()
+        )
+        self.body = nn.Sequential(
+            nn.Conv2d(width // 2 + 12, width, 3, padding=1),
+            ResidualBlock(width),
+            ResidualBlock(width),
+            nn.GroupNorm(8, width),
+            nn.SiLU(),
+            nn.Conv2d(width, 12, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+        last = self.body[-2]
+        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    def forward(self, trunk: Tensor, image: Tensor) -> Tensor:
+        folded = F.pixel_unshuffle(image, 2) * 2 - 1
+        return self.body(torch.cat([self.unfold(trunk), folded.to(trunk.dtype)], 1))  # (B, 3, S, S)

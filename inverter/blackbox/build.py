@@ -1,0 +1,85 @@
+"""From a training config and a manifest to a module, and from a run's checkpoint back to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
+from inverter.blackbox.upconv import UpconvDecoder
+from inverter.config import TrainConfig, load_config
+from inverter.data.manifest import Manifest
+from inverter.priors.prior import DiffusionPrior, load_prior
+
+KINDS = ("inverter", "upconv")
+
+
+def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -> InverterSpec:
+    """Spec of a fresh inverter for the manifest's features and a prior."""
+    model = config.model
+    return InverterSpec(
+        feature_shape=tuple(manifest.target.feature_shape),
+        latent_shape=prior.latent_shape,
+        conditioning_shape=prior.conditioning_shape,
+        resolution=prior.resolution,
+        width=model.width,
+        depth=model.depth,
+        num_tokens=model.num_tokens,
+        dropout=model.dropout,
+        head_width=model.head_width if model.head else None,
+        strength=model.strength,
+        num_inference_steps=model.num_inference_steps,
+        guidance_scale=model.guidance_scale,
+        feature_mean=list(manifest.feature_mean),
+        feature_std=list(manifest.feature_std),
+    )
+
+
+def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
+    """Fresh module of the config's kind.
+
+    Raises:
+        ValueError: An unknown kind, or a prior that is not the one whose latents the pairs hold.
+    """
+    if config.model.kind == "upconv":
+        decoder = UpconvDecoder(
+            tuple(manifest.target.feature_shape), manifest.resolution, manifest.feature_mean, manifest.feature_std
+        )
+        return UpconvModule(decoder, config.optim)
+    if config.model.kind != "inverter":
+        raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
+    prior = load_prior(config.prior)
+    if manifest.latents and manifest.autoencoder_sha256 != prior.autoencoder_sha256:
+        raise ValueError(
+            f"prior {config.prior!r} has the autoencoder {prior.autoencoder_sha256[:12]}, but the pairs' latents were "
+            f"made with {str(manifest.autoencoder_sha256)[:12]} ({manifest.prior!r}); use that prior or prepare again"
+        )
+    if manifest.resolution != prior.resolution:
+        raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
+    return InverterModule(build_spec(config, manifest, prior), config.model, config.optim, prior)
+
+
+def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
+    """The best state of a training run, its config and its training manifest.
+
+    Raises:
+        ValueError: The folder holds no finished training run.
+    """
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    if not (run / "train.yaml").is_file() or not checkpoint.is_file():
+        raise ValueError(f"{run} is no training run; it needs train.yaml and checkpoints/best.ckpt")
+    config = load_config(TrainConfig, [run / "train.yaml"])
+    manifest = Manifest.load(Path(config.data.path) / "train")
+    module = build_module(config, manifest)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state)
+    return module.eval(), config, manifest
+
+
+def run_inverter(module: PairModule) -> Inverter:
+    """The inverter of a run; a baseline has none."""
+    if not isinstance(module, InverterModule):
+        raise ValueError("the run trained a baseline (model.kind=upconv); only model.kind=inverter can be used here")
+    return module.inverter

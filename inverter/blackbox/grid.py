@@ -1,0 +1,99 @@
+"""Features of any shape on a square grid: maps resized and folded, tokens laid out, vectors spread."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Standardise(nn.Module):
+    """Subtract the mean and divide by the deviation of each feature channel, as the pair shards' manifest gives them."""
+
+    def __init__(self, feature_shape: tuple[int, ...], mean: list[float] | None, std: list[float] | None) -> None:
+        super().__init__()
+        channels = feature_shape[-1] if len(feature_shape) == 2 else feature_shape[0]
+        for name, values in (("mean", mean), ("std", std)):
+            if values is not None and len(values) != channels:
+                raise ValueError(f"feature_{name} has {len(values)} values; features {feature_shape} need {channels}")
+        shape = {1: (-1,), 2: (1, -1), 3: (-1, 1, 1)}[len(feature_shape)]
+        self.register_buffer("mean", torch.tensor(mean or [0.0] * channels).view(shape))
+        self.register_buffer("scale", torch.tensor(std or [1.0] * channels).clamp_min(1e-6).reciprocal().view(shape))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features.float() - self.mean) * self.scale
+
+
+class FeatureGrid(nn.Module):
+    """Bring features to a map ``(B, out_channels, side, side)`` without throwing numbers away.
+
+    - A map finer than ``side`` is resized to the next multiple of ``side`` and folded (space to depth); a coarser one is
+      resized up.
+    - Of N tokens the last s x s, s = floor(sqrt(N)), are laid out as a map; those before them (class and register
+      tokens) are averaged and added everywhere.
+    - A vector is projected to a 4 x 4 map and resized.
+    """
+
+    def __init__(self, feature_shape: tuple[int, ...], side: int) -> None:
+        super().__init__()
+        self.feature_shape, self.side = tuple(feature_shape), side
+        if len(feature_shape) == 3:
+            self.out_channels = feature_shape[0] * self._fold(max(feature_shape[1:])) ** 2
+        elif len(feature_shape) == 2:
+            tokens, width = feature_shape
+            self.grid = math.isqrt(tokens)
+            self.out_channels = width * self._fold(self.grid) ** 2
+        elif len(feature_shape) == 1:
+            self.out_channels = 128
+            self.spread = nn.Linear(feature_shape[0], 128 * 16)
+        else:
+            raise ValueError(f"feature_shape is {feature_shape}; allowed: (C, h, w), (N, D) or (D,)")
+
+    def forward(self, features: Tensor) -> Tensor:
+        if tuple(features.shape[1:]) != self.feature_shape:
+            raise ValueError(
+                f"features has shape {tuple(features.shape)}; this inverter takes (B, {self.feature_shape})"
+            )
+        if features.ndim == 4:
+            return self._resize(features)
+        if features.ndim == 3:
+            extra, patches = features[:, : -(self.grid**2)], features[:, -(self.grid**2) :]
+            patches = rearrange(patches, "b (h w) d -> b d h w", h=self.grid)
+            if extra.shape[1]:
+                patches = patches + extra.mean(1)[:, :, None, None]
+            return self._resize(patches)
+        return self._resize(self.spread(features).unflatten(1, (128, 4, 4)))
+
+    def _fold(self, size: int) -> int:
+        return max(1, math.ceil(size / self.side))
+
+    def _resize(self, grid: Tensor) -> Tensor:
+        fold = self._fold(max(grid.shape[-2:]))
+        size = (self.side * fold, self.side * fold)
+        if grid.shape[-2:] != size:
+            grid = F.interpolate(grid, size=size, mode="bilinear", align_corners=False)
+        return F.pixel_unshuffle(grid, fold) if fold > 1 else grid
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with group normalisation; the branch starts at zero."""
+
+    def __init__(self, channels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.GroupNorm(8, channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels),
+            nn.SiLU(),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        nn.init.zeros_(self.branch[-1].weight)
+        nn.init.zeros_(self.branch[-1].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)

@@ -1,0 +1,147 @@
+"""The inverter: aligner, image head and prior behind two operating points. This is what gets published."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inverter.blackbox.aligner import Aligner, ImageHead
+from inverter.priors.prior import DiffusionPrior
+
+
+@dataclass(frozen=True)
+class InverterSpec:
+    """Plain data that rebuilds an inverter's modules; shapes without the batch."""
+
+    feature_shape: tuple[int, ...]
+    latent_shape: tuple[int, int, int]
+    conditioning_shape: tuple[int, int]
+    resolution: int
+    width: int
+    depth: int
+    num_tokens: int
+    dropout: float
+    head_width: int | None  # None: no image head
+    strength: float
+    num_inference_steps: int
+    guidance_scale: float
+    feature_mean: list[float] = field(default_factory=list)
+    feature_std: list[float] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, for YAML."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> InverterSpec:
+        """Inverse of :meth:`to_dict`; a missing or surplus key is an error."""
+        known = set(cls.__dataclass_fields__)
+        if set(values) != known:
+            raise ValueError(
+                f"inverter spec: missing keys {sorted(known - set(values))}, unknown keys {sorted(set(values) - known)}"
+            )
+        shapes = {key: tuple(values[key]) for key in ("feature_shape", "latent_shape", "conditioning_shape")}
+        return cls(**(values | shapes))
+
+
+class Inverter(nn.Module):
+    """Reconstruct images from features: ``mean`` in one pass, ``sample`` with the prior drawing what is left open.
+
+    The prior is used and not owned: its weights are neither parameters nor part of the state dict.
+    """
+
+    def __init__(self, spec: InverterSpec, prior: DiffusionPrior | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        self.aligner = Aligner(
+            spec.feature_shape,
+            spec.latent_shape,
+            spec.conditioning_shape,
+            width=spec.width,
+            depth=spec.depth,
+            num_tokens=spec.num_tokens,
+            dropout=spec.dropout,
+            feature_mean=spec.feature_mean or None,
+            feature_std=spec.feature_std or None,
+        )
+        upsampling = spec.resolution // spec.latent_shape[-1]
+        self.head = ImageHead(spec.width, spec.head_width, upsampling) if spec.head_width else None
+        self._prior = (prior,)  # in a tuple, so that it is no submodule
+
+    @property
+    def prior(self) -> DiffusionPrior:
+        prior = self._prior[0]
+        if prior is None:
+            raise ValueError("this inverter has no prior attached; call attach(prior) first")
+        return prior
+
+    def attach(self, prior: DiffusionPrior) -> Inverter:
+        """Use ``prior`` from now on; its latents and conditioning must have the inverter's shapes."""
+        for name in ("latent_shape", "conditioning_shape", "resolution"):
+            mine, its = getattr(self.spec, name), getattr(prior, name)
+            if mine != its:
+                raise ValueError(f"prior {prior.name!r} has {name} {its}; this inverter was trained for {mine}")
+        self._prior = (prior,)
+        return self
+
+    def align(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents ``(B, C, h, w)`` and conditioning ``(B, K, D)`` of features ``(B, *feature_shape)``."""
+        latents, conditioning, _ = self.aligner(features)
+        return latents.float(), conditioning.float()
+
+    def reconstruct(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Everything one pass gives: latents, conditioning, decoded image, image with the head's residual (unclamped)."""
+        latents, conditioning, trunk = self.aligner(features)
+        decoded = self.prior.decode(latents, clamp=False).float()
+        lifted = decoded if self.head is None else decoded + self.head(trunk, decoded.detach()).float()
+        return latents.float(), conditioning.float(), decoded, lifted
+
+    @torch.no_grad()
+    def mean(self, features: Tensor, head: bool = True) -> Tensor:
+        """One pass: images ``(B, 3, S, S)`` in [0, 1], best in PSNR; ``head=False`` leaves the image head out."""
+        _, _, decoded, lifted = self.reconstruct(features)
+        return (lifted if head else decoded).clamp(0, 1)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        features: Tensor,
+        *,
+        prompt: str | None = None,
+        strength: float | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The prior denoises from the aligned latents: images ``(B, 3, S, S)`` in [0, 1], best in recognition.
+
+        Args:
+            features: ``(B, *feature_shape)``.
+            prompt: Text in place of the predicted conditioning.
+            strength: 0 keeps the aligned latents, 1 starts from noise; None as published.
+            num_inference_steps: Steps of the whole schedule; None as published.
+            guidance_scale: None as published.
+            generator: CPU generator of the noise.
+        """
+        latents, conditioning = self.align(features)
+        if prompt is not None:
+            conditioning = self.prior.embed([prompt]).expand(len(latents), -1, -1)
+        drawn = self.prior.sample(
+            conditioning,
+            latents=latents,
+            strength=self.spec.strength if strength is None else strength,
+            num_inference_steps=num_inference_steps or self.spec.num_inference_steps,
+            guidance_scale=self.spec.guidance_scale if guidance_scale is None else guidance_scale,
+            generator=generator,
+        )
+        return self.prior.decode(drawn)
+
+    @classmethod
+    def from_pretrained(cls, name: str) -> Inverter:
+        """Load a published inverter and its prior by name, folder or hub id; see :func:`inverter.hub.load_inverter`."""
+        from inverter.hub import load_inverter
+
+        return load_inverter(name)

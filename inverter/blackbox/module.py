@@ -1,0 +1,110 @@
+"""Black-box training: a LightningModule for the inverter and one for the baseline, in the same harness."""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.blackbox.upconv import UpconvDecoder
+from inverter.config import ModelConfig, OptimConfig
+from inverter.evaluation.metrics import psnr
+from inverter.priors.prior import DiffusionPrior
+from inverter.priors.sampling import denoising_loss
+from inverter.training import build_optimizer
+
+
+class PairModule(L.LightningModule):
+    """What the inverter and the baseline share: validation by PSNR and the optimiser."""
+
+    def __init__(self, optim: OptimConfig) -> None:
+        super().__init__()
+        self.optim = optim
+
+    def network(self) -> nn.Module:
+        """The part that is trained and saved."""
+        raise NotImplementedError
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        """Images ``(B, 3, S, S)`` in [0, 1]."""
+        raise NotImplementedError
+
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        recon = self.reconstruct(batch["features"])
+        self.log("dev/psnr", psnr(recon, batch["image"]).mean(), batch_size=len(recon), prog_bar=True, sync_dist=True)
+
+    def configure_optimizers(self) -> dict:
+        return build_optimizer(self, self.network().parameters(), self.optim)
+
+
+class InverterModule(PairModule):
+    """Train an inverter from stored features to the prior's latents and conditioning (no target in sight).
+
+    Loss: latents (squared error), decoded image and image with the head's residual (squared plus absolute error, through
+    the frozen decoder), and, every few steps, the frozen denoiser's own loss on the true latents under the predicted
+    conditioning, which is what teaches the conditioning tokens what the features know.
+    """
+
+    def __init__(self, spec: InverterSpec, model: ModelConfig, optim: OptimConfig, prior: DiffusionPrior) -> None:
+        super().__init__(optim)
+        self.model = model
+        self.inverter = Inverter(spec, prior)
+        self.inverter.aligner.base.data.copy_(prior.embed([""])[0])
+
+    def network(self) -> nn.Module:
+        return self.inverter
+
+    def setup(self, stage: str) -> None:
+        self.inverter.prior.to(self.device)
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        image = batch["image"]
+        truth = batch["latents"] if "latents" in batch else self._encode(image)
+        latents, conditioning, decoded, lifted = self.inverter.reconstruct(batch["features"])
+        losses = {
+            "latents": self.model.latent_weight * F.mse_loss(latents, truth),
+            "image": self.model.image_weight * image_loss(decoded, image),
+        }
+        if self.inverter.head is not None:
+            losses["head"] = self.model.head_weight * image_loss(lifted, image)
+        if self.model.conditioning_weight and batch_idx % self.model.conditioning_every_n_steps == 0:
+            prior = self.inverter.prior
+            loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)
+            losses["conditioning"] = self.model.conditioning_weight * loss
+        loss = torch.stack(list(losses.values())).sum()
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        return self.inverter.mean(features)
+
+    @torch.no_grad()
+    def _encode(self, image: Tensor) -> Tensor:
+        return self.inverter.prior.encode(image).float()
+
+
+class UpconvModule(PairModule):
+    """Train the up-convolutional pixel decoder with the squared error of its paper."""
+
+    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig) -> None:
+        super().__init__(optim)
+        self.decoder = decoder
+
+    def network(self) -> nn.Module:
+        return self.decoder
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        loss = F.mse_loss(self.decoder(batch["features"]), batch["image"])
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        return self.decoder(features).clamp(0, 1)
+
+
+def image_loss(recon: Tensor, image: Tensor) -> Tensor:
+    """Squared plus a little absolute error of images in [0, 1], scaled to the size of a unit-variance latent loss."""
+    return 10 * F.mse_loss(recon, image) + 0.5 * F.l1_loss(recon, image)

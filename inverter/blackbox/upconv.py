@@ -1,0 +1,51 @@
+"""The baseline: an up-convolutional decoder from features to pixels, no prior."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from inverter.blackbox.grid import FeatureGrid, Standardise
+
+WIDTHS = (256, 128, 64, 32)
+
+
+class UpconvDecoder(nn.Module):
+    """Three 3x3 convolutions of 256 channels, then 5x5 up-convolutions that double the side and halve the channels.
+
+    Source:
+        Dosovitskiy and Brox, arXiv:1506.02753. Differs: features are standardised; a map that does not fit is resized to
+        ``resolution / 2**n`` (a finer one is folded to a quarter of the resolution, so that cost stays bounded); the
+        image is 64 px and not 224, so there are fewer up-convolutions.
+    """
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, ...],
+        resolution: int,
+        feature_mean: list[float] | None = None,
+        feature_std: list[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        doublings = self._doublings(feature_shape, resolution)
+        self.grid = FeatureGrid(feature_shape, resolution // 2**doublings)
+        layers: list[nn.Module] = []
+        channels = self.grid.out_channels
+        for _ in range(3):
+            layers += [nn.Conv2d(channels, WIDTHS[0], 3, padding=1), nn.LeakyReLU(0.2)]
+            channels = WIDTHS[0]
+        for width in WIDTHS[1 : doublings + 1]:
+            layers += [nn.ConvTranspose2d(channels, width, 5, stride=2, padding=2, output_padding=1), nn.LeakyReLU(0.2)]
+            channels = width
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 3, 5, padding=2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Images ``(B, 3, S, S)``, about [0, 1], of features ``(B, *feature_shape)``."""
+        return self.layers(self.grid(self.standardise(features))).float() + 0.5
+
+    @staticmethod
+    def _doublings(feature_shape: tuple[int, ...], resolution: int) -> int:
+        side = {1: 4, 2: math.isqrt(feature_shape[0]), 3: max(feature_shape[1:], default=1)}[len(feature_shape)]
+        return min(max(2, math.floor(math.log2(resolution / min(side, resolution)))), len(WIDTHS) - 1)

@@ -1,0 +1,296 @@
+"""Configuration: one dataclass schema per stage, filled from YAML files left to right, then from ``key=value`` overrides."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+T = TypeVar("T")
+OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used: the message names the key, its value and what is allowed."""
+
+
+@dataclass
+class TargetConfig:
+    name: str = "timm:tf_efficientnet_lite0"  # timm:NAME | torchvision:NAME | module:package.module:factory
+    layer: str = "blocks.2"  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
+    input_size: int = 224  # pixels a side that the target sees
+    payload: str = "identity"  # identity | int8 | gaussian:STD
+    pretrained: bool = True
+
+
+@dataclass
+class LayersConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)
+    picture_size: int = 64  # pixels a side of the picture that the ratio compares with
+    depth: int | None = None  # deepest dotted name listed
+
+
+@dataclass
+class PrepareConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)
+    prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id
+    output: str = MISSING  # folder of the splits; pairs go to OUTPUT/SPLIT
+    split: str = "train"  # train | dev | val
+    source: str = "prior"  # prior | photos | folder:PATH | shards:PATTERN
+    features: str | None = None  # folder of captured features, one file an image (folder: source only)
+    pairs: int | None = None  # number of pairs; null takes all that the source has
+    shard_size: int = 512
+    feature_dtype: str = "float16"  # float16 | float32
+    latents: bool = True  # store the prior's latents beside the features
+    augment: str = "none"  # none | jitter
+    num_inference_steps: int = 4  # denoising steps of the prior source
+    batch_size: int = 32
+    precision: str = "bf16"  # bf16 | fp32
+    max_time: int | None = None  # seconds; stops after the shard under way
+    seed: int = 0
+
+
+@dataclass
+class DataConfig:
+    path: str = MISSING  # folder with train/ and dev/ pair shards
+    limit: int | None = None  # use the first N training pairs only
+    batch_size: int = 64
+    num_workers: int = 1
+
+
+@dataclass
+class ModelConfig:
+    kind: str = "inverter"  # inverter | upconv (the baseline)
+    width: int = 128  # channels of the aligner
+    depth: int = 6  # residual blocks of the aligner
+    num_tokens: int = 8  # conditioning tokens predicted beside the latents
+    dropout: float = 0.0  # share of the aligner's channels dropped while training
+    head: bool = True  # residual image head on top of the decoded latents
+    head_width: int = 64
+    latent_weight: float = 1.0
+    image_weight: float = 1.0
+    head_weight: float = 1.0
+    conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
+    conditioning_every_n_steps: int = 4
+    strength: float = 0.5  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
+    num_inference_steps: int = 8
+    guidance_scale: float = 1.0
+
+
+@dataclass
+class OptimConfig:
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 100
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    max_steps: int | None = None  # null: max_time alone ends the training
+    max_time: int | None = 480  # seconds of training; the learning rate falls over whichever ends first
+    precision: str = "bf16"  # bf16 | fp32
+    patience: int | None = 20  # validations without a better dev/psnr before training stops
+
+
+@dataclass
+class TrainerConfig:
+    device: str = "auto"  # auto | cpu | cuda
+    devices: int = 1
+    strategy: str = "auto"
+    every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
+    loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
+    progress: bool = True
+
+
+@dataclass
+class TrainConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)  # checked against the shards' manifest
+    prior: str = "embedded"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    output: str = MISSING
+    resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
+    seed: int = 0
+
+
+@dataclass
+class ImageDataConfig:
+    shards: str = MISSING  # image shards to train on: path, glob or braces
+    dev: str = MISSING  # image shards for validation
+    batch_size: int = 32
+    num_workers: int = 1
+    crop: int = 4  # pixels of random shift; a random mirror comes with it
+
+
+@dataclass
+class AutoencoderConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    resolution: int = 64
+    latent_channels: int = 8
+    width: int = 64
+    encoder_blocks: list[int] = field(default_factory=lambda: [0, 0, 4])  # a stage: full, half, quarter resolution
+    decoder_blocks: list[int] = field(default_factory=lambda: [5, 1, 0])  # a stage: quarter, half, full resolution
+    l1_weight: float = 0.2
+    moment_weight: float = 0.01  # keeps each latent channel near mean 0 and variance 1
+    latent_noise: float = 0.05  # std of the noise added to the unit-variance latents while training
+    latent_std: float = 0.25  # deviation of the latents inside the autoencoder; 1 / scaling_factor
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class DenoiserConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    autoencoder: str = MISSING  # diffusers folder of the trained autoencoder
+    resolution: int = 64
+    widths: list[int] = field(default_factory=lambda: [64, 128, 192])
+    layers_per_block: int = 1
+    head_dim: int = 32
+    text_width: int = 128
+    text_layers: int = 2
+    num_tokens: int = 24  # length of a tokenised prompt
+    vocabulary: int = 1024
+    prompt_dropout: float = 0.1  # share of training prompts replaced by "" (classifier-free guidance)
+    prediction_type: str = "v_prediction"  # v_prediction | epsilon
+    compile: bool = False
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class EvaluateConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)  # names the run in eval.yaml; checked against the data
+    inverter: str = MISSING  # a run folder or a published inverter (name, folder or hub id)
+    data: str | None = None  # folder of pair shards with val/ (and train/ for the floors); null takes the run's
+    baseline: str | None = None  # run of the baseline, compared pair by pair
+    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    limit: int | None = None  # evaluate the first N pairs only
+    num_train: int | None = None  # training pairs searched by the nearest-neighbour floor; null: all
+    batch_size: int = 32
+    num_bootstrap: int = 2000
+    output: str | None = None  # null: INVERTER/evaluation
+    precision: str = "bf16"
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass
+class InvertConfig:
+    method: str = "blackbox"  # blackbox
+    target: TargetConfig = field(default_factory=TargetConfig)  # names the inverter in invert.yaml
+    inverter: str = "blocks.2"  # a name under checkpoints/, a folder or a hub id; it knows its own target
+    input: str = MISSING  # a picture, a folder of pictures, or features (.npy or .safetensors)
+    operating_point: str = "mean"  # mean | sample
+    prompt: str | None = None  # text for the sample operating point; null uses the predicted conditioning
+    strength: float | None = None  # null: as the inverter was published
+    output: str = "runs/invert"
+    batch_size: int = 16
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass
+class PublishConfig:
+    run: str = MISSING  # a training run with its evaluation
+    name: str = MISSING  # name of the published inverter
+    output: str = "checkpoints"
+    licence: str = "apache-2.0"
+    preview: str | None = None  # evaluation folder whose pictures may be shown; null: no preview
+    overwrite: bool = False
+
+
+@dataclass
+class ListConfig:
+    path: str | None = None  # folder of published priors and inverters; null: checkpoints/
+
+
+def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> T:
+    """Fill a schema from YAML files, left to right, then from ``key=value`` overrides.
+
+    Args:
+        schema: Dataclass whose fields, types and defaults say what is allowed.
+        files: YAML files; each holds only keys of the schema. A name without a folder is also looked up among the
+            configs that come with the project.
+        overrides: ``dotted.key=value`` strings; the value is YAML.
+    Returns:
+        An instance of ``schema``, no OmegaConf object anywhere inside.
+    Raises:
+        ConfigError: A file is missing or no YAML, a key is unknown, a value has the wrong type or a required one is absent.
+    """
+    merged = OmegaConf.structured(schema)
+    for file in files:
+        path = find_config(file)
+        try:
+            loaded = OmegaConf.load(path)
+        except Exception as error:  # PyYAML has many error classes
+            raise ConfigError(f"config file {path} is not valid YAML: {error}") from error
+        merged = _merge(schema, merged, loaded, str(path))
+    for override in overrides:
+        key, separator, _ = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
+        merged = _merge(schema, merged, OmegaConf.from_dotlist([override]), f"argument {override!r}")
+    missing = sorted(OmegaConf.missing_keys(merged))
+    if missing:
+        raise ConfigError(f"required key(s) without a value: {', '.join(missing)} (give {missing[0]}=VALUE)")
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+def find_config(file: str | Path) -> Path:
+    """Path of a config file: as given, or among the configs that come with the project."""
+    given = Path(file)
+    for path in (given, config_root() / given, config_root() / given.name):
+        if path.is_file():
+            return path
+    known = sorted(str(path.relative_to(config_root())) for path in config_root().rglob("*.yaml"))
+    raise ConfigError(f"config file {str(file)!r} does not exist; configs that come with inverter: {', '.join(known)}")
+
+
+def config_root() -> Path:
+    """Folder of the project's configs: ``configs/`` of a checkout, or the copy inside an installed wheel."""
+    checkout = Path(__file__).parents[1] / "configs"
+    return checkout if checkout.is_dir() else Path(__file__).parent / "configs"
+
+
+def save_config(config: Any, path: Path) -> None:
+    """Write a resolved config as YAML."""
+    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
+    try:
+        return OmegaConf.merge(merged, update)
+    except OmegaConfBaseException as error:
+        key = error.full_key or error.key
+        message = str(error).splitlines()[0]
+        if "not in" in message:
+            known = _keys(schema)
+            close = difflib.get_close_matches(str(key), known, n=3, cutoff=0.4)
+            allowed = f"did you mean {', '.join(close)}?" if close else f"allowed: {', '.join(known)}"
+            raise ConfigError(f"{origin}: unknown key {str(key)!r}; {allowed}") from error
+        raise ConfigError(f"{origin}: key {str(key)!r}: {message}") from error
+
+
+def _keys(schema: Any, prefix: str = "") -> list[str]:
+    """Dotted names of every key of a schema."""
+    default = schema() if isinstance(schema, type) else schema
+    names: list[str] = []
+    for entry in fields(default):
+        value = getattr(default, entry.name)
+        if is_dataclass(value):
+            names += _keys(value, f"{prefix}{entry.name}.")
+        else:
+            names.append(prefix + entry.name)
+    return names

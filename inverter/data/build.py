@@ -1,0 +1,204 @@
+"""From pictures to pair shards: what `prepare` does between its sources and its manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from inverter.data.captured import CapturedSource
+from inverter.data.images import FolderSource, ImageSource, PriorSource, SourceImage, TarSource
+from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
+from inverter.data.photos import PhotoSource
+from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
+from inverter.data.shards import ShardRecord, ShardWriter
+
+if TYPE_CHECKING:
+    from inverter.config import PrepareConfig
+
+FINGERPRINT = "prepare.json"
+PRECISIONS = ("bf16", "fp32")
+
+
+def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
+    """Source that ``config.source`` names; ``prior`` draws the pictures of ``source=prior``.
+
+    Raises:
+        ValueError: An unknown source, or options that do not go together.
+    """
+    kind, _, location = config.source.partition(":")
+    size, pairs = config.shard_size, config.pairs
+    if config.features is not None:
+        if kind != "folder" or config.augment != "none":
+            raise ValueError(
+                f"source={config.source} augment={config.augment}; with captured features allowed: folder:PATH and none"
+            )
+        return CapturedSource(Path(location), Path(config.features), size, pairs)
+    if kind == "folder" and location:
+        return FolderSource(Path(location), size, pairs)
+    if kind == "shards" and location:
+        return TarSource(location, size, pairs)
+    if config.source == "photos":
+        return PhotoSource(size, pairs, seed=config.seed, split=config.split)
+    if config.source == "prior":
+        steps, batch_size = config.num_inference_steps, config.batch_size
+        return PriorSource(
+            prior, size, pairs, num_inference_steps=steps, batch_size=batch_size, seed=config.seed, split=config.split
+        )
+    raise ValueError(f"source={config.source!r}; allowed: prior, photos, folder:PATH, shards:PATTERN")
+
+
+class PairBuilder:
+    """Compute features and latents of a source's pictures, batch by batch, and write them as shards.
+
+    Args:
+        folder: Folder of the shards.
+        source: The pictures.
+        config: How to write them.
+        resolution: Side of the stored images in pixels.
+        target: Images ``(B, 3, S, S)`` in [0, 1] to features; None where the source brings them.
+        encode: Images to latents; None stores no latents.
+        device: Where ``target`` and ``encode`` live.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: ImageSource,
+        config: PrepareConfig,
+        resolution: int,
+        *,
+        target: Callable[[Tensor], Tensor] | None = None,
+        encode: Callable[[Tensor], Tensor] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.folder, self.source, self.config, self.resolution = folder, source, config, resolution
+        self.target, self.encode, self.device = target, encode, torch.device(device)
+
+    @torch.no_grad()
+    def write(self, index: int) -> ShardRecord | None:
+        """Write shard ``index``; None when the source ends before it."""
+        pictures = self.source.shard(index)
+        first = next(pictures, None)
+        if first is None:
+            return None
+        noise = getattr(getattr(self.target, "payload", None), "generator", None)
+        if noise is not None:  # a noisy payload: each shard draws its own, wherever the run began
+            noise.manual_seed(derive_seed(self.config.seed, self.config.split, "payload", index))
+        with ShardWriter(self.folder, index, self.config.feature_dtype) as writer:
+            for batch in _batches(chain([first], pictures), self.config.batch_size):
+                self._add(writer, batch)
+        return writer.record
+
+    def ended(self, num_pairs: int) -> bool:
+        """Whether ``num_pairs`` are all that the source is known to have."""
+        return self.source.num_images is not None and num_pairs >= self.source.num_images
+
+    def _add(self, writer: ShardWriter, batch: list[SourceImage]) -> None:
+        images = torch.stack([to_tensor(self._picture(source)) for source in batch])
+        inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
+        if self.target is None:
+            features = [source.features for source in batch]
+        else:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                features = list(self.target(inputs).float())
+        latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float())
+        for source, image, feature, latent in zip(batch, images, features, latents, strict=True):
+            if feature is None:
+                raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
+            writer.add(
+                source.key,
+                image,
+                feature,
+                latents=latent,
+                text=source.text,
+                label=source.label,
+                group=source.group,
+                clip=source.clip,
+                frame=source.frame,
+            )
+
+    def _picture(self, source: SourceImage) -> Any:
+        if self.config.augment == "none":
+            return square(source.image, self.resolution)
+        return jitter(source.image, self.resolution, derive_seed(self.config.seed, "jitter", source.key))
+
+
+class Fingerprint:
+    """``prepare.json`` beside the shards: what they were made from, so that a folder never mixes two recipes.
+
+    Args:
+        folder: Folder of the shards.
+        config: Recipe; ``output`` and ``max_time`` play no part in it.
+    Raises:
+        ValueError: The folder holds shards of another recipe, or of none that is known.
+    """
+
+    def __init__(self, folder: Path, config: PrepareConfig) -> None:
+        self.path = folder / FINGERPRINT
+        self.recipe = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("output", "max_time")}
+        if not self.path.is_file():
+            if (folder / MANIFEST).exists() or any(folder.glob("*.tar")):
+                raise ValueError(
+                    f"output: {folder} holds shards but no {FINGERPRINT}; choose another output or delete it"
+                )
+            self.saved: dict[str, Any] = {"complete": False}
+            return
+        self.saved = json.loads(self.path.read_text())
+        self._compare(self.saved["recipe"], self.recipe)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards and the manifest were written."""
+        return self.saved["complete"] and self.path.with_name(MANIFEST).is_file()
+
+    def begin(self, weights: dict[str, Any]) -> None:
+        """Note hashes of prior and target before the first shard, or compare them with the noted ones.
+
+        Raises:
+            ValueError: The weights are not those that the shards in the folder were made with.
+        """
+        if "weights" in self.saved:
+            self._compare(self.saved["weights"], weights)
+        self._save({"recipe": self.recipe, "weights": weights, "complete": False})
+
+    def finish(self) -> None:
+        """Note that every shard and the manifest are written."""
+        self._save({**self.saved, "complete": True})
+
+    def _save(self, values: dict[str, Any]) -> None:
+        write_atomic(self.path, (json.dumps(values, indent=1) + "\n").encode())
+        self.saved = values
+
+    def _compare(self, saved: dict[str, Any], now: dict[str, Any]) -> None:
+        keys = sorted(saved.keys() | now.keys())
+        changed = [f"{k}: {saved.get(k)!r} there, {now.get(k)!r} now" for k in keys if saved.get(k) != now.get(k)]
+        if changed:
+            raise ValueError(
+                f"output: {self.path.parent} holds shards of another recipe ({'; '.join(changed)}); "
+                "choose another output or delete it"
+            )
+
+
+def check_config(config: PrepareConfig) -> None:
+    """Refuse values that no later step would name.
+
+    Raises:
+        ValueError: ``split``, ``augment``, ``precision`` or ``batch_size`` is not allowed.
+    """
+    for name, choices in (("split", SPLITS), ("augment", AUGMENTS), ("precision", PRECISIONS)):
+        if getattr(config, name) not in choices:
+            raise ValueError(f"{name}={getattr(config, name)!r}; allowed: {', '.join(choices)}")
+    if config.batch_size < 1:
+        raise ValueError(f"batch_size={config.batch_size}; allowed: 1 or more")
+
+
+def _batches(pictures: Iterator[SourceImage], size: int) -> Iterator[list[SourceImage]]:
+    while batch := list(islice(pictures, size)):
+        yield batch

@@ -1,0 +1,76 @@
+"""Pictures of any mode to square RGB of one size, with or without seeded augmentation."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms import v2
+
+AUGMENTS = ("none", "jitter")
+
+
+def read_picture(file: Path | IO[bytes], name: str) -> Image.Image:
+    """Decode a picture to 8-bit RGB, turned as its EXIF says.
+
+    Raises:
+        ValueError: ``file`` (called ``name`` in the message) is no picture that can be read.
+    """
+    try:
+        with Image.open(file) as picture:
+            return to_rgb(picture)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"picture {name} cannot be read: {error}") from error
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """8-bit RGB of a grey, 16-bit, palette, CMYK or transparent (laid on white) picture."""
+    turned = ImageOps.exif_transpose(picture)
+    if turned.mode in ("I", "F") or turned.mode.startswith("I;16"):  # 16-bit grey; convert() would clip it
+        values = np.asarray(turned).astype(np.float64).clip(0, 65535)
+        return Image.fromarray(np.round(values / 257).astype(np.uint8)).convert("RGB")
+    if turned.has_transparency_data:
+        layer = turned.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return turned.convert("RGB")
+
+
+def square(picture: Image.Image, size: int) -> Image.Image:
+    """Centre square of a picture, resized with antialiasing to ``size`` pixels a side."""
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    box = (left, top, left + side, top + side)
+    if picture.size == (size, size):
+        return picture
+    return picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+
+def jitter(picture: Image.Image, size: int, seed: int) -> Image.Image:
+    """Random crop (60 % of the area or more), mirror, brightness, contrast, saturation, gamma; ``size`` pixels wide."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        transform = v2.Compose(
+            [
+                v2.RandomResizedCrop(size, scale=(0.6, 1.0), interpolation=v2.InterpolationMode.BICUBIC),
+                v2.RandomHorizontalFlip(),
+                v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25),
+            ]
+        )
+        gamma = float(torch.empty(1).uniform_(-0.25, 0.25).exp())
+        return v2.functional.adjust_gamma(transform(picture), gamma)
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """``(3, H, W)`` uint8 of an RGB picture."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def derive_seed(*parts: object) -> int:
+    """Seed in [0, 2**63) that depends on every part and on nothing else."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

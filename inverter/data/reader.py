@@ -1,0 +1,129 @@
+"""Random access to pair shards: an index of offsets built once, then one plain read a sample."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from inverter.data.manifest import Manifest, ShardInfo, is_url, open_member
+from inverter.data.shards import LATENTS, MEMBERS, decode_pair
+
+
+class PairDataset(Dataset[dict[str, Any]]):
+    """Pairs of a folder by number, in the order of the manifest.
+
+    Args:
+        folder: Folder with ``manifest.json`` and shards; a path or an fsspec URL.
+        limit: Use the first pairs only; None uses all.
+    Raises:
+        ValueError: The manifest is invalid, a shard is missing or disagrees with it, or ``limit`` is below 1.
+    """
+
+    def __init__(self, folder: str | Path, limit: int | None = None) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit={limit}; allowed: 1 or more, or null for all pairs")
+        self.folder = str(folder)
+        self.manifest = Manifest.load(folder)
+        self.num_pairs = min(limit or self.manifest.num_pairs, self.manifest.num_pairs)
+        keys, spans = [], []
+        self._starts = [0]
+        for shard in self.manifest.shards:
+            if self._starts[-1] >= self.num_pairs:
+                break
+            shard_keys, shard_spans = index_shard(self.folder, shard, self.manifest.latents)
+            keys.append(shard_keys)
+            spans.append(shard_spans)
+            self._starts.append(self._starts[-1] + shard.count)
+        self._keys, self._spans = np.concatenate(keys), np.concatenate(spans)
+        self._files: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self.num_pairs
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        if not 0 <= number < self.num_pairs:
+            raise IndexError(f"pair {number} of {self.num_pairs}")
+        shard = int(np.searchsorted(self._starts, number, side="right")) - 1
+        spans = {member: span for member, span in zip(MEMBERS, self._spans[number].tolist(), strict=True) if span[1]}
+        begin = min(offset for offset, _ in spans.values())
+        data = self._read(shard, begin, max(offset + size for offset, size in spans.values()) - begin)
+        members = {member: data[offset - begin : offset - begin + size] for member, (offset, size) in spans.items()}
+        key, name = self._keys[number].decode(), self.manifest.shards[shard].name
+        pair = decode_pair(key, members, name, self.manifest.latents)
+        found, expected = pair["features"].shape, self.manifest.target.feature_shape
+        if found != expected:
+            raise ValueError(f"shard {name}: features of {key!r} have shape {found}; the manifest says {expected}")
+        side = self.manifest.resolution
+        if tuple(pair["image"].shape) != (3, side, side):
+            raise ValueError(
+                f"shard {name}: image of {key!r} is {tuple(pair['image'].shape)}; the manifest says {side}"
+            )
+        return pair
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}}  # a worker process opens its own
+
+    def __del__(self) -> None:
+        for handle in getattr(self, "_files", {}).values():
+            os.close(handle)
+
+    def _read(self, shard: int, offset: int, size: int) -> bytes:
+        name = self.manifest.shards[shard].name
+        if is_url(self.folder):
+            url = f"{self.folder.rstrip('/')}/{name}"
+            return fsspec.url_to_fs(url)[0].cat_file(url, start=offset, end=offset + size)
+        if shard not in self._files:
+            self._files[shard] = os.open(Path(self.folder) / name, os.O_RDONLY)
+        return os.pread(self._files[shard], size, offset)  # no shared position: safe after a fork
+
+
+def index_shard(folder: str, shard: ShardInfo, latents: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Keys ``(N,)`` and, for each member of ``MEMBERS``, offset and size ``(N, 4, 2)``; size 0 where there is none.
+
+    Raises:
+        ValueError: The shard is missing, is no tar, misses a member, or holds another number of samples.
+    """
+    needed = [member for member in MEMBERS if latents or member != LATENTS]
+    samples: dict[str, dict[str, tuple[int, int]]] = {}
+    try:
+        with open_member(folder, shard.name) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            for entry in tar:
+                key, _, member = entry.name.partition(".")
+                if entry.isreg() and member in MEMBERS:
+                    samples.setdefault(key, {})[member] = (entry.offset_data, entry.size)
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder}: shard {shard.name} of the manifest is missing") from error
+    except tarfile.TarError as error:
+        raise ValueError(f"{folder}/{shard.name} is no uncompressed tar: {error}") from error
+    for key, members in samples.items():
+        absent = [member for member in needed if member not in members]
+        if absent:
+            raise ValueError(f"shard {shard.name}: sample {key!r} has no {', '.join(absent)}; needed: {needed}")
+    if len(samples) != shard.count:
+        raise ValueError(f"shard {shard.name} holds {len(samples)} samples; the manifest says {shard.count}")
+    spans = [[members.get(member, (0, 0)) for member in MEMBERS] for members in samples.values()]
+    return np.array([key.encode() for key in samples]), np.array(spans, dtype=np.int64)
+
+
+def collate_pairs(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Batch of decoded pairs: images in [0, 1], features and latents in float32, words in lists."""
+    batch: dict[str, Any] = {name: [pair[name] for pair in pairs] for name in ("key", "text", "group")}
+    batch["image"] = torch.stack([pair["image"] for pair in pairs]).float() / 255
+    batch["label"] = torch.tensor([pair["label"] for pair in pairs], dtype=torch.long)
+    batch["features"] = _stack([pair["features"] for pair in pairs])
+    if "latents" in pairs[0]:
+        batch["latents"] = _stack([pair["latents"] for pair in pairs])
+    return batch
+
+
+def _stack(arrays: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays)).float()

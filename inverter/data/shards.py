@@ -1,0 +1,261 @@
+"""Pair shards: one tar of (image, features, latents, text) samples, written atomically and read without unpickling."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from inverter.data.manifest import FEATURE_DTYPES, ShardInfo, stream_sha256, write_atomic
+from inverter.data.statistics import FeatureStatistics
+
+IMAGE, FEATURES, LATENTS, META = "png", "features.npy", "latents.npy", "json"
+MEMBERS = (IMAGE, FEATURES, LATENTS, META)
+_META_TYPES = {"text": str, "label": int, "group": str, "clip": str, "frame": int}
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What is known of a finished shard; the sidecar ``pairs-000000.json`` holds it, so nothing is read twice.
+
+    Args:
+        info: Name, number of pairs and SHA-256.
+        num_bytes: Size of the tar.
+        statistics: Channel statistics of its features.
+        feature_shape: Shape of one image's features.
+        groups: Photos or clips that several pairs were cut from.
+        num_ungrouped: Pairs that are their own source.
+    """
+
+    info: ShardInfo
+    num_bytes: int
+    statistics: FeatureStatistics
+    feature_shape: tuple[int, ...]
+    groups: tuple[str, ...]
+    num_ungrouped: int
+
+
+def shard_name(index: int) -> str:
+    """File name of shard ``index``."""
+    return f"pairs-{index:06d}.tar"
+
+
+class ShardWriter:
+    """Write one shard; the tar appears under its name only when the ``with`` block ends without an error.
+
+    Args:
+        folder: Folder of the shards; it must exist.
+        index: Number of the shard, from 0.
+        feature_dtype: ``float16`` or ``float32``.
+    Raises:
+        ValueError: Another ``feature_dtype``, or a block that added nothing.
+    """
+
+    def __init__(self, folder: Path, index: int, feature_dtype: str = "float16") -> None:
+        if feature_dtype not in FEATURE_DTYPES:
+            raise ValueError(f"feature_dtype={feature_dtype!r}; allowed: {', '.join(FEATURE_DTYPES)}")
+        self.path = folder / shard_name(index)
+        self.feature_dtype = feature_dtype
+        self.record: ShardRecord | None = None
+        self._temporary = self.path.with_name(f".{self.path.name}.partial")
+        self._statistics: FeatureStatistics | None = None
+        self._feature_shape: tuple[int, ...] = ()
+        self._keys: set[str] = set()
+        self._groups: set[str] = set()
+        self._num_ungrouped = 0
+
+    def __enter__(self) -> ShardWriter:
+        self._stream = self._temporary.open("wb")
+        self._tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.GNU_FORMAT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._statistics is not None:
+            self._tar.close()
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            self.record = self._finish(self._statistics)
+            return
+        self._stream.close()
+        self._temporary.unlink()
+        if kind is None:
+            raise ValueError(f"shard {self.path.name}: no pair was added; allowed: 1 or more")
+
+    def add(
+        self,
+        key: str,
+        image: Tensor,
+        features: Tensor,
+        *,
+        latents: Tensor | None = None,
+        text: str = "",
+        label: int = -1,
+        group: str = "",
+        clip: str = "",
+        frame: int = -1,
+    ) -> None:
+        """Append one pair.
+
+        Args:
+            key: Name of the pair: letters, digits, ``_`` and ``-``.
+            image: ``(3, S, S)`` uint8.
+            features: One image's features, finite.
+            latents: ``(C, h, w)`` in the prior's scaled units, stored as float16.
+            text: Caption; ``""`` is none.
+            label: Class; -1 is none.
+            group: Photo or clip that the image was cut from; ``""`` is the image itself.
+            clip: Clip that the image is a frame of.
+            frame: Number of that frame; -1 is none.
+        Raises:
+            ValueError: A key that is not allowed or was used before, another shape, or values that are not finite.
+        """
+        if not _KEY.fullmatch(key) or key in self._keys:
+            raise ValueError(f"key {key!r}; allowed: 1 to 90 letters, digits, '_' and '-', each key once in a shard")
+        if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+            raise ValueError(f"image of {key!r} is {image.dtype} {tuple(image.shape)}; allowed: uint8 (3, S, S)")
+        array = _to_array(f"features of {key!r}", features, self.feature_dtype)
+        if self._statistics is not None and array.shape != self._feature_shape:
+            raise ValueError(f"features of {key!r} have shape {array.shape}; the pairs before: {self._feature_shape}")
+        members = {IMAGE: _encode_image(image), FEATURES: _encode_array(array)}
+        if latents is not None:
+            members[LATENTS] = _encode_array(_to_array(f"latents of {key!r}", latents, "float16"))
+        meta = {"text": text, "label": label, "group": group or key, "clip": clip, "frame": frame}
+        members[META] = json.dumps(meta).encode()
+        for member, data in members.items():
+            entry = tarfile.TarInfo(f"{key}.{member}")  # mtime, uid and gid stay 0: same pairs, same bytes
+            entry.size = len(data)
+            self._tar.addfile(entry, io.BytesIO(data))
+        statistics = FeatureStatistics.of(array)
+        self._statistics = statistics if self._statistics is None else self._statistics.merge(statistics)
+        self._feature_shape = array.shape
+        self._keys.add(key)
+        if group and group != key:
+            self._groups.add(group)
+        else:
+            self._num_ungrouped += 1
+
+    def _finish(self, statistics: FeatureStatistics) -> ShardRecord:
+        with self._temporary.open("rb") as stream:
+            sha256 = stream_sha256(stream)
+        self._temporary.replace(self.path)
+        record = ShardRecord(
+            info=ShardInfo(self.path.name, len(self._keys), sha256),
+            num_bytes=self.path.stat().st_size,
+            statistics=statistics,
+            feature_shape=self._feature_shape,
+            groups=tuple(sorted(self._groups)),
+            num_ungrouped=self._num_ungrouped,
+        )
+        values = {**asdict(record), "statistics": {k: np.asarray(v).tolist() for k, v in vars(statistics).items()}}
+        write_atomic(self.path.with_suffix(".json"), json.dumps(values).encode())
+        return record
+
+
+def read_record(folder: Path, index: int) -> ShardRecord | None:
+    """Sidecar of shard ``index``; None unless the shard was finished and still has its size."""
+    path = folder / shard_name(index)
+    sidecar = path.with_suffix(".json")
+    if not path.is_file() or not sidecar.is_file():
+        return None
+    values = json.loads(sidecar.read_text())
+    if values["num_bytes"] != path.stat().st_size:
+        return None
+    statistics = values["statistics"]
+    return ShardRecord(
+        info=ShardInfo(**values["info"]),
+        num_bytes=values["num_bytes"],
+        statistics=FeatureStatistics(statistics["count"], np.array(statistics["mean"]), np.array(statistics["m2"])),
+        feature_shape=tuple(values["feature_shape"]),
+        groups=tuple(values["groups"]),
+        num_ungrouped=values["num_ungrouped"],
+    )
+
+
+def decode_pair(key: str, members: Mapping[str, Any], shard: str, latents: bool) -> dict[str, Any]:
+    """Decode one sample's members; other members are ignored and nothing is unpickled.
+
+    Args:
+        key: Sample key.
+        members: Bytes of each member by its extension.
+        shard: Name of the shard, for messages.
+        latents: Whether the sample must have latents.
+    Returns:
+        ``key``, ``image`` uint8 ``(3, S, S)``, ``features`` and ``latents`` as stored, ``text``, ``label``, ``group``,
+        ``clip``, ``frame``.
+    Raises:
+        ValueError: A member is missing or cannot be decoded; the message names shard and key.
+    """
+    wanted = [member for member in MEMBERS if latents or member != LATENTS]
+    for member in wanted:
+        if member not in members:
+            raise ValueError(f"shard {shard}: sample {key!r} has no {key}.{member}; needed: {', '.join(wanted)}")
+    try:
+        pair = {"key": key, "image": _decode_image(members[IMAGE]), "features": _decode_array(members[FEATURES])}
+        if latents:
+            pair["latents"] = _decode_array(members[LATENTS])
+        pair.update(_decode_meta(members[META]))
+    except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
+        raise ValueError(f"shard {shard}: sample {key!r} cannot be decoded: {error}") from error
+    return pair
+
+
+def _to_array(what: str, values: Tensor, dtype: str) -> np.ndarray:
+    array = values.detach().cpu().float().numpy()
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} hold NaN or infinity; try precision=fp32, or look at the target and the layer")
+    with np.errstate(over="ignore"):
+        stored = array.astype(dtype)
+    if not np.isfinite(stored).all():
+        peak = float(np.abs(array).max())
+        raise ValueError(f"{what} reach {peak:g}, float16 ends at 65504; set feature_dtype=float32")
+    return stored
+
+
+def _encode_array(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _encode_image(image: Tensor) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _decode_array(data: bytes) -> np.ndarray:
+    array = np.load(io.BytesIO(data), allow_pickle=False)
+    if not isinstance(array, np.ndarray) or str(array.dtype) not in FEATURE_DTYPES:
+        raise ValueError(f"array of type {getattr(array, 'dtype', type(array))}; allowed: {', '.join(FEATURE_DTYPES)}")
+    return array
+
+
+def _decode_image(data: bytes) -> Tensor:
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        if picture.mode != "RGB":
+            raise ValueError(f"image of mode {picture.mode}; allowed: RGB")
+        return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def _decode_meta(data: bytes) -> dict[str, Any]:
+    values = json.loads(data)
+    for name, kind in _META_TYPES.items():
+        if not isinstance(values, dict) or type(values.get(name)) is not kind:
+            raise ValueError(f"json must be an object whose {name} is a {kind.__name__}")
+    return {name: values[name] for name in _META_TYPES}

@@ -1,0 +1,58 @@
+"""The manifest of finished shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from inverter.data.manifest import Manifest
+from inverter.data.shards import ShardRecord
+from inverter.data.statistics import FeatureStatistics
+from inverter.targets.spec import TargetSpec
+
+if TYPE_CHECKING:
+    from inverter.config import PrepareConfig
+
+_ATTACKER = "black-box: the attacker has {pairs} and sees no weights or gradients of the target"
+
+
+def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: TargetSpec, prior: Any) -> Manifest:
+    """Manifest of the shards, their statistics merged in order.
+
+    Raises:
+        ValueError: No shard, shards of different feature shapes, or of another shape than the target's spec.
+    """
+    if not records:
+        raise ValueError(f"source={config.source} gave no picture; allowed: a source with 1 or more")
+    shapes = {record.feature_shape for record in records}
+    if shapes != {spec.feature_shape}:
+        raise ValueError(f"features have the shapes {sorted(shapes)}; the target's spec says {spec.feature_shape}")
+    statistics = reduce(FeatureStatistics.merge, (record.statistics for record in records))
+    groups = {group for record in records for group in record.groups}
+    return Manifest(
+        split=config.split,
+        target=spec,
+        prior=config.prior,
+        autoencoder_sha256=prior.autoencoder_sha256,
+        source=config.source,
+        num_pairs=sum(record.info.count for record in records),
+        num_sources=len(groups) + sum(record.num_ungrouped for record in records),
+        resolution=prior.resolution,
+        feature_dtype=config.feature_dtype,
+        feature_mean=statistics.mean.tolist(),
+        feature_std=statistics.std.tolist(),
+        latents=config.latents,
+        shards=[record.info for record in records],
+        threat_model=_ATTACKER.format(pairs=_pairs(config)),
+        seed=config.seed,
+        augment=config.augment,
+    )
+
+
+def _pairs(config: PrepareConfig) -> str:
+    if config.features is not None:
+        return "pictures and the features captured with them"
+    if config.source == "prior":
+        return "features of pictures drawn from a public prior (no picture of the target's data)"
+    return "features of pictures of its own"

@@ -1,0 +1,295 @@
+"""The harness: methods, floors and ceilings on the same images, with intervals, paired comparisons and references."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inverter.evaluation.collect import OnRecon, Record, Sample, collect
+from inverter.evaluation.distribution import fid, inception_score, kernel_matrices, polynomial_kernel
+from inverter.evaluation.intervals import Bootstrap, Statistic
+from inverter.evaluation.judges import Gallery, Judge, reidentification, same_source
+from inverter.evaluation.methods import Method
+from inverter.evaluation.metrics import Missing, load_lpips, mse_to_psnr
+from inverter.evaluation.nearest import Nearest, nearest_by_pixels
+from inverter.evaluation.pictures import select_pictures
+from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
+from inverter.run_record import commit, environment
+
+ORIGINAL = "original"
+"""Row of the images themselves, always there: what a perfect reconstruction would score."""
+
+NEAREST = "nearest training picture"
+FEW_SOURCES = 20
+
+
+def evaluate(
+    methods: Mapping[str, Method],
+    batches: Iterable[Mapping[str, Any]],
+    *,
+    target: Callable[[Tensor], Tensor] | None = None,
+    judges: Sequence[Judge] = (),
+    gallery: Gallery | None = None,
+    train_batches: Iterable[Mapping[str, Any]] | None = None,
+    baseline: str | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    seed: int = 0,
+    num_bootstrap: int = 2000,
+    device: torch.device | str = "cpu",
+    config: Mapping[str, Any] | None = None,
+    threat_model: str = "",
+    notes: Sequence[str] = (),
+    on_recon: OnRecon | None = None,
+) -> Results:
+    """Evaluate methods on every image of ``batches``, once.
+
+    Args:
+        methods: Name to method. Attacks get a copy of the features and nothing else; references may get the image.
+        batches: Evaluation pairs with ``key``, ``image``, ``features``, ``text`` and ``group``.
+        target: Attacked network, images to features; None leaves the feature cosine out.
+        judges: Classifiers that no attack used; none leaves recognition and distribution out.
+        gallery: Distractors for re-identification; None leaves it out.
+        train_batches: Training pairs, passed over once, to tell retrieval from inversion; None leaves it out.
+        baseline: Method that every other attack is compared with.
+        pairs: Further comparisons ``(a, b)``, read as a minus b.
+        seed: Seeds the bootstrap.
+        num_bootstrap: Replicates.
+        device: Where images and features go before a method gets them.
+        config: Resolved configuration, plain data, recorded as it is.
+        threat_model: What the attacker was given.
+        notes: Lines for the reader of the report.
+        on_recon: Called with method, keys and ``recon`` of every batch, such as :func:`save_recons`.
+    Returns:
+        Rows, comparisons, what is missing and why, per-image numbers and pictures.
+    Raises:
+        ValueError: A comparison names no method, a name is reserved or taken twice, a method gives images of another
+            shape or not finite, or there is no image.
+    """
+    device = torch.device(device)
+    compared = _comparisons(methods, baseline, pairs)
+    if len({judge.name for judge in judges}) < len(judges):
+        raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
+    lpips = load_lpips(device)
+    sample = collect(methods, batches, target=target, judges=judges, lpips=lpips, device=device, on_recon=on_recon)
+    missing = [lpips] if isinstance(lpips, Missing) else []
+    if target is None:
+        missing.append(Missing("feature_cosine", "the target was not at hand"))
+    networks = {"lpips": "AlexNet (ImageNet), LPIPS 0.1", "feature_cosine": _target_label(target)}
+    attacks = [name for name, method in methods.items() if method.kind == "attack"]
+    records = {ORIGINAL: sample.original, **sample.records}
+
+    chance: dict[str, float] = {}
+    _recognise(sample, records, judges, gallery, chance, missing)
+    nearest = _search_train(records, [ORIGINAL, *attacks], train_batches, missing)
+    bootstrap = Bootstrap(len(sample.keys), sample.groups, num_bootstrap=num_bootstrap, seed=seed)
+    statistics = {
+        name: {metric: bootstrap.mean(record.value(metric)) for metric in record.values}
+        for name, record in records.items()
+    }
+    _add_kid(records, judges, bootstrap, statistics, missing)
+    for judge in judges:
+        networks |= {metric: judge.label for metric in statistics[ORIGINAL] if metric.endswith(f"/{judge.name}")}
+
+    everyone = {ORIGINAL: Method(lambda image: image, kind="ceiling", sees="image"), **methods}
+    whole = _whole_sample(records, judges, missing)
+    rows = []
+    for name, record in records.items():
+        scores = {}
+        for metric, statistic in statistics[name].items():
+            interval = bootstrap.interval(statistic)
+            scores[metric] = Score(
+                interval.mean, interval.low, interval.high, interval.n, interval.groups, networks.get(metric)
+            )
+        for (metric, label), value in whole[name].items():
+            scores[metric] = Score(value, None, None, bootstrap.n, bootstrap.num_groups, label)
+        rows.append(
+            Row(name, everyone[name].kind, everyone[name].operating_point, scores, _cost(name, everyone, record))
+        )
+
+    pictures = {name: record.picture() for name, record in sample.records.items()}
+    decibels = {name: record.value("psnr") for name, record in sample.records.items()}
+    if nearest is not None:
+        pictures[NEAREST], decibels[NEAREST] = nearest.pictures, nearest.psnr.double()
+    return Results(
+        rows=tuple(rows),
+        chance=chance,
+        comparisons=tuple(_compare(compared, statistics, bootstrap, networks)),
+        missing=tuple(missing),
+        payload=Payload(sample.num_features, sample.num_pixels),
+        num_images=bootstrap.n,
+        num_sources=bootstrap.num_groups,
+        threat_model=threat_model,
+        notes=(*notes, *_own_notes(bootstrap, judges)),
+        config=dict(config or {}),
+        seed=seed,
+        commit=commit(),
+        environment=environment() | {"device": str(device)},
+        keys=tuple(sample.keys),
+        groups=tuple(sample.groups),
+        per_image={name: {m: record.value(m).tolist() for m in record.values} for name, record in records.items()},
+        pictures=select_pictures(
+            sample.keys, sample.text, sample.original.picture(), pictures, decibels, ranked_by=attacks
+        ),
+    )
+
+
+def _comparisons(
+    methods: Mapping[str, Method], baseline: str | None, pairs: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    if not methods or {ORIGINAL, NEAREST} & set(methods):
+        raise ValueError(f"methods are {list(methods)}; allowed: one or more, none named {ORIGINAL!r} or {NEAREST!r}")
+    compared = list(pairs)
+    if baseline is not None:
+        compared += [
+            (name, baseline) for name, method in methods.items() if method.kind == "attack" and name != baseline
+        ]
+    unknown = {name for pair in [*compared, (baseline or next(iter(methods)),)] for name in pair} - set(methods)
+    if unknown:
+        raise ValueError(f"comparison with {sorted(unknown)}; allowed: {', '.join(methods)}")
+    return list(dict.fromkeys(compared))
+
+
+def _recognise(
+    sample: Sample,
+    records: Mapping[str, Record],
+    judges: Sequence[Judge],
+    gallery: Gallery | None,
+    chance: dict[str, float],
+    missing: list[Missing],
+) -> None:
+    """Add each record's re-identification per judge, and what guessing gets."""
+    if not judges:
+        missing.append(Missing("agreement", "no judge given"))
+    if not judges or gallery is None:
+        missing.append(Missing("reid", "no judge given" if not judges else "no gallery of distractors given"))
+    different = ~same_source(sample.groups, sample.groups)
+    excluded = gallery.excluded(sample.groups) if gallery is not None else None
+    for judge in judges:
+        original = sample.original.verdict(judge.name)
+        if different.any():
+            same = original.labels[:, None] == original.labels[None, :]
+            chance[f"agreement/{judge.name}"] = same[different].double().mean().item()
+        if gallery is None:
+            continue
+        distractors = judge.embed(gallery.images)
+        for record in records.values():
+            found = reidentification(record.verdict(judge.name).embeddings, original.embeddings, distractors, excluded)
+            record.values[f"reid_top1/{judge.name}"] = [found.top1.double()]
+            record.values[f"reid_mrr/{judge.name}"] = [found.reciprocal_rank]
+            record.values[f"reid_rank/{judge.name}"] = [found.ranks.double()]
+            chance[f"reid_top1/{judge.name}"] = found.chance_top1.mean().item()
+            chance[f"reid_mrr/{judge.name}"] = found.chance_reciprocal_rank.mean().item()
+            chance[f"reid_rank/{judge.name}"] = (found.choices.double() + 1).mean().item() / 2
+
+
+def _search_train(
+    records: Mapping[str, Record],
+    names: Sequence[str],
+    train_batches: Iterable[Mapping[str, Any]] | None,
+    missing: list[Missing],
+) -> Nearest | None:
+    """Add the distance of originals and reconstructions to their nearest training picture; returns the originals'."""
+    if train_batches is None:
+        missing.append(Missing("nearest_train_psnr", "no training pairs given to search"))
+        return None
+    pictures = torch.cat([records[name].picture() for name in names]).float() / 255
+    found = nearest_by_pixels(pictures, train_batches)
+    size = len(pictures) // len(names)
+    for name, distances in zip(names, found.distances.split(size), strict=True):
+        nearest_psnr = mse_to_psnr(distances).double()
+        records[name].values["nearest_train_psnr"] = [nearest_psnr]
+        if name != ORIGINAL:
+            records[name].values["nearer_to_train"] = [(nearest_psnr > records[name].value("psnr")).double()]
+    return Nearest(found.pictures[:size], found.keys[:size], found.distances[:size])
+
+
+def _add_kid(
+    records: Mapping[str, Record],
+    judges: Sequence[Judge],
+    bootstrap: Bootstrap,
+    statistics: Mapping[str, dict[str, Statistic]],
+    missing: list[Missing],
+) -> None:
+    if bootstrap.n < 2:
+        missing.append(Missing("kid", "needs two images"))
+        return
+    for judge in judges:
+        originals = records[ORIGINAL].verdict(judge.name).embeddings
+        yy = polynomial_kernel(originals, originals)
+        for name, record in records.items():
+            kernels = kernel_matrices(record.verdict(judge.name).embeddings, originals, paired=True, yy=yy)
+            statistics[name][f"kid/{judge.name}"] = bootstrap.kid(kernels)
+
+
+def _whole_sample(
+    records: Mapping[str, Record], judges: Sequence[Judge], missing: list[Missing]
+) -> dict[str, dict[tuple[str, str], float]]:
+    """Inception score and FID of each record under each judge, where the sample is large enough."""
+    found: dict[str, dict[tuple[str, str], float]] = {name: {} for name in records}
+    for judge in judges:
+        original = records[ORIGINAL].verdict(judge.name)
+        for name, record in records.items():
+            verdict = record.verdict(judge.name)
+            for value, metric in (
+                (inception_score(verdict.probabilities), "is"),
+                (fid(verdict.embeddings, original.embeddings), "fid"),
+            ):
+                if not isinstance(value, Missing):
+                    found[name][f"{metric}/{judge.name}", judge.label] = value
+                elif value not in missing:
+                    missing.append(value)
+    return found
+
+
+def _compare(
+    compared: Sequence[tuple[str, str]],
+    statistics: Mapping[str, Mapping[str, Statistic]],
+    bootstrap: Bootstrap,
+    networks: Mapping[str, str],
+) -> list[Comparison]:
+    comparisons = []
+    for a, b in compared:
+        shared = [metric for metric in statistics[a] if metric in statistics[b]]
+        differences = {metric: bootstrap.difference(statistics[a][metric], statistics[b][metric]) for metric in shared}
+        for metric, found in differences.items():
+            kind = metric.partition("/")[0]
+            signs = {math.copysign(1, d.mean) for m, d in differences.items() if m.partition("/")[0] == kind}
+            comparisons.append(
+                Comparison(
+                    a=a,
+                    b=b,
+                    metric=metric,
+                    difference=found.mean,
+                    low=found.low,
+                    high=found.high,
+                    excludes_zero=found.excludes_zero,
+                    claim=found.excludes_zero and len(signs) == 1,
+                    n=found.n,
+                    groups=found.groups,
+                    network=networks.get(metric),
+                )
+            )
+    return comparisons
+
+
+def _cost(name: str, methods: Mapping[str, Method], record: Record) -> dict[str, float]:
+    if name == ORIGINAL:
+        return {}
+    cost = {"seconds_per_image": record.seconds / len(record.value("psnr")), **methods[name].cost}
+    return cost | ({"peak_memory_bytes": record.peak_memory} if record.peak_memory else {})
+
+
+def _target_label(target: Callable[[Tensor], Tensor] | None) -> str:
+    spec = getattr(target, "spec", None)
+    return f"{spec.name} at {spec.layer} (the attacked network)" if spec is not None else "the attacked network"
+
+
+def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge]) -> list[str]:
+    notes = [f"{bootstrap.n} images cut from {bootstrap.num_groups} sources; intervals resample the sources."]
+    if bootstrap.num_groups < FEW_SOURCES:
+        notes.append(f"With {bootstrap.num_groups} sources the intervals are too narrow: read them as a lower bound.")
+    if len(judges) == 1:
+        notes.append("One judge only: what it says of recognition has not been confirmed by a second.")
+    return notes

@@ -1,0 +1,130 @@
+"""Published inverters: a folder with weights, config, metrics, model card and preview; save, load, check, list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.priors.location import checkpoints_root, find_published
+from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.targets.spec import TargetSpec
+
+SCHEMA_VERSION = 1
+WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a published inverter says of itself.
+
+    Args:
+        folder: Where it lies.
+        spec: Rebuilds its modules.
+        target: Network and layer whose features it inverts.
+        prior: Name of the prior that decodes.
+        prior_sha256: Hash of that prior's weights.
+        training: Data, pairs, budget, commit: plain data for the model card.
+    """
+
+    folder: Path
+    spec: InverterSpec
+    target: TargetSpec
+    prior: str
+    prior_sha256: str
+    training: dict[str, Any]
+
+
+def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training: dict[str, Any]) -> None:
+    """Write ``model.safetensors`` (half precision) and ``config.yaml``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.half().contiguous() for name, value in inverter.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    config = {
+        "schema_version": SCHEMA_VERSION,
+        "inverter": inverter.spec.to_dict(),
+        "target": target.to_dict(),
+        "prior": inverter.prior.name,
+        "prior_sha256": inverter.prior.weights_sha256,
+        "training": training,
+    }
+    (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(config)))))
+
+
+def is_published(name: str) -> bool:
+    """Whether a name is a published inverter, so not a training run."""
+    return not (Path(name) / "train.yaml").is_file()
+
+
+def read_published(name: str) -> Published:
+    """Read a published inverter's config by name, folder or hub id; no weights are loaded.
+
+    Raises:
+        ValueError: Not found, or the config is damaged or of another schema version.
+    """
+    folder = find_published(name, marker=WEIGHTS, kind="inverter")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+        if values["schema_version"] != SCHEMA_VERSION:  # type: ignore[index,call-overload]
+            version = values["schema_version"]  # type: ignore[index,call-overload]
+            raise ValueError(f"schema_version is {version!r}; allowed: {SCHEMA_VERSION}")
+        return Published(
+            folder=folder,
+            spec=InverterSpec.from_dict(values["inverter"]),  # type: ignore[index,call-overload]
+            target=TargetSpec.from_dict(values["target"]),  # type: ignore[index,call-overload]
+            prior=str(values["prior"]),  # type: ignore[index,call-overload]
+            prior_sha256=str(values["prior_sha256"]),  # type: ignore[index,call-overload]
+            training=dict(values["training"]),  # type: ignore[index,call-overload]
+        )
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, OmegaConfBaseException) as error:
+        raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {error}") from error
+
+
+def load_inverter(name: str, prior: DiffusionPrior | None = None) -> Inverter:
+    """Load a published inverter with its prior, ready to invert features; no target is built.
+
+    Args:
+        name: Folder name under ``checkpoints/``, path, or hub id.
+        prior: Prior already loaded; None loads the one that the inverter names.
+    Raises:
+        ValueError: Not found, damaged, weights that do not fit, or a prior with other weights than it was trained with.
+    """
+    published = read_published(name)
+    prior = prior or load_prior(published.prior)
+    if prior.weights_sha256 != published.prior_sha256:
+        raise ValueError(
+            f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
+            f"the one at hand has {prior.weights_sha256[:12]}"
+        )
+    inverter = Inverter(published.spec).attach(prior)
+    try:
+        state = load_file(published.folder / WEIGHTS)
+        inverter.load_state_dict({key: value.float() for key, value in state.items()})
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"published inverter {published.folder}: {WEIGHTS} cannot be used: {error}") from error
+    return inverter.eval()
+
+
+def check_target(published: Published, target: TargetSpec) -> None:
+    """Raise ValueError unless features of ``target`` are what the inverter was trained on."""
+    for key in ("layer", "input_size", "payload", "feature_shape", "weights_sha256"):
+        wanted, found = getattr(published.target, key), getattr(target, key)
+        if wanted != found:
+            raise ValueError(
+                f"inverter {published.folder.name!r} takes features of {published.target.name} with {key} {wanted}; "
+                f"the target at hand has {found}"
+            )
+
+
+def list_inverters(folder: Path | None = None) -> Iterator[Published]:
+    """Published inverters in a folder, ``checkpoints/`` by default, in order of name."""
+    for weights in sorted((folder or checkpoints_root()).glob(f"*/{WEIGHTS}")):
+        yield read_published(str(weights.parent))

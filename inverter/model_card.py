@@ -1,0 +1,101 @@
+"""The model card of a published inverter, in the hub's format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inverter.blackbox.inverter import Inverter
+from inverter.data.manifest import Manifest
+from inverter.evaluation.labels import heading, interval, number
+from inverter.evaluation.results import Results
+
+CARD = """---
+license: {licence}
+library_name: inverter
+tags: [feature-inversion, privacy, latent-diffusion]
+---
+# {name}
+
+Reconstructs {resolution} px images from the features that `{target}` emits at `{layer}`: one pass (`mean`), or with the
+prior drawing what the features leave open (`sample`).
+
+```python
+from inverter import Inverter
+
+inverter = Inverter.from_pretrained("{name}")
+recon = inverter.mean(features)  # (B, {shape}) -> (B, 3, {resolution}, {resolution}) in [0, 1]
+```
+
+| | |
+| --- | --- |
+| target, layer | `{target}`, `{layer}`, input {input_size} px, payload `{payload}` |
+| target weights (SHA-256) | `{sha256}` |
+| features | {shape} = {numbers} numbers, {ratio:.2f} times the picture's |
+| prior | `{prior}`, weights `{prior_sha256}` |
+| training data | {source}, {pairs} pairs, augmentation: {augment} |
+| budget | {budget}; {pairs_seen} pairs seen; {processor}, {threads} threads |
+| commit, seed | `{commit}`, {seed} |
+| licence | {licence} |
+
+**Threat model.** {threat_model}
+
+**Intended use.** Measuring what a split network's features reveal, before and after a defence. Not for recovering
+pictures of people who did not agree to it.
+
+## Measured
+
+{num_images} images from {num_sources} sources; 95 % bootstrap intervals that resample the sources.
+
+{table}
+
+{notes}
+"""
+
+
+def render_card(
+    name: str, licence: str, inverter: Inverter, manifest: Manifest, training: dict[str, Any], results: Results
+) -> str:
+    """Markdown text of the card."""
+    spec = manifest.target
+    budget = f"{training['max_time_seconds']} s" if training["max_time_seconds"] else f"{training['max_steps']} steps"
+    return CARD.format(
+        name=name,
+        licence=licence,
+        resolution=inverter.spec.resolution,
+        target=spec.name,
+        layer=spec.layer,
+        shape=", ".join(map(str, spec.feature_shape)),
+        input_size=spec.input_size,
+        payload=spec.payload,
+        sha256=spec.weights_sha256,
+        numbers=spec.num_features,
+        ratio=results.payload.ratio,
+        prior=inverter.prior.name,
+        prior_sha256=inverter.prior.weights_sha256,
+        budget=budget,
+        processor=training["environment"]["processor"],
+        threads=training["environment"]["threads"],
+        num_images=results.num_images,
+        num_sources=results.num_sources,
+        table=metrics_table(results),
+        notes="\n".join(f"- {note}" for note in results.notes),
+        **{
+            key: training[key] for key in ("source", "pairs", "pairs_seen", "augment", "commit", "seed", "threat_model")
+        },
+    )
+
+
+def metrics_table(results: Results) -> str:
+    """Methods down, metrics across, each mean with its interval."""
+    metrics = [metric for metric in results.metrics() if not metric.startswith(("near", "reid_rank"))]
+    lines = [
+        "| method | " + " | ".join(heading(metric) for metric in metrics) + " |",
+        "| --- " * (len(metrics) + 1) + "|",
+    ]
+    for row in results.rows:
+        cells = []
+        for metric in metrics:
+            score = row.scores.get(metric)
+            cells.append(f"{number(metric, score.mean)} {interval(metric, score.low, score.high)}" if score else "")
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

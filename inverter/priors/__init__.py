@@ -1,0 +1,1 @@
+"""The learned prior: a latent diffusion model in diffusers' Stable Diffusion format."""

@@ -1,0 +1,93 @@
+"""Training of the prior's denoiser: a text-conditional U-Net on the autoencoder's latents."""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from inverter.config import DenoiserConfig
+from inverter.priors.sampling import denoising_loss
+from inverter.priors.text import build_text_encoder
+from inverter.training import build_optimizer
+
+
+def build_unet(config: DenoiserConfig, latent_shape: tuple[int, int, int]) -> UNet2DConditionModel:
+    """U-Net with text attention on every level but the finest, where it would cost most and matter least."""
+    levels = len(config.widths)
+    unet = UNet2DConditionModel(
+        sample_size=latent_shape[-1],
+        in_channels=latent_shape[0],
+        out_channels=latent_shape[0],
+        block_out_channels=tuple(config.widths),
+        layers_per_block=config.layers_per_block,
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * (levels - 1),
+        up_block_types=("CrossAttnUpBlock2D",) * (levels - 1) + ("UpBlock2D",),
+        cross_attention_dim=config.text_width,
+        attention_head_dim=[width // config.head_dim for width in config.widths],  # diffusers' name for the head count
+        norm_num_groups=16,
+    )
+    unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is slow on a CPU
+    return unet
+
+
+def build_scheduler(prediction_type: str) -> DDIMScheduler:
+    """DDIM on the squared-cosine schedule, rescaled to end in pure noise (arXiv:2305.08891), trailing timesteps."""
+    allowed = ("v_prediction", "epsilon")
+    if prediction_type not in allowed:
+        raise ValueError(f"prediction_type is {prediction_type!r}; allowed: {', '.join(allowed)}")
+    velocity = prediction_type == "v_prediction"
+    return DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type=prediction_type,
+        clip_sample=False,
+        set_alpha_to_one=True,
+        steps_offset=1,
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=velocity,
+    )
+
+
+class DenoiserModule(L.LightningModule):
+    """Train U-Net and text encoder together on cached latents and their captions.
+
+    Batches hold ``latents`` ``(B, C, h, w)`` of unit variance and ``prompt`` (list of B str, ``""`` where dropped).
+    """
+
+    def __init__(self, config: DenoiserConfig, latent_shape: tuple[int, int, int], tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.text_encoder = build_text_encoder(tokenizer, config.text_width, config.text_layers)
+        self.unet = build_unet(config, latent_shape)
+        self.scheduler = build_scheduler(config.prediction_type)
+        if config.compile:
+            self.unet.compile()
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        loss = self._loss(batch["latents"], self._tokens(batch["prompt"]), None)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
+        loss = self._loss(batch["latents"], self._tokens(batch["prompt"]), fixed)
+        self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True)
+
+    def configure_optimizers(self) -> dict:
+        return build_optimizer(self, [*self.unet.parameters(), *self.text_encoder.parameters()], self.config.optim)
+
+    def _tokens(self, prompts: list[str]) -> Tensor:
+        tokens = self.tokenizer(
+            prompts,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return tokens.input_ids.to(self.device)
+
+    def _loss(self, latents: Tensor, tokens: Tensor, generator: torch.Generator | None) -> Tensor:
+        return denoising_loss(self.unet, self.scheduler, latents, self.text_encoder(tokens)[0], generator)

@@ -1,0 +1,50 @@
+"""Where published priors and inverters lie: the project's ``checkpoints/``, a local folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+def checkpoints_root() -> Path:
+    """Folder of published priors and inverters: of the checkout, else of the working directory."""
+    checkout = Path(__file__).parents[2] / "checkpoints"
+    return checkout if checkout.is_dir() else Path("checkpoints")
+
+
+def find_prior(name: str) -> Path:
+    """Folder of a prior: see :func:`find_published`."""
+    return find_published(name, marker="model_index.json", kind="prior")
+
+
+def find_published(name: str, marker: str, kind: str) -> Path:
+    """Look a name up in ``checkpoints/``, then as a local folder, then on the hub.
+
+    Args:
+        name: Folder name under ``checkpoints/``, path, or hub id ``owner/name``.
+        marker: File that such a folder must hold.
+        kind: What it is, for messages.
+    Returns:
+        The folder.
+    Raises:
+        ValueError: Nothing found; the message lists the known names.
+    """
+    for folder in (checkpoints_root() / name, Path(name)):
+        if (folder / marker).is_file():
+            return folder
+    known = sorted(path.parent.name for path in checkpoints_root().glob(f"*/{marker}"))
+    message = f"{kind} {name!r} not found: neither among {known} in {checkpoints_root()} nor a folder with {marker}"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or Path(name).exists():
+        raise ValueError(message)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:  # weights as safetensors only: nothing that would have to be unpickled is fetched
+        folder = Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.yaml", "*.safetensors", "README.md"])
+        )
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise ValueError(f"{message}, and the hub did not give it ({type(error).__name__})") from error
+    if not (folder / marker).is_file():
+        raise ValueError(f"{kind} {name!r} from the hub has no {marker}")
+    return folder

@@ -1,0 +1,216 @@
+"""A latent diffusion model as prior: a diffusers Stable-Diffusion-format folder behind one differentiable interface."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from torch import Tensor, nn
+
+from inverter.priors.location import find_prior
+from inverter.priors.sampling import denoise, sample
+
+PARTS = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
+
+
+class DiffusionPrior(nn.Module):
+    """Autoencoder, denoiser, scheduler and text encoder of a Stable-Diffusion-format folder, frozen.
+
+    Images are ``(B, 3, S, S)`` in [0, 1] with S = ``resolution``; latents ``(B, C, h, w)`` are in the prior's scaled units
+    (scale and shift come from the autoencoder's config); conditioning is ``(B, K, D)``. Gradients flow through every method.
+    """
+
+    def __init__(
+        self,
+        vae: nn.Module,
+        unet: nn.Module,
+        scheduler: diffusers.DDIMScheduler,
+        text_encoder: nn.Module,
+        tokenizer: transformers.CLIPTokenizer,
+        *,
+        name: str = "",
+        weights_sha256: str = "",
+        autoencoder_sha256: str = "",
+        prompts: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self.vae, self.unet, self.text_encoder = vae, unet, text_encoder
+        self.scheduler, self.tokenizer = scheduler, tokenizer
+        self.name, self.prompts = name, tuple(prompts)
+        self.weights_sha256, self.autoencoder_sha256 = weights_sha256, autoencoder_sha256
+        channels, side = unet.config.in_channels, unet.config.sample_size
+        self.downsampling = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.latent_shape: tuple[int, int, int] = (channels, side, side)
+        self.resolution: int = side * self.downsampling
+        self.conditioning_shape: tuple[int, int] = (tokenizer.model_max_length, unet.config.cross_attention_dim)
+        self.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.unet.parameters()).device
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where the encoder gives a distribution."""
+        expected = (3, self.resolution, self.resolution)
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise ValueError(f"images has shape {tuple(images.shape)}; prior {self.name!r} encodes (B, {expected})")
+        encoded = self.vae.encode(images * 2 - 1)
+        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        return (latents - self._shift) * self.vae.config.scaling_factor
+
+    def decode(self, latents: Tensor, clamp: bool = True) -> Tensor:
+        """Images ``(B, 3, S, S)`` of latents ``(B, C, h, w)``; in [0, 1] when ``clamp``, else the decoder's raw range."""
+        self._check_latents(latents)
+        images = self.vae.decode(latents / self.vae.config.scaling_factor + self._shift, return_dict=False)[0] / 2 + 0.5
+        return images.clamp(0, 1) if clamp else images
+
+    def embed(self, prompts: Sequence[str]) -> Tensor:
+        """Conditioning ``(B, K, D)`` of B prompts; longer ones are cut at K tokens."""
+        tokens = self.tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return self.text_encoder(tokens.input_ids.to(self.device))[0]
+
+    def denoise(self, latents: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
+        """Denoised estimate x0 of noisy latents ``(B, C, h, w)`` at integer timesteps ``t`` ``(B,)``."""
+        return denoise(self.unet, self.scheduler, latents, t, conditioning)
+
+    def sample(
+        self,
+        conditioning: Tensor | None = None,
+        *,
+        batch_size: int | None = None,
+        latents: Tensor | None = None,
+        strength: float = 1.0,
+        num_inference_steps: int = 8,
+        guidance_scale: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw latents by deterministic DDIM, from noise or from noised latents.
+
+        Args:
+            conditioning: ``(B, K, D)``; None is the empty prompt.
+            batch_size: Number of samples when neither conditioning nor latents say it.
+            latents: Clean latents ``(B, C, h, w)`` to start from; None starts from noise.
+            strength: Share in (0, 1] of the schedule that ``latents`` are noised to; 1 forgets them, 0 returns them.
+            num_inference_steps: Denoising steps of the whole schedule; ``strength`` of them are run.
+            guidance_scale: Classifier-free guidance; 1 is none.
+            generator: Source of the noise, on the CPU, so that every device draws the same.
+        Returns:
+            Latents ``(B, C, h, w)``, differentiable in conditioning and latents; memory for the backward pass grows
+            only by one latent a step.
+        Raises:
+            ValueError: Shapes that disagree, a strength outside [0, 1], or no step at all.
+        """
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength is {strength}; allowed: 0 to 1")
+        if latents is not None:
+            self._check_latents(latents)
+        sizes = {len(x) for x in (conditioning, latents) if x is not None} | ({batch_size} if batch_size else set())
+        if len(sizes) != 1:
+            raise ValueError(f"batch sizes of conditioning, latents and batch_size are {sorted(sizes)}; give one size")
+        size = sizes.pop()
+        if conditioning is None:
+            conditioning = self.embed([""]).expand(size, -1, -1)
+        unconditional = self.embed([""]).expand(size, -1, -1) if guidance_scale != 1 else None
+        noise = torch.randn(size, *self.latent_shape, generator=generator).to(self.device, conditioning.dtype)
+        return sample(
+            self.unet,
+            self.scheduler,
+            noise,
+            conditioning,
+            unconditional=unconditional,
+            latents=latents,
+            strength=strength,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the folder that ``load_prior`` and diffusers' ``StableDiffusionPipeline.from_pretrained`` read."""
+        pipeline = diffusers.StableDiffusionPipeline(
+            vae=self.vae,
+            unet=self.unet,
+            scheduler=self.scheduler,
+            text_encoder=self.text_encoder,
+            tokenizer=self.tokenizer,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        pipeline.save_pretrained(folder, safe_serialization=True)
+        if self.prompts:
+            (folder / "prompts.json").write_text(json.dumps(self.prompts, indent=0))
+
+    @property
+    def _shift(self) -> float:
+        return getattr(self.vae.config, "shift_factor", None) or 0.0
+
+    def _check_latents(self, latents: Tensor) -> None:
+        if latents.ndim != 4 or tuple(latents.shape[1:]) != self.latent_shape:
+            raise ValueError(
+                f"latents has shape {tuple(latents.shape)}; prior {self.name!r} uses (B, {self.latent_shape})"
+            )
+
+
+def load_prior(name: str | Path) -> DiffusionPrior:
+    """Load a prior by its published name, from a folder, or from the Hugging Face hub.
+
+    Args:
+        name: ``embedded`` (a folder under ``checkpoints/``), a path, or a hub id such as
+            ``stable-diffusion-v1-5/stable-diffusion-v1-5``.
+    Returns:
+        The frozen prior, on the CPU, float32.
+    Raises:
+        ValueError: No such prior, a part is missing, or a part has pickled weights only.
+    """
+    folder = find_prior(str(name))
+    index = json.loads((folder / "model_index.json").read_text())
+    absent = [part for part in PARTS if part not in index or not (folder / part).is_dir()]
+    if absent:
+        raise ValueError(f"prior {folder}: part(s) {', '.join(absent)} missing; needed: {', '.join(PARTS)}")
+    for part in ("vae", "unet", "text_encoder"):
+        if not any((folder / part).glob("*.safetensors")):
+            raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")
+    vae_class = getattr(diffusers, index["vae"][1], None)
+    if vae_class is None or not index["vae"][1].startswith("Autoencoder"):
+        raise ValueError(f"prior {folder}: vae class {index['vae'][1]!r} is no diffusers autoencoder")
+    prompts = folder / "prompts.json"
+    return DiffusionPrior(
+        vae=_load(vae_class, folder / "vae"),
+        unet=_load(diffusers.UNet2DConditionModel, folder / "unet"),
+        scheduler=diffusers.DDIMScheduler.from_pretrained(folder / "scheduler"),
+        text_encoder=transformers.CLIPTextModel.from_pretrained(
+            folder / "text_encoder", use_safetensors=True, dtype=torch.float32
+        ),
+        tokenizer=transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        name=str(name),
+        weights_sha256=folder_sha256(folder, ("text_encoder", "unet", "vae")),
+        autoencoder_sha256=folder_sha256(folder, ("vae",)),
+        prompts=json.loads(prompts.read_text()) if prompts.is_file() else (),
+    )
+
+
+def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
+    """SHA-256 over the weight files of some parts of a prior, in the order of their names."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for file in sorted((folder / part).glob("*.safetensors")):
+            digest.update(f"{part}/{file.name}".encode())
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
+
+
+def _load(part: type, folder: Path) -> nn.Module:
+    return part.from_pretrained(folder, use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False)

@@ -1,0 +1,85 @@
+"""Differentiable DDIM sampling and the denoising loss, over diffusers' scheduler."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+
+def denoise(unet: nn.Module, scheduler: DDIMScheduler, latents: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
+    """Denoised estimate x0 ``(B, C, h, w)`` of ``latents`` at integer timesteps ``t`` ``(B,)``."""
+    output = unet(latents, t, encoder_hidden_states=conditioning, return_dict=False)[0]
+    alpha = scheduler.alphas_cumprod.to(latents.device)[t].view(-1, 1, 1, 1)
+    if scheduler.config.prediction_type == "v_prediction":
+        return alpha.sqrt() * latents - (1 - alpha).sqrt() * output
+    if scheduler.config.prediction_type == "epsilon":
+        return (latents - (1 - alpha).sqrt() * output) / alpha.sqrt()
+    return output
+
+
+def denoising_loss(
+    unet: nn.Module,
+    scheduler: DDIMScheduler,
+    latents: Tensor,
+    conditioning: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Mean squared error of the denoiser's prediction on latents ``(B, C, h, w)`` noised to random timesteps.
+
+    The prediction is what the scheduler's config says (noise or velocity). For velocity on unit-variance latents the
+    unweighted loss equals a min-SNR weight of SNR + 1 on x0 (arXiv:2202.00512).
+    """
+    steps = scheduler.config.num_train_timesteps
+    t = torch.randint(0, steps, (len(latents),), generator=generator).to(latents.device)
+    noise = torch.randn(latents.shape, generator=generator, dtype=torch.float32).to(latents)
+    noisy = scheduler.add_noise(latents, noise, t)
+    goal = noise if scheduler.config.prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, t)
+    output = unet(noisy, t, encoder_hidden_states=conditioning, return_dict=False)[0]
+    return F.mse_loss(output.float(), goal.float())
+
+
+def sample(
+    unet: nn.Module,
+    scheduler: DDIMScheduler,
+    noise: Tensor,
+    conditioning: Tensor,
+    *,
+    unconditional: Tensor | None = None,
+    latents: Tensor | None = None,
+    strength: float = 1.0,
+    num_inference_steps: int = 8,
+    guidance_scale: float = 1.0,
+) -> Tensor:
+    """Deterministic DDIM from ``noise``, or from ``latents`` noised to ``strength`` of the schedule.
+
+    Timesteps are diffusers' own (``StableDiffusionPipeline`` from noise, ``StableDiffusionImg2ImgPipeline`` from
+    latents). Each step is recomputed in the backward pass, so that only the latents between steps are kept.
+    """
+    scheduler = copy.deepcopy(scheduler)  # set_timesteps writes into it
+    scheduler.set_timesteps(num_inference_steps, device=noise.device)
+    timesteps = scheduler.timesteps
+    if latents is None:
+        current = noise * scheduler.init_noise_sigma
+    else:
+        count = min(round(num_inference_steps * strength), num_inference_steps)
+        timesteps = timesteps[len(timesteps) - count :]
+        current = latents if count == 0 else scheduler.add_noise(latents, noise, timesteps[:1].expand(len(latents)))
+
+    def step(current: Tensor, t: Tensor, conditioning: Tensor, unconditional: Tensor | None) -> Tensor:
+        output = unet(current, t, encoder_hidden_states=conditioning, return_dict=False)[0]
+        if unconditional is not None:
+            free = unet(current, t, encoder_hidden_states=unconditional, return_dict=False)[0]
+            output = free + guidance_scale * (output - free)
+        return scheduler.step(output, t, current, eta=0.0, return_dict=False)[0]
+
+    for t in timesteps:
+        if torch.is_grad_enabled() and (current.requires_grad or conditioning.requires_grad):
+            current = checkpoint(step, current, t, conditioning, unconditional, use_reentrant=False)
+        else:
+            current = step(current, t, conditioning, unconditional)
+    return current

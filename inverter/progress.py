@@ -1,0 +1,42 @@
+"""A progress bar with the time left in a terminal, a log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def track(items: Iterable[T], description: str, total: int | None = None, every_seconds: float = 20.0) -> Iterator[T]:
+    """Iterate and show how far it is and how long it will take."""
+    if total is None:
+        try:
+            total = len(items)  # type: ignore[arg-type]
+        except TypeError:
+            total = None
+    if sys.stderr.isatty():
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, transient=False) as progress:
+            yield from progress.track(items, total=total, description=description)
+        return
+    start = shown = time.monotonic()
+    for count, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - shown >= every_seconds:
+            left = f", about {(now - start) / count * (total - count):.0f} s left" if total else ""
+            log.info("%s: %d%s after %.0f s%s", description, count, f" of {total}" if total else "", now - start, left)
+            shown = now

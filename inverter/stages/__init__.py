@@ -1,0 +1,1 @@
+"""One stage of the command line a file."""

@@ -1,0 +1,100 @@
+"""Stage ``invert``: pictures back from features, or from what a target makes of given pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.utils import save_image
+
+from inverter.config import InvertConfig
+from inverter.data.captured import load_features
+from inverter.data.images import FolderSource, SourceImage
+from inverter.data.pictures import read_picture, square, to_tensor
+from inverter.hub import check_target, load_inverter, read_published
+from inverter.progress import track
+from inverter.run_record import record_run, write_text
+from inverter.targets import load_target
+from inverter.training import pick_device
+
+log = logging.getLogger(__name__)
+METHODS = ("blackbox",)
+OPERATING_POINTS = ("mean", "sample")
+FEATURE_FILES = (".npy", ".safetensors")
+
+
+def run(config: InvertConfig) -> Path:
+    """Write ``OUTPUT/recon/KEY.png`` for every input and ``OUTPUT/summary.json``.
+
+    Raises:
+        ValueError: An unknown method or operating point, an input that cannot be read, or features that do not fit.
+    """
+    for key, allowed in (("method", METHODS), ("operating_point", OPERATING_POINTS)):
+        if getattr(config, key) not in allowed:
+            raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
+    output, device = Path(config.output), torch.device(pick_device(config.device))
+    inverter = load_inverter(config.inverter).to(device)
+    inverter.prior.to(device)
+    record_run(config, output, "invert")
+    (output / "recon").mkdir(parents=True, exist_ok=True)
+    generator = torch.Generator().manual_seed(config.seed)
+    start, keys = time.monotonic(), []
+    for batch_keys, features in track(_features(config, device), "reconstructions"):
+        if not features.isfinite().all():
+            raise ValueError(f"features of {batch_keys} hold NaN or infinity; allowed: finite numbers")
+        if config.operating_point == "mean":
+            recon = inverter.mean(features)
+        else:
+            recon = inverter.sample(features, prompt=config.prompt, strength=config.strength, generator=generator)
+        for key, image in zip(batch_keys, recon, strict=True):
+            save_image(image, output / "recon" / f"{key}.png")
+            keys.append(key)
+    summary = {
+        "method": config.method,
+        "inverter": config.inverter,
+        "operating_point": config.operating_point,
+        "keys": keys,
+        "seconds": time.monotonic() - start,
+        "target_queries": 0,
+    }
+    write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
+    log.info("%d reconstructions in %s", len(keys), output / "recon")
+    return output
+
+
+def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list[str], Tensor]]:
+    """Keys and features, a batch at a time: read from files, or made by the target from pictures."""
+    path = Path(config.input)
+    files = sorted(file for file in path.iterdir() if file.suffix in FEATURE_FILES) if path.is_dir() else [path]
+    if files and all(file.suffix in FEATURE_FILES for file in files):
+        for first in range(0, len(files), config.batch_size):
+            chosen = files[first : first + config.batch_size]
+            yield [file.stem for file in chosen], torch.stack([load_features(file) for file in chosen]).to(device)
+        return
+    published = read_published(config.inverter)
+    spec = published.target
+    target = load_target(spec.name, spec.layer, input_size=spec.input_size, payload=spec.payload).to(device)
+    check_target(published, target.spec)
+    size = published.spec.resolution
+    pictures = list(_pictures(path))
+    for first in range(0, len(pictures), config.batch_size):
+        chosen_pictures = pictures[first : first + config.batch_size]
+        images = torch.stack([to_tensor(square(picture.image, size)) for picture in chosen_pictures]).to(device)
+        with torch.no_grad():
+            yield [picture.key for picture in chosen_pictures], target(images.float() / 255)
+
+
+def _pictures(path: Path) -> Iterator[SourceImage]:
+    if path.is_dir():
+        yield from FolderSource(path, shard_size=1 << 20).shard(0)
+    elif path.is_file():
+        yield SourceImage(path.stem, read_picture(path, str(path)))
+    else:
+        raise ValueError(
+            f"input is {str(path)!r}; allowed: a picture, a folder of them, or features in .npy/.safetensors"
+        )

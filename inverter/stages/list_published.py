@@ -1,0 +1,36 @@
+"""Stage ``list``: published priors and inverters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from inverter.config import ListConfig
+from inverter.hub import list_inverters
+from inverter.priors.location import checkpoints_root
+
+
+def run(config: ListConfig) -> None:
+    """Print what ``from_pretrained`` and ``load_prior`` find by name.
+
+    Raises:
+        ValueError: The folder does not exist.
+    """
+    folder = Path(config.path) if config.path else checkpoints_root()
+    if not folder.is_dir():
+        raise ValueError(f"path is {str(folder)!r}, which is no folder")
+    table = Table(title=f"published in {folder}")
+    for column in ("name", "kind", "target", "layer", "features", "prior", "pairs"):
+        table.add_column(column)
+    for index in sorted(folder.glob("*/model_index.json")):
+        parts = json.loads(index.read_text())
+        table.add_row(index.parent.name, "prior", str(parts["vae"][1]), "", "", "", "")
+    for published in list_inverters(folder):
+        shape = " x ".join(map(str, published.target.feature_shape))
+        pairs = str(published.training.get("pairs", ""))
+        name = published.folder.name
+        table.add_row(name, "inverter", published.target.name, published.target.layer, shape, published.prior, pairs)
+    Console().print(table)

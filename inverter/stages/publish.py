@@ -1,0 +1,82 @@
+"""Stage ``publish``: an evaluated run becomes a folder that others load by name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+from torchvision.io import read_image
+from torchvision.utils import make_grid, save_image
+
+from inverter.blackbox.build import load_run, run_inverter
+from inverter.config import PublishConfig, TrainConfig
+from inverter.data.manifest import Manifest
+from inverter.evaluation.results import Results
+from inverter.hub import save_inverter
+from inverter.model_card import render_card
+
+log = logging.getLogger(__name__)
+PREVIEW_IMAGES = 8
+
+
+def run(config: PublishConfig) -> Path:
+    """Write ``OUTPUT/NAME`` with weights, config, metrics, model card and preview; it appears whole or not at all.
+
+    Raises:
+        ValueError: The run was not evaluated, trained a baseline, or the name is taken.
+    """
+    run_folder, folder = Path(config.run), Path(config.output) / config.name
+    if folder.exists() and not config.overwrite:
+        raise ValueError(f"name is {config.name!r}, but {folder} exists; choose another or set overwrite=true")
+    metrics = run_folder / "evaluation" / "metrics.json"
+    if not metrics.is_file():
+        raise ValueError(
+            f"run {run_folder} has no evaluation/metrics.json; run `inverter evaluate inverter={run_folder}`"
+        )
+    module, train_config, manifest = load_run(run_folder)
+    results = Results.from_json(json.loads(metrics.read_text()))
+    training = training_record(run_folder, train_config, manifest)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save_inverter(run_inverter(module), partial, manifest.target, training)
+    shutil.copy(metrics, partial / "metrics.json")
+    card = render_card(config.name, config.licence, run_inverter(module), manifest, training, results)
+    (partial / "README.md").write_text(card, encoding="utf-8")
+    if preview := config.preview:
+        write_preview(Path(preview), partial / "preview.png")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    log.info("published %s: %.1f MB", folder, size / 1e6)
+    return folder
+
+
+def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[str, object]:
+    """What the model card and the config say of the training."""
+    record = json.loads((run / "train.json").read_text())
+    summary = json.loads((run / "summary.json").read_text())
+    return {
+        "source": manifest.source,
+        "pairs": summary["pairs"],
+        "pairs_seen": summary["pairs_seen"],
+        "augment": manifest.augment,
+        "max_time_seconds": config.optim.max_time,
+        "max_steps": config.optim.max_steps,
+        "learning_rate": config.optim.lr,
+        "seed": config.seed,
+        "threat_model": manifest.threat_model,
+        "commit": record["commit"],
+        "environment": record["environment"],
+    }
+
+
+def write_preview(evaluation: Path, path: Path) -> None:
+    """Grid of originals over reconstructions from an evaluation's ``recon`` folder; only for pictures one may share."""
+    methods = [name for name in ("original", "mean", "sample") if (evaluation / "recon" / name).is_dir()]
+    keys = sorted(file.name for file in (evaluation / "recon" / methods[0]).glob("*.png"))
+    step = max(len(keys) // PREVIEW_IMAGES, 1)
+    chosen = keys[::step][:PREVIEW_IMAGES]
+    rows = [read_image(str(evaluation / "recon" / name / key)).float() / 255 for name in methods for key in chosen]
+    save_image(make_grid(rows, nrow=len(chosen), padding=2), path)

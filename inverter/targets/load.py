@@ -1,0 +1,167 @@
+"""Networks by name (timm, torchvision, a factory of your own) or as a module, and targets made of them."""
+
+import copy
+import difflib
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
+from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from inverter.targets.target import Target
+
+ALLOWED = "timm:NAME, torchvision:NAME, module:package.module:factory or an nn.Module"
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network and how it wants its images: side in pixels, and mean and deviation for images in [0, 1]."""
+
+    name: str
+    network: nn.Module
+    input_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def load_target(
+    target: str | nn.Module,
+    layer: str,
+    *,
+    input_size: int = 224,
+    payload: str = "identity",
+    pretrained: bool = True,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    payload_seed: int = 0,
+) -> Target:
+    """Load a frozen network tapped at a layer.
+
+    Args:
+        target: ``timm:NAME``, ``torchvision:NAME``, ``module:package.module:factory`` (a function without arguments)
+            or an ``nn.Module``, which is copied.
+        layer: Dotted name as in ``named_modules()``.
+        input_size: Side in pixels of the square that the network sees.
+        payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
+        pretrained: Load trained weights; ``False`` gives random ones, always the same. Factories and modules bring
+            their own.
+        mean: One number a colour channel for images in [0, 1]; ``None`` takes the network's own (0 for modules).
+        std: Likewise (1 for modules).
+        payload_seed: Seeds the noise of ``gaussian``.
+    Raises:
+        ValueError: Unknown network, layer or payload, an input size the network cannot take, or weights out of reach.
+    """
+    loaded = load_network(target, input_size=input_size, pretrained=pretrained)
+    return Target(
+        loaded.network,
+        layer,
+        name=loaded.name,
+        input_size=input_size,
+        mean=loaded.mean if mean is None else mean,
+        std=loaded.std if std is None else std,
+        payload=payload,
+        payload_seed=payload_seed,
+    )
+
+
+def load_network(target: str | nn.Module, *, input_size: int | None = None, pretrained: bool = True) -> LoadedNetwork:
+    """Load a whole network in eval mode; ``input_size`` is the size meant for it, ``None`` the one it was trained at.
+
+    Raises:
+        ValueError: ``target`` is of none of the allowed forms, unknown, or its weights are out of reach.
+    """
+    if isinstance(target, nn.Module):
+        return _own(type(target).__name__, copy.deepcopy(target), input_size)
+    source, _, name = target.partition(":")
+    loaders: dict[str, Callable[[str, int | None, bool], LoadedNetwork]] = {
+        "timm": _load_timm,
+        "torchvision": _load_torchvision,
+        "module": _load_factory,
+    }
+    if source not in loaders or not name:
+        raise ValueError(f"target={target!r} must be {ALLOWED}")
+    return loaders[source](name, input_size, pretrained)
+
+
+def _load_timm(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
+    import timm
+    from timm.data import resolve_model_data_config
+
+    if not timm.is_model(name):
+        raise _unknown("timm", name, timm.list_models())
+    packaged = pretrained and name in PACKAGES
+    with _loading(f"timm:{name}"):
+        config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    native = config.input_size[-1] if config is not None else 224
+    fixed = config is not None and config.fixed_input_size and input_size not in (None, native)
+    options: dict[str, Any] = {"img_size": input_size} if fixed else {}
+    with _seeded(), _loading(f"timm:{name}"):
+        network = timm.create_model(name, pretrained=pretrained and not packaged, **options)
+    if packaged:
+        load_lite_weights(network, name)
+    data = resolve_model_data_config(network)
+    return LoadedNetwork(f"timm:{name}", network.eval(), input_size or native, tuple(data["mean"]), tuple(data["std"]))
+
+
+def _load_torchvision(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise _unknown("torchvision", name, known)
+    with _seeded(), _loading(f"torchvision:{name}"):
+        network = models.get_model(name, weights="DEFAULT" if pretrained else None)
+    transforms = models.get_model_weights(name).DEFAULT.transforms()
+    mean = tuple(getattr(transforms, "mean", IMAGENET_MEAN))
+    std = tuple(getattr(transforms, "std", IMAGENET_STD))
+    native = getattr(transforms, "crop_size", [224])[0]
+    return LoadedNetwork(f"torchvision:{name}", network.eval(), input_size or native, mean, std)
+
+
+def _load_factory(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
+    module_name, _, factory_name = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"target='module:{name}' must be module:package.module:factory, importable from here "
+            f"(its folder in PYTHONPATH): {error}"
+        ) from error
+    with _seeded():
+        network = factory()
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"target='module:{name}': the factory must return an nn.Module, got {type(network).__name__}")
+    return _own(f"module:{name}", network, input_size)
+
+
+def _own(name: str, network: nn.Module, input_size: int | None) -> LoadedNetwork:
+    return LoadedNetwork(name, network.eval(), input_size or 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Random weights are the same each time, and the caller's random numbers are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        yield
+
+
+@contextmanager
+def _loading(target: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the libraries' downloads fail with errors of many packages
+        raise ValueError(
+            f"target={target!r} cannot be built here ({type(error).__name__}: {error}); without access to its trained "
+            "weights use pretrained=False"
+        ) from error
+
+
+def _unknown(source: str, name: str, known: Sequence[str]) -> ValueError:
+    nearest = difflib.get_close_matches(name, known, n=5, cutoff=0.0)
+    return ValueError(f"target='{source}:{name}' is unknown; the nearest names are {', '.join(nearest)}")

@@ -1,0 +1,98 @@
+"""What a target is, as plain data: written into manifests and published inverters, readable without torch."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+RESIZE = "bilinear-antialias"
+"""The one way in which images reach the target's input size."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """A frozen network tapped at one layer, described so that features can be matched to it later.
+
+    Args:
+        name: ``timm:NAME``, ``torchvision:NAME``, ``module:pkg.mod:factory`` or the class name of a module given in
+            Python.
+        layer: Dotted name as in ``named_modules()``.
+        input_size: Side in pixels of the square that the network sees.
+        feature_shape: Shape of one image's features, ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
+        preprocessing: ``resize`` (a name), ``mean`` and ``std`` (one number a colour channel, images in [0, 1]).
+        weights_sha256: SHA-256 over the network's state dict.
+    Raises:
+        ValueError: A field has another type, or a value that no target can have.
+    """
+
+    name: str
+    layer: str
+    input_size: int
+    feature_shape: tuple[int, ...]
+    payload: str
+    preprocessing: dict[str, Any]
+    weights_sha256: str
+
+    def __post_init__(self) -> None:
+        for key in ("name", "layer", "payload", "weights_sha256"):
+            if not isinstance(getattr(self, key), str):
+                raise ValueError(f"target spec: {key}={getattr(self, key)!r} must be a string")
+        if not _is_count(self.input_size):
+            raise ValueError(f"target spec: input_size={self.input_size!r} must be a positive integer")
+        shape = self.feature_shape
+        if not isinstance(shape, tuple) or not 1 <= len(shape) <= 3 or not all(_is_count(size) for size in shape):
+            raise ValueError(f"target spec: feature_shape={shape!r} must hold 1 to 3 positive integers")
+        if not _SHA256.fullmatch(self.weights_sha256):
+            raise ValueError(f"target spec: weights_sha256={self.weights_sha256!r} must be 64 hexadecimal digits")
+        _check_preprocessing(self.preprocessing)
+
+    @property
+    def num_features(self) -> int:
+        """Numbers per image that travel."""
+        return math.prod(self.feature_shape)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers, for JSON and YAML; ``from_dict`` reads it back."""
+        return {**asdict(self), "feature_shape": list(self.feature_shape)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TargetSpec":
+        """Read what ``to_dict`` wrote.
+
+        Raises:
+            ValueError: ``values`` is no mapping, misses a key, has another key, or a value is of the wrong type.
+        """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"target spec: must be a mapping, got {type(values).__name__}")
+        allowed = {field.name for field in fields(cls)}
+        missing, unknown = allowed - set(values), set(values) - allowed
+        if missing or unknown:
+            raise ValueError(
+                f"target spec: missing keys {sorted(missing)}, unknown keys {sorted(map(str, unknown))}; "
+                f"allowed are {sorted(allowed)}"
+            )
+        shape = values["feature_shape"]
+        if not isinstance(shape, list | tuple):
+            raise ValueError(f"target spec: feature_shape={shape!r} must hold 1 to 3 positive integers")
+        return cls(**{**values, "feature_shape": tuple(shape)})
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _check_preprocessing(preprocessing: Any) -> None:
+    if not isinstance(preprocessing, dict) or set(preprocessing) != {"resize", "mean", "std"}:
+        raise ValueError(f"target spec: preprocessing={preprocessing!r} must have the keys ['mean', 'resize', 'std']")
+    if preprocessing["resize"] != RESIZE:
+        raise ValueError(f"target spec: preprocessing.resize={preprocessing['resize']!r} must be {RESIZE!r}")
+    for key in ("mean", "std"):
+        numbers = preprocessing[key]
+        if not isinstance(numbers, list) or len(numbers) != 3 or not all(type(x) in (int, float) for x in numbers):
+            raise ValueError(f"target spec: preprocessing.{key}={numbers!r} must be a list of 3 numbers")
+    if min(preprocessing["std"]) <= 0:
+        raise ValueError(f"target spec: preprocessing.std={preprocessing['std']!r} must be positive")

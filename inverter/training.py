@@ -1,0 +1,157 @@
+"""What every training stage shares: optimiser and schedule, Trainer, checkpoints, record of the run."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar, Timer
+from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
+from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.trainer.states import RunningStage
+from torch import Tensor, nn
+
+from inverter.config import OptimConfig, TrainerConfig
+
+log = logging.getLogger(__name__)
+PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
+LOGGERS = ("csv", "tensorboard", "wandb")
+
+
+def build_optimizer(module: L.LightningModule, parameters: Iterable[nn.Parameter], optim: OptimConfig) -> Any:
+    """AdamW with linear warm-up, then a cosine to zero over ``max_steps`` or ``max_time``, whichever is further on.
+
+    Returns what ``configure_optimizers`` returns.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr=optim.lr, betas=(0.9, 0.99), weight_decay=optim.weight_decay)
+
+    def factor(step: int) -> float:
+        warmup = min(1.0, (step + 1) / max(optim.warmup_steps, 1))
+        return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, _progress(module, step, optim))))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def build_trainer(
+    optim: OptimConfig,
+    config: TrainerConfig,
+    output: Path,
+    *,
+    monitor: str,
+    mode: str = "max",
+    callbacks: Iterable[Callback] = (),
+) -> L.Trainer:
+    """Trainer with EMA, a time budget, time-based validation, and checkpoints at each validation and at SIGTERM.
+
+    ``OUTPUT/checkpoints/best.ckpt`` is the best by ``monitor``, ``last.ckpt`` the newest state; both hold the averaged
+    weights as ``state_dict`` and the raw ones for an exact resume.
+    """
+    if optim.precision not in PRECISION:
+        raise ValueError(f"optim.precision is {optim.precision!r}; allowed: {', '.join(PRECISION)}")
+    if optim.max_steps is None and optim.max_time is None:
+        raise ValueError("optim.max_steps and optim.max_time are both null; one of them must end the training")
+    folder = output / "checkpoints"
+    every = timedelta(seconds=config.every_n_seconds)
+    common: list[Callback] = [
+        Timer(duration={"seconds": optim.max_time} if optim.max_time is not None else None),
+        ema(optim.ema_decay),
+        LearningRateMonitor("step"),
+        ModelCheckpoint(folder, filename="best", monitor=monitor, mode=mode, enable_version_counter=False),
+        ModelCheckpoint(
+            folder,
+            filename="last",
+            save_top_k=1,
+            monitor=None,
+            train_time_interval=every,
+            save_on_exception=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if config.progress:
+        common.append(RichProgressBar(leave=True))
+    return L.Trainer(
+        default_root_dir=output,
+        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
+        devices=config.devices,
+        strategy=config.strategy,
+        precision=PRECISION[optim.precision],  # type: ignore[arg-type]
+        logger=build_loggers(config.loggers, output),
+        callbacks=[*common, *callbacks],
+        max_steps=optim.max_steps if optim.max_steps is not None else -1,
+        gradient_clip_val=optim.gradient_clip,
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+        enable_progress_bar=config.progress,
+        enable_model_summary=False,
+    )
+
+
+def build_loggers(names: Iterable[str], output: Path) -> list[Logger]:
+    """Loggers by name; each writes below ``output`` and none needs an account or a network."""
+    loggers: list[Logger] = []
+    for name in names:
+        if name == "csv":
+            loggers.append(CSVLogger(output, name="logs", version=""))
+        elif name == "tensorboard":
+            from lightning.pytorch.loggers import TensorBoardLogger
+
+            loggers.append(TensorBoardLogger(output, name="tensorboard", version=""))
+        elif name == "wandb":
+            from lightning.pytorch.loggers import WandbLogger
+
+            loggers.append(WandbLogger(project="inverter", save_dir=output, offline=True))
+        else:
+            raise ValueError(f"trainer.loggers holds {name!r}; allowed: {', '.join(LOGGERS)}")
+    return loggers
+
+
+def ema(decay: float) -> WeightAveraging:
+    """Exponential moving average of the weights; the decay grows from 0.1 so that early steps are soon forgotten."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+        rate = torch.clamp((1 + count) / (10 + count), max=decay)
+        return averaged + (current - averaged) * (1 - rate.to(averaged))
+
+    return WeightAveraging(use_buffers=False, avg_fn=average)
+
+
+def resume_path(output: Path, resume: bool) -> str | None:
+    """Checkpoint to go on from, or None for a fresh start."""
+    path = output / "checkpoints" / "last.ckpt"
+    if resume and path.is_file():
+        log.info("resuming from %s", path)
+        return str(path)
+    return None
+
+
+def _progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:
+    """Share of the training that is over, by steps or by time, whichever is further on."""
+    shares = [0.0]
+    if optim.max_steps:
+        shares.append(step / optim.max_steps)
+    timers = [callback for callback in module.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    if optim.max_time and timers:
+        shares.append(timers[0].time_elapsed(RunningStage.TRAINING) / optim.max_time)
+    return max(shares)
+
+
+def pick_device(name: str) -> str:
+    """``auto`` is the first GPU where there is one.
+
+    Raises:
+        ValueError: A name that is not auto, cpu or cuda, or cuda where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device is {name!r}; allowed: auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but no GPU is at hand; allowed here: auto, cpu")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,0 +1,60 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from inverter.data.captured import CapturedSource, load_features
+
+
+@pytest.fixture
+def folders(tmp_path):
+    pictures, features = tmp_path / "pictures", tmp_path / "features"
+    for folder in (pictures / "sub", features / "sub"):
+        folder.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(pictures / "a.png")
+    Image.new("RGB", (4, 4)).save(pictures / "sub" / "b.jpg")
+    np.save(features / "a.npy", np.full((2, 3, 3), 0.5, dtype=np.float16))
+    save_file({"features": torch.ones(2, 3, 3), "other": torch.ones(1)}, features / "sub" / "b.safetensors")
+    return pictures, features
+
+
+def test_pictures_meet_their_features(folders):
+    source = CapturedSource(*folders, 8)
+    items = list(source.shard(0))
+    assert [(item.key, float(item.features.mean())) for item in items] == [("a", 0.5), ("sub_b", 1.0)]
+    assert {item.features.dtype for item in items} == {torch.float32}
+    assert (source.spec.name, source.spec.layer, source.spec.feature_shape) == ("captured", "unknown", (2, 3, 3))
+
+
+def test_spec_comes_from_the_folder(folders, spec):
+    (folders[1] / "spec.json").write_text(json.dumps(spec.to_dict()))
+    source = CapturedSource(*folders, 8)
+    assert source.spec == spec
+    with pytest.raises(ValueError, match=r"a.npy has shape \(2, 3, 3\); needed: \(3, 2, 5\)"):
+        list(source.shard(0))
+    (folders[1] / "spec.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"spec.json: .*missing keys"):
+        CapturedSource(*folders, 8)
+
+
+def test_a_missing_partner_is_named(folders):
+    (folders[1] / "a.npy").unlink()
+    with pytest.raises(ValueError, match=r"a.png needs exactly one feature file in .*a.npy or a.safetensors; found 0"):
+        CapturedSource(*folders, 8)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([{}], dtype=object), "cannot be read: .*allow_pickle=False"),
+        (np.ones(3, dtype=np.int64), "allowed: floating point"),
+        (np.ones((1, 2, 3, 3), dtype=np.float32), "no batch dimension"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, array, message):
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    with pytest.raises(ValueError, match=message):
+        load_features(tmp_path / "x.npy")

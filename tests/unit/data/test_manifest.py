@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from inverter.data.manifest import Manifest, check_shard_name, num_channels, write_atomic
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_load_gives_what_was_saved(write_shards, spec):
+    folder = write_shards((2, 1))
+    manifest = Manifest.load(folder)
+    assert manifest.target == spec
+    assert [shard.count for shard in manifest.shards] == [2, 1]
+    assert Manifest.from_dict(json.loads(json.dumps(manifest.to_dict()))) == manifest
+    assert Manifest.load(f"file://{folder}") == manifest
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema_version": 2}, "schema_version=2; allowed: 1"),
+        ({"num_pairs": "8"}, "num_pairs='8' is a str; allowed: int"),
+        ({"num_pairs": True}, "num_pairs=True is a bool"),
+        ({"num_pairs": 9}, "num_pairs=9, but the shards hold 8"),
+        ({"split": "test"}, "split='test'; allowed: train, dev, val"),
+        ({"feature_dtype": "int8"}, "feature_dtype='int8'; allowed: float16, float32"),
+        ({"feature_std": [1.0, 1.0]}, "feature_std must hold 3 finite numbers"),
+        ({"feature_mean": [1.0, 1.0, float("nan")]}, "feature_mean must hold 3 finite numbers"),
+        ({"extra": 1}, "unknown keys \\['extra'\\]"),
+        ({"shards": [{"name": "a.tar", "count": 8}]}, "missing keys \\['sha256'\\]"),
+        ({"shards": [{"name": "pipe:cat x.tar", "count": 8, "sha256": "0" * 64}]}, "shard name 'pipe:cat x.tar'"),
+    ],
+)
+def test_load_refuses_what_breaks_the_schema(write_shards, changes, message):
+    folder = write_shards()
+    edit(folder, **changes)
+    with pytest.raises(ValueError, match=message) as error:
+        Manifest.load(folder)
+    assert str(folder / "manifest.json") in str(error.value)
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"has no manifest.json"):
+        Manifest.load(tmp_path)
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(ValueError, match="not valid JSON"):
+        Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.tar", "a/b.tar", "/a.tar", "a..b.tar", "pipe:ls.tar", "s3://b/a.tar", "a.zip", ""]
+)
+def test_shard_names_are_plain(name):
+    with pytest.raises(ValueError, match="plain file name"):
+        check_shard_name(name)
+    check_shard_name("pairs-000000.tar")
+
+
+def test_verify_finds_a_changed_and_a_missing_shard(write_shards):
+    folder = write_shards()
+    manifest = Manifest.load(folder)
+    manifest.verify(folder)
+    shard = folder / "pairs-000001.tar"
+    data = bytearray(shard.read_bytes())
+    data[600] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(ValueError, match=r"pairs-000001.tar: SHA-256 is"):
+        manifest.verify(folder)
+    shard.unlink()
+    with pytest.raises(ValueError, match=r"pairs-000001.tar of manifest.json is missing"):
+        manifest.verify(folder)
+
+
+def test_write_atomic_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk is full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((3, 4, 5), 3), ((7, 6), 6), ((9,), 9)])
+def test_num_channels(shape, channels):
+    assert num_channels(shape) == channels

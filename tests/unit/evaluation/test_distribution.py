@@ -1,0 +1,88 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from inverter.evaluation.distribution import (
+    fid,
+    frechet_distance,
+    inception_score,
+    kernel_matrices,
+    kid,
+    weighted_kid,
+)
+from inverter.evaluation.metrics import Missing
+
+
+def slow_kid(x: Tensor, y: Tensor, x_rows: list[int], y_rows: list[int], paired: bool) -> float:
+    """KID of drawn rows by three loops; a row never meets its own copy."""
+
+    def mean(a: Tensor, a_rows: list[int], b: Tensor, b_rows: list[int], distinct: bool) -> float:
+        values = [
+            (sum(p * q for p, q in zip(a[i].tolist(), b[j].tolist(), strict=True)) / a.shape[1] + 1) ** 3
+            for i in a_rows
+            for j in b_rows
+            if not (distinct and i == j)
+        ]
+        return sum(values) / len(values)
+
+    xx, yy = mean(x, x_rows, x, x_rows, True), mean(y, y_rows, y, y_rows, True)
+    return xx + yy - 2 * mean(x, x_rows, y, y_rows, paired)
+
+
+def test_kid_against_the_slow_reference() -> None:
+    x, y = torch.randn(4, 3).double(), torch.randn(5, 3).double()
+    assert kid(x, y) == pytest.approx(slow_kid(x, y, list(range(4)), list(range(5)), False))
+    assert kid(x, y[:4], paired=True) == pytest.approx(slow_kid(x, y[:4], list(range(4)), list(range(4)), True))
+
+
+def test_kid_by_hand() -> None:
+    x, y = torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]])
+    assert kid(x, y) == pytest.approx(1 + 8 - 2)  # kernels 1, (1 + 1)^3 and 1
+
+
+def test_weights_equal_drawn_rows_without_copies_meeting() -> None:
+    x, y = torch.randn(4, 3).double(), torch.randn(4, 3).double()
+    rows = [0, 0, 2, 3]
+    counts = torch.tensor([[2.0, 0.0, 1.0, 1.0]])
+    paired = weighted_kid(kernel_matrices(x, y, paired=True), counts, counts)
+    assert paired.item() == pytest.approx(slow_kid(x, y, rows, rows, True))
+    free = weighted_kid(kernel_matrices(x, y), counts, torch.ones(1, 4))
+    assert free.item() == pytest.approx(slow_kid(x, y, rows, [0, 1, 2, 3], False))
+
+
+def test_perfect_reconstructions_have_kid_zero() -> None:
+    x = torch.randn(6, 4)
+    assert kid(x, x, paired=True) == pytest.approx(0, abs=1e-9)
+
+
+def test_kid_is_unbiased_on_one_distribution() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = [kid(*torch.randn(2, 10, 4, generator=generator)) for _ in range(400)]
+    mean, error = torch.tensor(values).mean(), torch.tensor(values).std() / 20
+    assert abs(mean) < 3 * error
+
+
+def test_inception_score_of_uniform_and_of_one_hot() -> None:
+    assert inception_score(torch.full((1000, 10), 0.1)) == pytest.approx(1)
+    assert inception_score(torch.eye(10).repeat(100, 1)) == pytest.approx(10)
+    assert inception_score(torch.eye(10)) == Missing("is", "needs 1000 images, got 10")
+
+
+def test_frechet_distance_by_hand_and_fid_below_its_size() -> None:
+    mean, cov = torch.zeros(2).double(), torch.diag(torch.tensor([4.0, 9.0])).double()
+    found = frechet_distance(mean, cov, mean + 1, torch.eye(2).double())
+    assert found == pytest.approx(2 + 13 + 2 - 2 * (2 + 3))
+    assert frechet_distance(mean, cov, mean, cov) == pytest.approx(0, abs=1e-9)
+    assert isinstance(fid(torch.randn(4999, 2), torch.randn(5000, 2)), Missing)
+    big = torch.randn(5000, 2)
+    shifted = fid(big, big + torch.tensor([3.0, 4.0]))
+    assert isinstance(shifted, float) and math.isclose(shifted, 25, rel_tol=1e-4)
+
+
+def test_wrong_shapes_raise() -> None:
+    with pytest.raises(ValueError, match="two embeddings"):
+        kid(torch.zeros(1, 2), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="one size"):
+        kid(torch.zeros(2, 2), torch.zeros(3, 2), paired=True)

@@ -1,0 +1,206 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from inverter.evaluation.evaluate import ORIGINAL, evaluate
+from inverter.evaluation.floors import MeanImage
+from inverter.evaluation.judges import Judge, draw_gallery
+from inverter.evaluation.methods import Method
+from inverter.evaluation.metrics import psnr
+from inverter.evaluation.pictures import save_recons
+from inverter.evaluation.results import Results
+
+
+def enlarge(features: Tensor) -> Tensor:
+    return torch.nn.functional.interpolate(features, scale_factor=2.0)
+
+
+def grey(features: Tensor) -> Tensor:
+    return torch.full((len(features), 3, 16, 12), 0.5)
+
+
+def shrink(images: Tensor) -> Tensor:
+    return torch.nn.functional.avg_pool2d(images, 2)
+
+
+METHODS = {
+    "enlarge": Method(enlarge, operating_point="mean"),
+    "grey": Method(grey),
+    "copy": Method(lambda image: image, kind="ceiling", sees="image"),
+}
+
+
+@pytest.fixture
+def results(batches: list, train_batches: list, judge: Judge) -> Results:
+    return evaluate(
+        METHODS,
+        batches,
+        target=shrink,
+        judges=[judge],
+        gallery=draw_gallery(train_batches),
+        train_batches=train_batches,
+        baseline="grey",
+        num_bootstrap=100,
+        config={"data": {"limit": None}},
+        threat_model="pairs from the target",
+        notes=["a note"],
+    )
+
+
+def test_numbers_per_image_and_their_mean(results: Results, batches: list) -> None:
+    image = torch.cat([batch["image"] for batch in batches])
+    expected = psnr(enlarge(torch.cat([batch["features"] for batch in batches])), image)
+    assert results.per_image["enlarge"]["psnr"] == pytest.approx(expected.tolist(), abs=1e-4)
+    score = results.row("enlarge").scores["psnr"]
+    assert score.mean == pytest.approx(expected.mean().item(), abs=1e-4)
+    assert score.low is not None and score.high is not None and score.low < score.mean < score.high
+    assert (score.n, score.groups, results.num_sources) == (12, 8, 8)
+    assert results.payload.ratio == 0.25
+
+
+def test_the_original_row_is_perfect_and_equals_a_ceiling_that_copies(results: Results) -> None:
+    original, copy = results.row(ORIGINAL).scores, results.row("copy").scores
+    assert original["psnr"].mean == 60 and original["feature_cosine"].mean == pytest.approx(1)
+    assert original["agreement/colour"].mean == 1 and original["reid_top1/colour"].mean == 1
+    assert original["kid/colour"].mean == pytest.approx(0, abs=1e-9)
+    for metric, score in copy.items():
+        assert score.mean == pytest.approx(original[metric].mean, abs=1e-6), metric
+
+
+def test_comparisons_with_the_baseline(results: Results) -> None:
+    pairs = {(c.a, c.b) for c in results.comparisons}
+    assert pairs == {("enlarge", "grey")}
+    found = {c.metric: c for c in results.comparisons}
+    assert found["psnr"].difference > 0 and found["psnr"].excludes_zero and found["psnr"].claim
+    assert found["kid/colour"].network == "colour network (nothing)"
+
+
+def test_two_judges_have_to_agree_on_a_claim(batches: list, judge: Judge) -> None:
+    class Contrary:
+        def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            flat = (images.flatten(1).std(1) < 0.05).float()  # grey pictures look like nothing else
+            return torch.stack([flat, 1 - flat], 1), torch.stack([flat, 1 - flat], 1)
+
+    class Backward(Contrary):
+        def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            keep = images.flatten(1).std(1) > 0.25  # originals, and not their enlarged means
+            keep |= images.flatten(1).std(1) < 0.05
+            logits = torch.stack([keep.float(), 1 - keep.float()], 1)
+            return logits, logits
+
+    judges = [Judge("a", "a", Contrary()), Judge("b", "b", Backward())]
+    found = evaluate(METHODS, batches, judges=judges, pairs=[("enlarge", "grey")], num_bootstrap=50).comparisons
+    agreement = {c.metric: c for c in found if c.metric.startswith("agreement")}
+    assert agreement["agreement/a"].difference == 1 and agreement["agreement/b"].difference == -1
+    assert all(c.excludes_zero and not c.claim for c in agreement.values())
+
+
+def test_missing_metrics_give_their_reason(results: Results, batches: list) -> None:
+    assert {missing.metric for missing in results.missing} >= {"is", "fid"}
+    bare = evaluate({"grey": METHODS["grey"]}, batches, num_bootstrap=20)
+    reasons = {missing.metric: missing.reason for missing in bare.missing}
+    assert reasons["agreement"] == "no judge given" and "target" in reasons["feature_cosine"]
+    assert set(bare.row("grey").scores) <= {"psnr", "ssim", "lpips"}
+
+
+def test_chance_and_retrieval(results: Results, train_batches: list, batches: list) -> None:
+    assert results.chance["reid_top1/colour"] == pytest.approx(1 / 13)
+    assert 0 < results.chance["agreement/colour"] < 1
+    thief = MeanImage(train_batches[0]["image"][0])
+    found = evaluate({"thief": Method(thief)}, batches, train_batches=train_batches, num_bootstrap=20)
+    assert found.row("thief").scores["nearest_train_psnr"].mean == 60
+    assert found.row("thief").scores["nearer_to_train"].mean == 1
+    assert found.row(ORIGINAL).scores["nearest_train_psnr"].mean < 20
+
+
+def test_attacks_get_a_copy_of_the_features_and_no_image(batches: list) -> None:
+    seen = []
+
+    def spoil(features: Tensor) -> Tensor:
+        seen.append(features.clone())
+        features.zero_()
+        return grey(features)
+
+    before = [batch["features"].clone() for batch in batches]
+    images = [batch["image"].clone() for batch in batches]
+    methods = {"spoil": Method(spoil), "enlarge": METHODS["enlarge"]}
+    found = evaluate(methods, batches, num_bootstrap=20)
+    assert all(torch.equal(a, b) for a, b in zip(seen, before, strict=True))
+    assert all(torch.equal(batch["features"], f) for batch, f in zip(batches, before, strict=True))
+    assert all(torch.equal(batch["image"], i) for batch, i in zip(batches, images, strict=True))
+    alone = evaluate({"enlarge": METHODS["enlarge"]}, batches, num_bootstrap=20)
+    assert found.per_image["enlarge"] == alone.per_image["enlarge"]
+    with pytest.raises(ValueError, match="allowed for attacks: features"):
+        Method(grey, sees="image")
+
+
+def test_json_round_trip(results: Results, tmp_path: Path) -> None:
+    results.save(tmp_path / "out" / "metrics.json")
+    data = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert data == json.loads(json.dumps(results.to_json()))
+    assert Results.from_json(data).to_json() == data
+    assert data["schema_version"] == 1 and data["methods"]["enlarge"]["operating_point"] == "mean"
+    assert data["environment"]["python"] and data["environment"]["threads"] >= 1
+    assert data["environment"]["device"] == "cpu" and data["config"] == {"data": {"limit": None}}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+    with pytest.raises(ValueError, match="schema_version is 7"):
+        Results.from_json(data | {"schema_version": 7})
+    del data["payload"]
+    with pytest.raises(ValueError, match="payload"):
+        Results.from_json(data)
+
+
+def test_csv_has_a_line_per_method_and_image(results: Results, tmp_path: Path) -> None:
+    results.write_csv(tmp_path / "images.csv")
+    with (tmp_path / "images.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 4 * 12
+    line = next(line for line in lines if line["method"] == "enlarge" and line["key"] == "val1-2")
+    assert line["group"] == "val1-2"
+    assert float(line["psnr"]) == pytest.approx(results.per_image["enlarge"]["psnr"][5], abs=1e-3)
+
+
+def test_reconstructions_are_saved_and_names_stay_inside_the_folder(batches: list, tmp_path: Path) -> None:
+    batches[0]["key"][0] = "../up/../../clip one"
+    evaluate({"enlarge": METHODS["enlarge"]}, batches, num_bootstrap=20, on_recon=save_recons(tmp_path / "recon"))
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert len(files) == 12 and "recon/enlarge/..%2Fup%2F..%2F..%2Fclip one.png" in files
+    assert Image.open(tmp_path / "recon/enlarge/val1-0.png").size == (12, 16)
+
+
+def test_pictures_are_ranked_by_psnr(results: Results) -> None:
+    titles = [pictures.title for pictures in results.pictures]
+    assert titles[0] == "First 8 images" and "Worst by PSNR of enlarge" in titles
+    best = results.pictures[titles.index("Best by PSNR of enlarge")]
+    values = sorted(results.per_image["enlarge"]["psnr"], reverse=True)
+    assert best.psnr["enlarge"] == pytest.approx(values[:5])
+    assert set(best.recon) == {"enlarge", "grey", "copy", "nearest training picture"}
+    assert best.image.shape == (5, 3, 16, 12) and best.image.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    ("reconstruct", "message"),
+    [
+        (lambda features: features, "needed: \\(3, 3, 16, 12\\)"),
+        (lambda features: grey(features) / 0 * 0, "not finite"),
+    ],
+)
+def test_broken_methods_are_named(batches: list, reconstruct, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=f"'broken' gave .*{message}"):
+        evaluate({"broken": Method(reconstruct)}, batches)
+
+
+def test_wrong_arguments_raise(batches: list) -> None:
+    with pytest.raises(ValueError, match="allowed: enlarge, grey, copy"):
+        evaluate(METHODS, batches, baseline="dip")
+    with pytest.raises(ValueError, match="none named 'original'"):
+        evaluate({"original": METHODS["grey"]}, batches)
+    with pytest.raises(ValueError, match="batches is empty"):
+        evaluate(METHODS, [])
+    with pytest.raises(ValueError, match="twice"):
+        evaluate(METHODS, batches + batches)

@@ -1,0 +1,72 @@
+import pytest
+import torch
+from torch import Tensor
+
+from inverter.evaluation.floors import MeanImage, NearestTrainingImage, RoundTrip, UnconditionalSample
+from inverter.evaluation.nearest import nearest_by_pixels
+
+
+class CountedPasses:
+    """Batches that count how often they are iterated."""
+
+    def __init__(self, batches: list) -> None:
+        self.batches, self.passes = batches, 0
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        self.passes += 1
+        return iter(self.batches)
+
+
+class HalvingPrior:
+    def encode(self, images: Tensor) -> Tensor:
+        return images / 2
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return latents.clamp(0, 1)
+
+    def sample(self, *, batch_size: int, num_inference_steps: int, generator: torch.Generator | None) -> Tensor:
+        return torch.rand(batch_size, 3, 4, 4, generator=generator)
+
+
+def test_mean_image_over_batches_of_unlike_size() -> None:
+    floor = MeanImage.of([{"image": torch.zeros(3, 3, 2, 2)}, {"image": torch.ones(1, 3, 2, 2)}])
+    assert torch.equal(floor(torch.zeros(2, 7)), torch.full((2, 3, 2, 2), 0.25))
+    with pytest.raises(ValueError, match="no image"):
+        MeanImage.of([])
+
+
+def test_nearest_training_image_against_a_slow_search(train_batches: list) -> None:
+    queries = torch.rand(5, 3, 8, 6)
+    mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.1, 1.0, 10.0])
+    train = CountedPasses(train_batches)
+    floor = NearestTrainingImage(train, mean, std)
+    floor.search(queries)
+    found = torch.cat([floor(queries[:2]), floor(queries[2:])])
+    assert train.passes == 1
+    features, images = (torch.cat([batch[key] for batch in train_batches]) for key in ("features", "image"))
+    scaled = (queries[:, None] - features[None]) / std.reshape(1, 1, 3, 1, 1)
+    expected = images[scaled.square().flatten(2).sum(2).argmin(1)]
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_training_image_finds_itself_by_pixels(train_batches: list) -> None:
+    found = nearest_by_pixels(train_batches[1]["image"], train_batches)
+    assert found.keys == tuple(train_batches[1]["key"])
+    assert found.psnr.tolist() == [60.0] * 4
+    torch.testing.assert_close(found.images, train_batches[1]["image"])
+
+
+def test_distance_by_pixels_by_hand() -> None:
+    batch = {"key": ["a", "b"], "image": torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)])}
+    found = nearest_by_pixels(torch.full((1, 3, 4, 4), 0.9), [batch])
+    assert found.keys == ("b",) and found.psnr.item() == pytest.approx(20, abs=1e-3)
+    with pytest.raises(ValueError, match="no training pair"):
+        nearest_by_pixels(torch.zeros(1, 3, 4, 4), [])
+
+
+def test_prior_references() -> None:
+    image = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(RoundTrip(HalvingPrior())(image), image / 2)
+    first, again = (UnconditionalSample(HalvingPrior(), seed=5) for _ in range(2))
+    drawn = first(image)
+    assert torch.equal(drawn, again(image)) and not torch.equal(drawn, first(image))

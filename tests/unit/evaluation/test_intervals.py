@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from inverter.evaluation.distribution import kernel_matrices
+from inverter.evaluation.intervals import Bootstrap, bootstrap_mean, paired_bootstrap, paired_bootstrap_kid
+
+
+def test_interval_of_the_mean_matches_the_normal_one() -> None:
+    values = torch.randn(400, generator=torch.Generator().manual_seed(0)).double()
+    found = bootstrap_mean(values)
+    half = 1.96 * values.std().item() / 20
+    assert found.low is not None and found.high is not None
+    assert found.mean == pytest.approx(values.mean().item())
+    assert found.low == pytest.approx(found.mean - half, abs=0.15 * half)
+    assert found.high == pytest.approx(found.mean + half, abs=0.15 * half)
+    assert (found.n, found.groups) == (400, 400)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    generator = torch.Generator().manual_seed(0)
+    covered = 0
+    for _ in range(200):
+        found = bootstrap_mean(torch.randn(40, generator=generator), num_bootstrap=300)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= 0 <= found.high
+    assert 0.89 <= covered / 200 <= 0.98
+
+
+def test_groups_of_like_images_widen_the_interval() -> None:
+    values = torch.randn(20, generator=torch.Generator().manual_seed(0)).repeat_interleave(5)  # crops repeat the photo
+    groups = [f"photo{i // 5}" for i in range(100)]
+    by_image, by_group = bootstrap_mean(values), bootstrap_mean(values, groups)
+    assert by_group.mean == by_image.mean and by_group.groups == 20
+    assert by_group.high - by_group.low > 1.8 * (by_image.high - by_image.low)  # type: ignore[operator]
+
+
+def test_unlike_group_sizes_weigh_images_not_groups() -> None:
+    bootstrap = Bootstrap(3, ["a", "a", "b"], num_bootstrap=50)
+    replicates = bootstrap.mean(torch.tensor([0.0, 0.0, 3.0])).replicates
+    assert set(replicates.tolist()) == {0.0, 1.0, 3.0}  # aa, ab and bb
+
+
+def test_paired_differences_see_through_shared_noise() -> None:
+    noise = 5 * torch.randn(60, generator=torch.Generator().manual_seed(0))
+    found = paired_bootstrap(noise + 0.5, noise)
+    assert found.excludes_zero and found.mean == pytest.approx(0.5, abs=1e-6)
+    same = paired_bootstrap(noise, noise)
+    assert (same.mean, same.low, same.high, same.excludes_zero) == (0.0, 0.0, 0.0, False)
+    other = torch.randn(60, generator=torch.Generator().manual_seed(1))
+    assert not paired_bootstrap(other, other.flip(0)).excludes_zero
+
+
+def test_paired_kid_tells_a_shifted_sample_from_a_perfect_one() -> None:
+    originals = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    perfect = kernel_matrices(originals, originals, paired=True)
+    shifted = kernel_matrices(originals + 1, originals, paired=True)
+    found = paired_bootstrap_kid(shifted, perfect, num_bootstrap=200)
+    assert found.mean > 0 and found.excludes_zero
+
+
+def test_same_seed_same_interval_and_one_source_has_none() -> None:
+    values = torch.rand(10)
+    assert bootstrap_mean(values, seed=3) == bootstrap_mean(values, seed=3)
+    assert bootstrap_mean(values, seed=3) != bootstrap_mean(values, seed=4)
+    alone = bootstrap_mean(values, ["clip"] * 10)
+    assert (alone.low, alone.high, alone.groups) == (None, None, 1)
+
+
+def test_wrong_values_raise() -> None:
+    with pytest.raises(ValueError, match="all finite"):
+        bootstrap_mean(torch.tensor([1.0, torch.nan]))
+    with pytest.raises(ValueError, match="3 entries for 2 images"):
+        bootstrap_mean(torch.zeros(2), ["a", "b", "c"])
+    with pytest.raises(ValueError, match="values has shape"):
+        paired_bootstrap(torch.zeros(2), torch.zeros(3))

@@ -1,0 +1,164 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from inverter.config import PrepareConfig, TargetConfig
+from inverter.data.datamodule import pair_loader
+from inverter.data.manifest import Manifest
+from inverter.stages import prepare
+from inverter.targets.target import Target
+
+
+class FakePrior(nn.Module):
+    resolution = 8
+    weights_sha256 = "1" * 64
+    prompts = ("a cat", "a dog")
+
+    def encode(self, images):
+        return images.mean(1, keepdim=True)[..., ::4, ::4]
+
+    def embed(self, prompts):
+        return torch.zeros(len(prompts), 1, 1)
+
+    def sample(self, conditioning, *, num_inference_steps, generator):
+        return torch.rand(len(conditioning), 3, 8, 8, generator=generator)
+
+    def decode(self, latents):
+        return latents
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    def load_target(name: str, layer: str, *, input_size: int, payload: str, pretrained: bool) -> Target:
+        generator = torch.Generator().manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU())
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights.copy_(torch.randn(weights.shape, generator=generator))
+        half = [0.5, 0.5, 0.5]
+        return Target(network, layer, name=name, input_size=input_size, mean=half, std=half, payload=payload)
+
+    monkeypatch.setattr(prepare, "load_target", load_target)
+    monkeypatch.setattr(prepare, "load_prior", lambda name: FakePrior())
+
+
+@pytest.fixture
+def config(tmp_path) -> PrepareConfig:
+    target = TargetConfig(name="tiny", layer="1", input_size=9)
+    output = str(tmp_path / "data")
+    return PrepareConfig(target=target, output=output, pairs=7, shard_size=3, batch_size=2, precision="fp32")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_pairs_hold_what_target_and_prior_say(config):
+    folder = prepare.run(config)
+    manifest = Manifest.load(folder)
+    manifest.verify(folder)
+    assert [shard.count for shard in manifest.shards] == [3, 3, 1]
+    assert (manifest.num_pairs, manifest.num_sources, manifest.resolution) == (7, 7, 8)
+    target = prepare.load_target("tiny", "1", input_size=9, payload="identity", pretrained=True)
+    assert manifest.target == target.spec
+    (batch,) = pair_loader(folder, 7)
+    features = target(batch["image"])
+    torch.testing.assert_close(batch["features"], features, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(batch["latents"], FakePrior().encode(batch["image"]), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(manifest.feature_mean, batch["features"].double().mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(manifest.feature_std, batch["features"].double().std((0, 2, 3), correction=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("source", "payload"), [("prior", "gaussian:0.1"), ("photos", "identity")])
+def test_a_resumed_run_writes_the_same_bytes(config, source, payload):
+    config.source, config.target.payload = source, payload
+    config.augment = "jitter"
+    folder = prepare.run(config)
+    whole = contents(folder)
+    (folder / "manifest.json").unlink()
+    (folder / "pairs-000001.tar").unlink()
+    kept = (folder / "pairs-000000.tar").stat().st_mtime_ns
+    prepare.run(config)
+    assert contents(folder) == whole
+    assert (folder / "pairs-000000.tar").stat().st_mtime_ns == kept
+
+
+def test_a_finished_folder_returns_at_once(config, monkeypatch):
+    folder = prepare.run(config)
+    monkeypatch.setattr(prepare, "load_prior", None)
+    assert prepare.run(config) == folder
+
+
+def test_another_recipe_is_refused(config):
+    folder = prepare.run(config)
+    config.target.layer = "0"
+    with pytest.raises(ValueError, match=r"shards of another recipe .*target.*choose another output or delete it"):
+        prepare.run(config)
+    config.target.layer = "1"
+    (folder / "prepare.json").unlink()
+    with pytest.raises(ValueError, match=r"holds shards but no prepare.json"):
+        prepare.run(config)
+
+
+def test_max_time_keeps_whole_shards_and_the_next_run_goes_on(config):
+    config.max_time = 0
+    folder = prepare.run(config)
+    assert Manifest.load(folder).num_pairs == 3
+    config.max_time = None
+    prepare.run(config)
+    assert Manifest.load(folder).num_pairs == 7
+    started = time.monotonic()
+    prepare.run(config)
+    assert time.monotonic() - started < 1
+
+
+def test_photos_count_as_few_sources(config):
+    config.source, config.pairs, config.shard_size, config.precision = "photos", 12, 12, "bf16"
+    assert Manifest.load(prepare.run(config)).num_sources == 10
+
+
+def test_captured_pairs_need_no_target(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare, "load_target", None)
+    pictures, features = tmp_path / "pictures", tmp_path / "features"
+    for folder in (pictures, features):
+        folder.mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (12, 9), "red").save(pictures / f"{name}.png")
+        np.save(features / f"{name}.npy", np.full((5,), 2.0, dtype=np.float32))
+    config.source, config.features, config.pairs = f"folder:{pictures}", str(features), None
+    (batch,) = pair_loader(prepare.run(config), 4)
+    assert batch["features"].tolist() == [[2.0] * 5] * 2
+    config.output, config.augment = f"{tmp_path}/other", "jitter"
+    with pytest.raises(ValueError, match="with captured features allowed: folder:PATH and none"):
+        prepare.run(config)
+
+
+def test_fewer_pictures_than_pairs_is_a_warning(config, tmp_path, caplog):
+    Image.new("RGB", (12, 9), "red").save(tmp_path / "a.png")
+    config.source = f"folder:{tmp_path}"
+    prepare.run(config)
+    assert "pairs=7, but" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("source", "webcam", "allowed: prior, photos, folder:PATH, shards:PATTERN"),
+        ("split", "test", "split='test'; allowed: train, dev, val"),
+        ("augment", "flip", "augment='flip'; allowed: none, jitter"),
+        ("precision", "fp16", "precision='fp16'; allowed: bf16, fp32"),
+        ("batch_size", 0, "batch_size=0"),
+        ("shard_size", 0, "shard_size=0"),
+        ("feature_dtype", "int8", "feature_dtype='int8'"),
+    ],
+)
+def test_values_that_are_not_allowed(config, name, value, message):
+    setattr(config, name, value)
+    with pytest.raises(ValueError, match=message):
+        prepare.run(config)
+    assert not list(Path(config.output).rglob("*.tar*"))

@@ -1,0 +1,91 @@
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+import inverter.targets
+from inverter.targets.load import load_network, load_target
+
+
+def test_timm_brings_its_own_preprocessing_and_size():
+    loaded = load_network("timm:tf_efficientnet_lite1", pretrained=False)
+    assert (loaded.name, loaded.input_size, loaded.mean) == ("timm:tf_efficientnet_lite1", 240, (0.5, 0.5, 0.5))
+    assert load_network("timm:resnet18", input_size=64, pretrained=False).mean == (0.485, 0.456, 0.406)
+
+
+def test_torchvision_brings_its_own_preprocessing():
+    target = load_target("torchvision:mobilenet_v3_small", "features.3", input_size=64, pretrained=False)
+    assert target.spec.preprocessing["std"] == [0.229, 0.224, 0.225]
+    assert target.spec.feature_shape == (24, 8, 8)
+
+
+@pytest.mark.parametrize("name", ["timm:resnet10t", "torchvision:squeezenet1_1"])
+def test_random_weights_repeat_and_leave_the_global_generator_alone(name):
+    torch.manual_seed(11)
+    state = torch.random.get_rng_state()
+    first = load_network(name, pretrained=False).network.state_dict()
+    torch.rand(3)
+    second = load_network(name, pretrained=False).network.state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    torch.random.set_rng_state(state)
+    load_network(name, pretrained=False)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_factory(monkeypatch):
+    module = ModuleType("my_networks")
+    module.build = lambda: nn.Sequential(nn.Conv2d(3, 5, 2, stride=2))
+    module.number = lambda: 3
+    monkeypatch.setitem(sys.modules, "my_networks", module)
+    target = load_target("module:my_networks:build", "0", input_size=8)
+    assert target.spec.name == "module:my_networks:build"
+    assert target.spec.feature_shape == (5, 4, 4)
+    assert target.spec.preprocessing["mean"] == [0.0, 0.0, 0.0]
+    assert target.spec == load_target("module:my_networks:build", "0", input_size=8).spec
+    with pytest.raises(ValueError, match=r"must return an nn\.Module, got int"):
+        load_target("module:my_networks:number", "0")
+    for wrong in ("module:my_networks:other", "module:no_such_module:build", "module:my_networks", "module::build"):
+        with pytest.raises(ValueError, match=r"module:package\.module:factory"):
+            load_target(wrong, "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("timm:tf_eficientnet_lite0", "tf_efficientnet_lite0"),
+        ("torchvision:resnt18", "resnet18"),
+        ("torchvision:fasterrcnn_resnet50_fpn", "nearest names"),
+    ],
+)
+def test_unknown_names_list_the_nearest(name, nearest):
+    with pytest.raises(ValueError, match=f"is unknown.*{nearest}"):
+        load_network(name)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "hub:resnet18", "timm:", ""])
+def test_unknown_sources_list_the_allowed(name):
+    with pytest.raises(ValueError, match=r"timm:NAME, torchvision:NAME, module:package"):
+        load_network(name)
+
+
+def test_wrong_tag():
+    with pytest.raises(ValueError, match="Invalid pretrained tag"):
+        load_network("timm:resnet18.no_such_tag", pretrained=False)
+
+
+def test_weights_out_of_reach(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("timm.create_model", fail)
+    with pytest.raises(ValueError, match=r"no route to host.*pretrained=False"):
+        load_network("timm:resnet18")
+
+
+def test_public_names_are_lazy():
+    assert all(getattr(inverter.targets, name).__name__ == name for name in inverter.targets.__all__)
+    assert dir(inverter.targets) == sorted(inverter.targets.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        inverter.targets.no_such_name  # noqa: B018

@@ -1,0 +1,238 @@
+import copy
+import gc
+import weakref
+from contextlib import suppress
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from inverter.targets import Target, load_target
+
+
+class Unreachable(nn.Module):
+    def forward(self, features: Tensor) -> Tensor:
+        raise AssertionError("the forward pass went past the layer")
+
+
+def tiny_network() -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4), nn.Tanh(), Unreachable())
+
+
+class TargetContract:
+    """What every target keeps to."""
+
+    layer: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def build(cls, **options) -> Target:
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Target:
+        return cls.build()
+
+    @pytest.mark.parametrize("size", [(64, 64), (37, 91), (90, 20)])
+    @pytest.mark.parametrize("batch_size", [1, 3])
+    def test_shape_at_any_size(self, target, size, batch_size):
+        features = target(torch.rand(batch_size, 3, *size))
+        assert features.shape == (batch_size, *self.shape)
+        assert target.spec.feature_shape == self.shape
+        assert target.spec.layer == self.layer
+
+    def test_batch_of_two_equals_two_of_one(self, target):
+        images = torch.rand(2, 3, 50, 41)
+        before = images.clone()
+        torch.testing.assert_close(
+            target(images), torch.cat([target(images[:1]), target(images[1:])]), rtol=1e-3, atol=1e-4
+        )
+        assert torch.equal(images, before)
+
+    def test_gradient_reaches_the_images_alone(self, target):
+        images = torch.rand(1, 3, 48, 48, requires_grad=True)
+        target(images).square().mean().backward()
+        assert images.grad.abs().sum() > 0
+        assert all(not p.requires_grad and p.grad is None for p in target.parameters())
+
+    def test_frozen_in_eval_mode(self, target):
+        images = torch.rand(2, 3, 48, 48)
+        expected = target(images)
+        target.train()
+        assert not any(module.training for module in target.modules())
+        assert torch.equal(target(images), expected)
+
+    def test_hash_is_of_the_weights(self, target):
+        again = self.build(payload="int8")
+        assert again.spec.weights_sha256 == target.spec.weights_sha256
+        assert again.spec.payload == "int8"
+        next(iter(again.network.parameters())).data[0] += 1
+        changed = load_target(again.network, self.layer, input_size=target.spec.input_size)
+        assert changed.spec.weights_sha256 != target.spec.weights_sha256
+
+    def test_autocast(self, target):
+        images = torch.rand(2, 3, 48, 48)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            features = target(images)
+        expected = target(images)
+        assert (features.float() - expected).norm() < 0.1 * expected.norm()
+
+    @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8), (1, 8, 8, 3), (0, 3, 8, 8), (1, 3, 0, 8)])
+    def test_wrong_images(self, target, shape):
+        with pytest.raises(ValueError, match=r"\(B, 3, H, W\)"):
+            target(torch.rand(shape))
+
+    def test_integer_images(self, target):
+        with pytest.raises(ValueError, match="floating point"):
+            target(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
+class TestMaps(TargetContract):
+    layer, shape = "2", (4, 16, 16)
+
+    @classmethod
+    def build(cls, **options):
+        return load_target(tiny_network(), "2", input_size=32, **options)
+
+
+class TestTokens(TargetContract):
+    layer, shape = "blocks.1", (17, 192)
+
+    @classmethod
+    def build(cls, **options):
+        return load_target("timm:vit_tiny_patch16_224", "blocks.1", input_size=64, pretrained=False, **options)
+
+
+class TestPooled(TargetContract):
+    layer, shape = "global_pool", (1280,)
+
+    @classmethod
+    def build(cls, **options):
+        return load_target("timm:tf_efficientnet_lite0", "global_pool", input_size=64, **options)
+
+
+class Returning(nn.Module):
+    """Conv whose output goes through a function, followed by what must not run."""
+
+    def __init__(self, give) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 2, 1)
+        self.layer.forward = lambda images: give(nn.functional.avg_pool2d(images, 4))
+        self.spare = nn.Identity()
+        self.after = Unreachable()
+
+    def forward(self, images: Tensor) -> Tensor:
+        with suppress(Exception):  # networks may swallow what they like; the tap still works
+            return self.after(self.layer(images))
+        return images
+
+
+@pytest.mark.parametrize("give", [lambda x: (x, None), lambda x: [x]])
+def test_the_only_tensor_of_a_tuple_is_taken(give):
+    target = load_target(Returning(give), "layer", input_size=8)
+    assert torch.equal(target(torch.ones(1, 3, 8, 8)), torch.ones(1, 3, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda x: (x, x), "a tuple of 2 values, 2 of them tensors"),
+        (lambda x: {"x": x}, "a dict"),
+        (lambda x: x.argmax(1), "int64"),
+        (lambda x: x[None], r"shape \(1, 2, 3, 2, 2\)"),
+        (lambda x: x.flatten(0, 1), r"shape \(6, 2, 2\) for a batch of 2"),
+    ],
+)
+def test_other_outputs_are_described(give, message):
+    with pytest.raises(ValueError, match=message):
+        load_target(Returning(give), "layer", input_size=8)
+
+
+def test_layer_that_never_runs():
+    with pytest.raises(ValueError, match="does not call it"):
+        load_target(Returning(lambda x: x), "spare", input_size=8)
+
+
+def test_wrong_layer_lists_the_nearest():
+    with pytest.raises(ValueError, match=r"layer='block\.2'.*nearest.*blocks\.2,"):
+        load_target("timm:tf_efficientnet_lite0", "block.2", pretrained=False)
+    with pytest.raises(ValueError, match="layer=''"):
+        load_target(tiny_network(), "")
+
+
+def test_size_that_the_network_cannot_take():
+    with pytest.raises(ValueError, match="Sequential cannot take input_size=4"):
+        load_target(nn.Sequential(nn.Conv2d(3, 4, 5)), "0", input_size=4)
+    with pytest.raises(ValueError, match="input_size=0"):
+        load_target(tiny_network(), "0", input_size=0)
+
+
+def test_hooks_are_removed_after_errors_and_the_module_given_is_left_alone():
+    network = tiny_network().train()
+    target = load_target(network, "2", input_size=32)
+    with pytest.raises(ValueError, match="images"):
+        target(torch.rand(3, 8, 8))
+    assert not any(module._forward_hooks for module in target.modules())
+    assert network.training
+    assert all(p.requires_grad for p in network.parameters())
+
+
+def test_features_are_freed_without_the_garbage_collector():
+    target = load_target(tiny_network(), "2", input_size=32)
+    gc.disable()
+    try:
+        features = target(torch.rand(1, 3, 32, 32))
+        alive = weakref.ref(features)
+        del features
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_a_copy_gives_the_same():
+    target = load_target(tiny_network(), "2", input_size=32, payload="gaussian:0.1")
+    images = torch.rand(1, 3, 32, 32)
+    assert torch.equal(copy.deepcopy(target)(images), target(images))
+
+
+def test_target_inside_a_target():
+    inner = load_target(tiny_network(), "2", input_size=32)
+    through = load_target(nn.Sequential(inner, nn.ReLU()), "1", input_size=32)
+    into = load_target(nn.Sequential(inner, Unreachable()), "0.network.0", input_size=32)
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(through(images), inner(images).relu())
+    assert torch.equal(into(images), inner.network[0](images))
+
+
+def test_gradient_against_finite_differences():
+    target = load_target(tiny_network(), "2", input_size=6, payload="identity", mean=[0.1, 0.2, 0.3], std=[0.5, 1, 2])
+    images = torch.rand(1, 3, 9, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(target.double(), images, eps=1e-6, atol=1e-6)
+
+
+def test_preprocessing_by_hand():
+    target = load_target(nn.Sequential(nn.Identity()), "0", input_size=2, mean=[0.5, 0, 0], std=[0.5, 1, 2])
+    images = torch.zeros(1, 3, 2, 2)
+    images[..., 0] = 1
+    expected = torch.tensor([[1.0, -1.0], [1.0, 0.0], [0.5, 0.0]])  # left and right column of each channel
+    assert torch.equal(target(images), expected[None, :, None, :].expand(1, 3, 2, 2))
+    flat = target(torch.full((1, 3, 7, 3), 0.75))
+    torch.testing.assert_close(flat, torch.tensor([0.5, 0.75, 0.375]).view(1, 3, 1, 1).expand(1, 3, 2, 2))
+    assert target.spec.preprocessing == {
+        "resize": "bilinear-antialias",
+        "mean": [0.5, 0.0, 0.0],
+        "std": [0.5, 1.0, 2.0],
+    }
+
+
+def test_payload_is_applied():
+    options = {"input_size": 32, "payload": "gaussian:0.2", "payload_seed": 5}
+    plain = load_target(tiny_network(), "2", input_size=32)
+    images = torch.rand(2, 3, 32, 32)
+    first, again = (load_target(tiny_network(), "2", **options)(images) for _ in range(2))
+    assert torch.equal(first, again)
+    relative = (first - plain(images)).std() / plain(images).std()
+    torch.testing.assert_close(relative, torch.tensor(0.2), rtol=0.1, atol=0)
