@@ -1,4 +1,4 @@
-"""Configuration: one dataclass schema per stage, filled from YAML files left to right, then from ``key=value`` overrides."""
+"""Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     Returns:
         An instance of ``schema``, no OmegaConf object anywhere inside.
     Raises:
-        ConfigError: A file is missing or no YAML, a key is unknown, a value has the wrong type or a required one is absent.
+        ConfigError: A file is missing or no YAML, a key is unknown, a type is wrong or a required value is absent.
     """
     merged = OmegaConf.structured(schema)
     for file in files:

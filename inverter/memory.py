@@ -1,4 +1,4 @@
-"""Keep freed memory in the process: glibc gives every large tensor back to the kernel and pays for new pages each step."""
+"""Keep freed memory in the process: glibc returns every large tensor to the kernel and pays for new pages each step."""
 
 from __future__ import annotations
 

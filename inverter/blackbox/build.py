@@ -47,7 +47,7 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         decoder = UpconvDecoder(
             tuple(manifest.target.feature_shape), manifest.resolution, manifest.feature_mean, manifest.feature_std
         )
-        return UpconvModule(decoder, config.optim)
+        return UpconvModule(decoder, config.optim, config.seed)
     if config.model.kind != "inverter":
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
     prior = load_prior(config.prior)
@@ -58,7 +58,7 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         )
     if manifest.resolution != prior.resolution:
         raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
-    return InverterModule(build_spec(config, manifest, prior), config.model, config.optim, prior)
+    return InverterModule(build_spec(config, manifest, prior), config.model, config.optim, prior, config.seed)
 
 
 def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Standardise(nn.Module):
-    """Subtract the mean and divide by the deviation of each feature channel, as the pair shards' manifest gives them."""
+    """Subtract the mean and divide by the deviation of each feature channel, as the pairs' manifest gives them."""
 
     def __init__(self, feature_shape: tuple[int, ...], mean: list[float] | None, std: list[float] | None) -> None:
         super().__init__()
@@ -30,8 +30,8 @@ class Standardise(nn.Module):
 class FeatureGrid(nn.Module):
     """Bring features to a map ``(B, out_channels, side, side)`` without throwing numbers away.
 
-    - A map finer than ``side`` is resized to the next multiple of ``side`` and folded (space to depth); a coarser one is
-      resized up.
+    - A map finer than ``side`` is resized to the next multiple of ``side`` and folded (space to depth); a coarser one
+      is resized up.
     - Of N tokens the last s x s, s = floor(sqrt(N)), are laid out as a map; those before them (class and register
       tokens) are averaged and added everywhere.
     - A vector is projected to a 4 x 4 map and resized.

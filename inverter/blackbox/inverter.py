@@ -47,6 +47,16 @@ class InverterSpec:
         return cls(**(values | shapes))
 
 
+class _Shared:
+    """Holds the frozen prior outside of the module tree; copies of an inverter (such as its average) share it."""
+
+    def __init__(self, prior: DiffusionPrior | None) -> None:
+        self.prior = prior
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
 class Inverter(nn.Module):
     """Reconstruct images from features: ``mean`` in one pass, ``sample`` with the prior drawing what is left open.
 
@@ -69,11 +79,11 @@ class Inverter(nn.Module):
         )
         upsampling = spec.resolution // spec.latent_shape[-1]
         self.head = ImageHead(spec.width, spec.head_width, upsampling) if spec.head_width else None
-        self._prior = (prior,)  # in a tuple, so that it is no submodule
+        self._shared = _Shared(prior)
 
     @property
     def prior(self) -> DiffusionPrior:
-        prior = self._prior[0]
+        prior = self._shared.prior
         if prior is None:
             raise ValueError("this inverter has no prior attached; call attach(prior) first")
         return prior
@@ -84,7 +94,7 @@ class Inverter(nn.Module):
             mine, its = getattr(self.spec, name), getattr(prior, name)
             if mine != its:
                 raise ValueError(f"prior {prior.name!r} has {name} {its}; this inverter was trained for {mine}")
-        self._prior = (prior,)
+        self._shared = _Shared(prior)
         return self
 
     def align(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,7 +103,7 @@ class Inverter(nn.Module):
         return latents.float(), conditioning.float()
 
     def reconstruct(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Everything one pass gives: latents, conditioning, decoded image, image with the head's residual (unclamped)."""
+        """Latents, conditioning, decoded image and image with the head's residual, both images unclamped."""
         latents, conditioning, trunk = self.aligner(features)
         decoded = self.prior.decode(latents, clamp=False).float()
         lifted = decoded if self.head is None else decoded + self.head(trunk, decoded.detach()).float()

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.config import ModelConfig, OptimConfig
+from inverter.data.pictures import derive_seed
 from inverter.evaluation.metrics import psnr
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
@@ -19,9 +20,9 @@ from inverter.training import build_optimizer
 class PairModule(L.LightningModule):
     """What the inverter and the baseline share: validation by PSNR and the optimiser."""
 
-    def __init__(self, optim: OptimConfig) -> None:
+    def __init__(self, optim: OptimConfig, seed: int = 0) -> None:
         super().__init__()
-        self.optim = optim
+        self.optim, self.seed = optim, seed
 
     def network(self) -> nn.Module:
         """The part that is trained and saved."""
@@ -30,6 +31,10 @@ class PairModule(L.LightningModule):
     def reconstruct(self, features: Tensor) -> Tensor:
         """Images ``(B, 3, S, S)`` in [0, 1]."""
         raise NotImplementedError
+
+    def on_train_batch_start(self, batch: dict, batch_idx: int) -> None:
+        """Draw each step's noise from (seed, step, rank) alone, so that a resumed run repeats it exactly."""
+        torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         recon = self.reconstruct(batch["features"])
@@ -42,13 +47,15 @@ class PairModule(L.LightningModule):
 class InverterModule(PairModule):
     """Train an inverter from stored features to the prior's latents and conditioning (no target in sight).
 
-    Loss: latents (squared error), decoded image and image with the head's residual (squared plus absolute error, through
-    the frozen decoder), and, every few steps, the frozen denoiser's own loss on the true latents under the predicted
-    conditioning, which is what teaches the conditioning tokens what the features know.
+    Loss: latents (squared error), decoded image and image with the head's residual (squared plus absolute error,
+    through the frozen decoder), and, every few steps, the frozen denoiser's own loss on the true latents under the
+    predicted conditioning, which is what teaches the conditioning tokens what the features know.
     """
 
-    def __init__(self, spec: InverterSpec, model: ModelConfig, optim: OptimConfig, prior: DiffusionPrior) -> None:
-        super().__init__(optim)
+    def __init__(
+        self, spec: InverterSpec, model: ModelConfig, optim: OptimConfig, prior: DiffusionPrior, seed: int = 0
+    ) -> None:
+        super().__init__(optim, seed)
         self.model = model
         self.inverter = Inverter(spec, prior)
         self.inverter.aligner.base.data.copy_(prior.embed([""])[0])
@@ -56,7 +63,10 @@ class InverterModule(PairModule):
     def network(self) -> nn.Module:
         return self.inverter
 
-    def setup(self, stage: str) -> None:
+    def on_fit_start(self) -> None:
+        self.inverter.prior.to(self.device)
+
+    def on_validation_start(self) -> None:
         self.inverter.prior.to(self.device)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
@@ -69,7 +79,7 @@ class InverterModule(PairModule):
         }
         if self.inverter.head is not None:
             losses["head"] = self.model.head_weight * image_loss(lifted, image)
-        if self.model.conditioning_weight and batch_idx % self.model.conditioning_every_n_steps == 0:
+        if self.model.conditioning_weight and self.global_step % self.model.conditioning_every_n_steps == 0:
             prior = self.inverter.prior
             loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)
             losses["conditioning"] = self.model.conditioning_weight * loss
@@ -89,8 +99,8 @@ class InverterModule(PairModule):
 class UpconvModule(PairModule):
     """Train the up-convolutional pixel decoder with the squared error of its paper."""
 
-    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig) -> None:
-        super().__init__(optim)
+    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig, seed: int = 0) -> None:
+        super().__init__(optim, seed)
         self.decoder = decoder
 
     def network(self) -> nn.Module:

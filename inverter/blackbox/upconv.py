@@ -15,8 +15,8 @@ class UpconvDecoder(nn.Module):
     """Three 3x3 convolutions of 256 channels, then 5x5 up-convolutions that double the side and halve the channels.
 
     Source:
-        Dosovitskiy and Brox, arXiv:1506.02753. Differs: features are standardised; a map that does not fit is resized to
-        ``resolution / 2**n`` (a finer one is folded to a quarter of the resolution, so that cost stays bounded); the
+        Dosovitskiy and Brox, arXiv:1506.02753. Differs: features are standardised; a map that does not fit is resized
+        to ``resolution / 2**n`` (a finer one is folded to a quarter of the resolution, so that cost stays bounded); the
         image is 64 px and not 224, so there are fewer up-convolutions.
     """
 

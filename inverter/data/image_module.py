@@ -22,7 +22,7 @@ from inverter.data.pictures import read_picture, square, to_tensor
 class ImageShardModule(L.LightningDataModule):
     """Endless shuffled training stream and a finite validation pass over image shards.
 
-    A batch holds ``image`` ``(B, 3, S, S)`` float32 in [0, 1], ``caption``, ``foreground`` and ``background`` (lists of str).
+    A batch holds ``image`` ``(B, 3, S, S)`` float32 in [0, 1] and ``caption``, ``foreground``, ``background`` (lists).
     """
 
     def __init__(self, config: ImageDataConfig, resolution: int, seed: int = 0) -> None:

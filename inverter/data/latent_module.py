@@ -54,7 +54,7 @@ class LatentModule(L.LightningDataModule):
 
 
 class LatentDataset(Dataset):
-    """Cached latents with a prompt drawn from their captions; the mirror image is taken half of the time in training."""
+    """Cached latents with a prompt drawn from their captions; in training half of them are of the mirror image."""
 
     def __init__(self, path: Path, prompt_dropout: float | None) -> None:
         self.latents = np.load(path.with_suffix(".npy"), mmap_mode="r")  # (2, N, C, h, w): images and mirror images

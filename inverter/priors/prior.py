@@ -21,8 +21,9 @@ PARTS = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
 class DiffusionPrior(nn.Module):
     """Autoencoder, denoiser, scheduler and text encoder of a Stable-Diffusion-format folder, frozen.
 
-    Images are ``(B, 3, S, S)`` in [0, 1] with S = ``resolution``; latents ``(B, C, h, w)`` are in the prior's scaled units
-    (scale and shift come from the autoencoder's config); conditioning is ``(B, K, D)``. Gradients flow through every method.
+    Images are ``(B, 3, S, S)`` in [0, 1] with S = ``resolution``; latents ``(B, C, h, w)`` are in the prior's scaled
+    units (scale and shift come from the autoencoder's config); conditioning is ``(B, K, D)``. Gradients flow through
+    every method.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class DiffusionPrior(nn.Module):
         return next(self.unet.parameters()).device
 
     def encode(self, images: Tensor) -> Tensor:
-        """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where the encoder gives a distribution."""
+        """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where a distribution is encoded."""
         expected = (3, self.resolution, self.resolution)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"images has shape {tuple(images.shape)}; prior {self.name!r} encodes (B, {expected})")
@@ -64,7 +65,7 @@ class DiffusionPrior(nn.Module):
         return (latents - self._shift) * self.vae.config.scaling_factor
 
     def decode(self, latents: Tensor, clamp: bool = True) -> Tensor:
-        """Images ``(B, 3, S, S)`` of latents ``(B, C, h, w)``; in [0, 1] when ``clamp``, else the decoder's raw range."""
+        """Images ``(B, 3, S, S)`` of latents ``(B, C, h, w)``; in [0, 1] when ``clamp``, else as decoded."""
         self._check_latents(latents)
         images = self.vae.decode(latents / self.vae.config.scaling_factor + self._shift, return_dict=False)[0] / 2 + 0.5
         return images.clamp(0, 1) if clamp else images

@@ -50,7 +50,7 @@ def train_tokenizer(captions: Iterable[str], vocabulary: int, num_tokens: int) -
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextModel:
-    """Randomly initialised CLIP text transformer for a tokenizer; its last hidden state ``(B, K, width)`` conditions."""
+    """Fresh CLIP text transformer for a tokenizer; its last hidden state ``(B, K, width)`` conditions the denoiser."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),

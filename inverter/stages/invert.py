@@ -16,10 +16,10 @@ from inverter.config import InvertConfig
 from inverter.data.captured import load_features
 from inverter.data.images import FolderSource, SourceImage
 from inverter.data.pictures import read_picture, square, to_tensor
-from inverter.hub import check_target, load_inverter, read_published
+from inverter.hub import load_inverter, read_published
 from inverter.progress import track
 from inverter.run_record import record_run, write_text
-from inverter.targets import load_target
+from inverter.targets.load import load_same_target
 from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
@@ -78,8 +78,9 @@ def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list
         return
     published = read_published(config.inverter)
     spec = published.target
-    target = load_target(spec.name, spec.layer, input_size=spec.input_size, payload=spec.payload).to(device)
-    check_target(published, target.spec)
+    target = load_same_target(spec, config.target.name, device)
+    if target is None:
+        raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)")
     size = published.spec.resolution
     pictures = list(_pictures(path))
     for first in range(0, len(pictures), config.batch_size):

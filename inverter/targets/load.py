@@ -3,6 +3,7 @@
 import copy
 import difflib
 import importlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from torch import nn
 
 from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
 from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from inverter.targets.spec import TargetSpec
 from inverter.targets.target import Target
 
+log = logging.getLogger(__name__)
 ALLOWED = "timm:NAME, torchvision:NAME, module:package.module:factory or an nn.Module"
 
 
@@ -165,3 +168,23 @@ def _loading(target: str) -> Iterator[None]:
 def _unknown(source: str, name: str, known: Sequence[str]) -> ValueError:
     nearest = difflib.get_close_matches(name, known, n=5, cutoff=0.0)
     return ValueError(f"target='{source}:{name}' is unknown; the nearest names are {', '.join(nearest)}")
+
+
+def load_same_target(spec: TargetSpec, named: str, device: torch.device | str = "cpu") -> Target | None:
+    """The target that ``spec`` describes; None, with a warning, where it cannot be had or has other weights.
+
+    A spec may come from somebody else's file, so ``module:`` factories are only called when ``named``, what the user
+    gave, is the same.
+    """
+    if spec.name.startswith("module:") and spec.name != named:
+        log.warning("target %s is not built: give target.name=%s to allow it", spec.name, spec.name)
+        return None
+    try:
+        target = load_target(spec.name, spec.layer, input_size=spec.input_size, payload=spec.payload)
+    except ValueError as error:
+        log.warning("target %s is not at hand: %s", spec.name, error)
+        return None
+    if target.spec.weights_sha256 != spec.weights_sha256:
+        log.warning("target %s at hand has other weights than the pairs were made with", spec.name)
+        return None
+    return target.to(device)

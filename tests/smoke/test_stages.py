@@ -1,0 +1,168 @@
+"""Every stage through the command line, on a toy prior and the real EfficientNet-Lite0."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inverter import Inverter, load_target
+from inverter.__main__ import main
+from inverter.config import TrainConfig, load_config
+from inverter.data.photos import PHOTOS
+from inverter.priors.prior import DiffusionPrior, load_prior
+
+TARGET = ["target.layer=blocks.1", "target.input_size=64"]
+LAYER_SHAPE = (24, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, tiny_prior_folder: Path) -> Path:
+    """Folder with pair shards, a trained and evaluated run, and a published inverter."""
+    root = tmp_path_factory.mktemp("world")
+    prior = f"prior={tiny_prior_folder}"
+    shared = [*TARGET, prior, f"output={root / 'pairs'}", "shard_size=8"]
+    for config, pairs in (("prepare.yaml", 16), ("prepare_dev.yaml", 8), ("prepare_val.yaml", 24)):
+        files = ["configs/prepare.yaml"] if config == "prepare.yaml" else ["configs/prepare.yaml", f"configs/{config}"]
+        assert main(["prepare", *files, *shared, f"pairs={pairs}"]) == 0
+    sizes = ["model.width=16", "model.depth=1", "model.num_tokens=2", "model.head_width=8", "data.batch_size=4"]
+    short = ["optim.max_steps=12", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
+    pairs = f"data.path={root / 'pairs'}"
+    for kind in ("inverter", "upconv"):
+        words = [*TARGET, prior, pairs, *sizes, *short, f"model.kind={kind}", f"output={root / kind}"]
+        assert main(["train", "configs/train.yaml", *words, "data.num_workers=0"]) == 0
+    evaluation = [f"inverter={root / 'inverter'}", f"baseline={root / 'upconv'}", "device=cpu", "num_bootstrap=100"]
+    assert main(["evaluate", "configs/eval.yaml", *evaluation, "limit=12"]) == 0
+    preview = f"preview={root / 'inverter' / 'evaluation'}"
+    assert main(["publish", str(root / "inverter"), "name=toy", f"output={root / 'published'}", preview]) == 0
+    return root
+
+
+def test_training_leaves_its_config_numbers_and_pictures(world: Path) -> None:
+    run = world / "inverter"
+    config = load_config(TrainConfig, [run / "train.yaml"])
+    assert config.target.layer == "blocks.1"
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["steps"], summary["pairs"], summary["pairs_seen"]) == (12, 16, 48)
+    assert json.loads((run / "train.json").read_text())["seed"] == 0
+    assert list((run / "grids").glob("step-*.png"))
+
+
+def test_evaluation_reports_attacks_floors_and_ceiling(world: Path) -> None:
+    folder = world / "inverter" / "evaluation"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    kinds = {name: row["kind"] for name, row in metrics["methods"].items()}
+    assert kinds == {
+        "original": "ceiling",
+        "mean": "attack",
+        "mean without head": "attack",
+        "sample": "attack",
+        "upconv": "attack",
+        "nearest training image": "floor",
+        "mean image": "floor",
+        "unconditional sample": "floor",
+        "round trip": "ceiling",
+    }
+    psnr = metrics["methods"]["mean"]["metrics"]["psnr"]
+    assert psnr["low"] < psnr["mean"] < psnr["high"] and psnr["n"] == 12 and psnr["groups"] <= len(PHOTOS)
+    assert {(c["a"], c["b"]) for c in metrics["comparisons"]} >= {("mean", "upconv"), ("sample", "upconv")}
+    assert set(metrics["missing"]) >= {"lpips", "fid", "is"}
+    assert "is/efficientnet-lite1" not in metrics["methods"]["mean"]["metrics"]
+    assert len(list((folder / "recon" / "mean").glob("*.png"))) == 12
+    report = (folder / "report.html").read_text()
+    assert "data:image/png;base64" in report and "http://" not in report.replace("http://www.w3.org", "")
+    lines = (folder / "per_image.csv").read_text().splitlines()
+    assert len(lines) == 1 + 12 * len(kinds)
+
+
+def test_published_inverter_equals_the_run(world: Path, tiny_prior_folder: Path) -> None:
+    from inverter.blackbox.build import load_run
+
+    inverter = Inverter.from_pretrained(str(world / "published" / "toy"))
+    features = torch.randn(2, *LAYER_SHAPE)
+    trained = load_run(world / "inverter")[0].reconstruct(features)
+    assert (inverter.mean(features) - trained).abs().max() < 5e-3  # weights are stored in half precision
+    card = (world / "published" / "toy" / "README.md").read_text()
+    assert load_prior(tiny_prior_folder).weights_sha256 in card and "Threat model" in card
+    assert (world / "published" / "toy" / "preview.png").is_file()
+
+
+def test_picture_and_its_features_give_the_same_reconstruction(world: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    target = load_target("timm:tf_efficientnet_lite0", "blocks.1", input_size=64)
+    with torch.no_grad():
+        features = target(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
+    np.save(tmp_path / "features.npy", features[0].numpy())
+    name = f"inverter={world / 'published' / 'toy'}"
+    for point in ("mean", "sample"):
+        for input_name in ("photo.png", "features.npy"):
+            words = [name, f"input={tmp_path / input_name}", f"operating_point={point}", f"output={tmp_path / point}"]
+            assert main(["invert", "configs/invert.yaml", *words, "device=cpu"]) == 0
+        folder = tmp_path / point / "recon"
+        assert (folder / "photo.png").read_bytes() == (folder / "features.png").read_bytes()
+    assert (tmp_path / "mean/recon/photo.png").read_bytes() != (tmp_path / "sample/recon/photo.png").read_bytes()
+
+
+def test_prepare_again_keeps_finished_shards(world: Path, tiny_prior_folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (world / "pairs" / "train").iterdir()}
+    words = [*TARGET, f"prior={tiny_prior_folder}", f"output={world / 'pairs'}", "shard_size=8", "pairs=16"]
+    assert main(["prepare", "configs/prepare.yaml", *words]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (world / "pairs" / "train").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["invert", "input=photo.png", "inverter=no-such"], "no-such"),
+        (["invert", "input=photo.png", "operating_point=median"], "allowed: mean, sample"),
+        (["publish", "no-run", "name=x"], "no-run"),
+        (["evaluate", "inverter=no-run"], "no-run"),
+        (["prepare", "output=out", "source=prior", "prior=nowhere", "pairs=2"], "nowhere"),
+        (["prepare", "output=out", "source=photos", "target.layer=blocks.99"], "blocks.99"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny_prior_folder: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if words[0] == "prepare" and not any(word.startswith("prior=") for word in words):
+        words = [*words, f"prior={tiny_prior_folder}"]
+    assert main(words) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("error: ") and message in lines[-1]
+
+
+def test_both_prior_stages_make_a_prior_that_loads(tmp_path: Path) -> None:
+    import io
+    import tarfile
+
+    shard = tmp_path / "images.tar"
+    with tarfile.open(shard, "w") as tar:
+        for number in range(12):
+            pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, "PNG")
+            caption = json.dumps({"caption": f"number {number} on the left", "foreground": "a number"}).encode()
+            for suffix, content in (("png", buffer.getvalue()), ("json", caption)):
+                info = tarfile.TarInfo(f"{number}.{suffix}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    data = [f"data.shards={shard}", f"data.dev={shard}", "data.batch_size=4", "data.num_workers=0"]
+    short = ["optim.max_steps=3", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
+    sizes = ["resolution=32", "width=48", "latent_channels=4", "encoder_blocks=[0,0,1]", "decoder_blocks=[1,0,0]"]
+    assert main(["train_prior", "autoencoder", *data, *short, *sizes, f"output={tmp_path / 'ae'}"]) == 0
+    sizes = ["resolution=32", "widths=[16,32]", "head_dim=16", "text_width=32", "text_layers=1", "vocabulary=600"]
+    words = [*data, *short, *sizes, f"autoencoder={tmp_path / 'ae' / 'vae'}", f"output={tmp_path / 'denoiser'}"]
+    assert main(["train_prior", "denoiser", *words]) == 0
+    prior = load_prior(tmp_path / "denoiser" / "prior")
+    assert isinstance(prior, DiffusionPrior) and prior.latent_shape == (4, 8, 8) and prior.prompts
+    picture = prior.decode(prior.sample(prior.embed(["a number"]), num_inference_steps=2))
+    assert picture.shape == (1, 3, 32, 32) and picture.isfinite().all()

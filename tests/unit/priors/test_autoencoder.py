@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+
+from inverter.config import AutoencoderConfig, OptimConfig
+from inverter.priors.autoencoder import AutoencoderModule, build_autoencoder, start_from_principal_components
+
+
+def make_config(**changes: object) -> AutoencoderConfig:
+    settings = {"width": 56, "latent_channels": 5, "encoder_blocks": [0, 0, 1], "decoder_blocks": [1, 0, 0]}
+    return AutoencoderConfig(optim=OptimConfig(max_steps=10), **{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    coarse = torch.rand(6, 3, 5, 5)
+    smooth = torch.nn.functional.interpolate(coarse, size=16, mode="bicubic").clamp(0, 1)
+    return (smooth + 0.02 * torch.rand(6, 3, 16, 16)).clamp(0, 1)
+
+
+def test_residual_branches_start_at_zero():
+    vae = build_autoencoder(make_config())
+    x = torch.rand(1, 56, 4, 4)
+    blocks = [layer for layer in [*vae.encoder.layers, *vae.decoder.layers] if hasattr(layer, "fuse")]
+    assert len(blocks) == 2
+    for block in blocks:
+        torch.testing.assert_close(block(x), x)
+
+
+@pytest.mark.parametrize("latent_std", [0.25, 0.5])
+def test_a_fresh_encoder_projects_on_the_principal_components(images, latent_std):
+    config = make_config(latent_std=latent_std)
+    vae = build_autoencoder(config)
+    start_from_principal_components(vae, images, latent_std)
+    with torch.no_grad():
+        found = vae.encode(2 * images - 1).latents.double().numpy()
+    patches = images.double().numpy().reshape(6, 3, 4, 4, 4, 4).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 48)
+    centred = patches - patches.mean(0)
+    _, values, directions = np.linalg.svd(centred, full_matrices=False)
+    projected = centred @ directions[:5].T / (values[:5] / np.sqrt(len(patches) - 1)) * latent_std
+    flat = found.transpose(0, 2, 3, 1).reshape(-1, 5)
+    signs = np.sign((flat * projected).sum(0))
+    np.testing.assert_allclose(flat * signs, projected, atol=2e-3 * latent_std)
+    np.testing.assert_allclose(flat.std(0, ddof=1), latent_std, rtol=1e-3)
+
+
+def test_latents_of_a_fresh_module_have_unit_variance(images):
+    module = AutoencoderModule(make_config())
+    start_from_principal_components(module.vae, images, module.config.latent_std)
+    with torch.no_grad():
+        latents = module.encode(images)
+    torch.testing.assert_close(latents.mean((0, 2, 3)), torch.zeros(5), rtol=0, atol=1e-3)
+    torch.testing.assert_close(latents.var((0, 2, 3)), torch.ones(5), rtol=1e-2, atol=0)
+    scaled = module.vae.encode(2 * images - 1).latents * module.vae.config.scaling_factor
+    torch.testing.assert_close(scaled, latents)  # what load_prior will call latents
+
+
+def test_an_encoder_that_cannot_hold_a_patch(images):
+    with pytest.raises(ValueError, match="width is 32; a patch of 4 x 4 pixels needs 48 or more"):
+        start_from_principal_components(build_autoencoder(make_config(width=32)), images, 0.25)
+    vae = build_autoencoder(make_config(encoder_blocks=[0, 1, 1]))
+    with pytest.raises(ValueError, match="encoder_blocks has blocks before the last stage"):
+        start_from_principal_components(vae, images, 0.25)
+    vae = build_autoencoder(make_config(latent_channels=49))
+    with pytest.raises(ValueError, match="latent_channels is 49; allowed here: 48 or fewer"):
+        start_from_principal_components(vae, images, 0.25)
+
+
+def test_training_lowers_the_loss(images):
+    module = AutoencoderModule(make_config(latent_noise=0.0))
+    module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    start_from_principal_components(module.vae, images, module.config.latent_std)
+    optimizer = torch.optim.Adam(module.vae.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(8):
+        loss = module.training_step({"image": images}, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.8 * losses[0]

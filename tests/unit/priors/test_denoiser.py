@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from inverter.config import DenoiserConfig
+from inverter.priors.denoiser import DenoiserModule, build_unet
+from inverter.priors.text import train_tokenizer
+
+CONFIG = DenoiserConfig(widths=[16, 32], head_dim=16, text_width=32, text_layers=1, num_tokens=6)
+
+
+@pytest.fixture
+def module() -> DenoiserModule:
+    module = DenoiserModule(CONFIG, (3, 8, 8), train_tokenizer(["a dog", "a red house"], 600, 6))
+    module.log = lambda name, value, **_: logged.__setitem__(name, float(value))  # type: ignore[method-assign]
+    logged.clear()
+    return module
+
+
+logged: dict[str, float] = {}
+
+
+def test_text_reaches_every_level_but_the_finest():
+    unet = build_unet(CONFIG, (3, 8, 8))
+    levels = {name.split(".")[1] for name, _ in unet.named_modules() if name.startswith("down_blocks") and "attn2" in name}
+    assert levels == {"1"}
+    assert unet.config.attention_head_dim == [1, 2]  # heads of 16 channels
+    noisy, t, text = torch.randn(2, 3, 8, 8), torch.tensor([5, 800]), torch.randn(2, 6, 32)
+    both = unet(noisy, t, text).sample
+    assert both.shape == (2, 3, 8, 8)
+    assert not torch.allclose(both, unet(noisy, t, text.flip(0)).sample)
+
+
+def test_one_step_trains_the_denoiser_and_the_text_encoder(module):
+    batch = {"latents": torch.randn(2, 3, 8, 8), "prompt": ["a dog", ""]}
+    module.training_step(batch, 0).backward()
+    for part in (module.unet, module.text_encoder):
+        gradients = [parameter.grad for parameter in part.parameters() if parameter.grad is not None]
+        assert sum(float(gradient.abs().sum()) for gradient in gradients) > 0
+
+
+def test_validation_uses_the_same_noise_each_time(module):
+    batch = {"latents": torch.randn(2, 3, 8, 8), "prompt": ["a dog", "a red house"]}
+    with torch.no_grad():
+        module.validation_step(batch, 1)
+        first = logged["val/loss"]
+        torch.rand(3)
+        module.validation_step(batch, 1)
+        assert logged["val/loss"] == first
+        module.validation_step(batch, 2)
+        assert logged["val/loss"] != first

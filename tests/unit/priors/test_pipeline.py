@@ -1,0 +1,52 @@
+"""diffusers' own pipeline draws the same picture from the same folder."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
+
+from inverter.priors.prior import load_prior
+
+PROMPTS = ["a red square on the left", "two boats at night"]
+
+
+@pytest.fixture(params=["embedded", "stable diffusion"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    fixture = {"embedded": "tiny_prior_folder", "stable diffusion": "sd_prior_folder"}[request.param]
+    return request.getfixturevalue(fixture)
+
+
+def load(pipeline_class, folder):
+    pipeline = pipeline_class.from_pretrained(folder, safety_checker=None, requires_safety_checker=False)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_text_to_image(folder, guidance_scale):
+    prior = load_prior(folder)
+    noise = torch.randn(2, *prior.latent_shape, generator=torch.Generator().manual_seed(5))
+    settings = {"num_inference_steps": 5, "guidance_scale": guidance_scale}
+    expected = load(StableDiffusionPipeline, folder)(PROMPTS, latents=noise, output_type="pt", **settings).images
+    latents = prior.sample(prior.embed(PROMPTS), generator=torch.Generator().manual_seed(5), **settings)
+    torch.testing.assert_close(prior.decode(latents), expected, rtol=0, atol=1e-5)
+    assert expected.std() > 0.01
+
+
+def test_image_to_image(folder, monkeypatch):
+    prior = load_prior(folder)
+    latents = torch.randn(2, *prior.latent_shape)
+    pipeline = load(StableDiffusionImg2ImgPipeline, folder)
+    settings = {"strength": 0.6, "num_inference_steps": 5, "guidance_scale": 3.0}
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
+    monkeypatch.setattr(
+        "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img.randn_tensor", lambda *_, **__: noise
+    )
+    # latents given as the image are taken as they are
+    expected = pipeline(PROMPTS, image=latents, output_type="pt", **settings).images
+    drawn = prior.sample(
+        prior.embed(PROMPTS), latents=latents, generator=torch.Generator().manual_seed(5), **settings
+    )
+    torch.testing.assert_close(prior.decode(drawn), expected, rtol=0, atol=1e-5)

@@ -1,0 +1,137 @@
+import json
+import shutil
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+
+from inverter.priors.prior import DiffusionPrior, folder_sha256, load_prior
+
+
+class LinearAutoencoder(torch.nn.Module):
+    """Encodes to 2 a + 1, decodes exactly back; scale and shift as a config may say them."""
+
+    def __init__(self, shift: float | None) -> None:
+        super().__init__()
+        self.config = diffusers.configuration_utils.FrozenDict(
+            scaling_factor=0.25, shift_factor=shift, block_out_channels=(1,)
+        )
+
+    def encode(self, images):
+        return diffusers.models.autoencoders.autoencoder_tiny.AutoencoderTinyOutput(latents=2 * images + 1)
+
+    def decode(self, latents, return_dict):
+        return ((latents - 1) / 2,)
+
+
+def images_like(prior: DiffusionPrior, count: int) -> torch.Tensor:
+    return torch.rand(count, 3, prior.resolution, prior.resolution)
+
+
+def copy_of(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def test_shapes_come_from_the_parts(tiny_prior, sd_prior_folder):
+    assert (tiny_prior.resolution, tiny_prior.latent_shape, tiny_prior.conditioning_shape) == (32, (4, 8, 8), (12, 32))
+    prior = load_prior(sd_prior_folder)
+    assert (prior.resolution, prior.latent_shape, prior.conditioning_shape) == (16, (4, 8, 8), (12, 32))
+
+
+def test_everything_is_frozen_and_autograd_stays_on(tiny_prior_folder):
+    prior = load_prior(tiny_prior_folder)
+    assert torch.is_grad_enabled()
+    assert not any(parameter.requires_grad for parameter in prior.parameters())
+    assert not any(module.training for module in prior.modules())
+    assert {parameter.dtype for parameter in prior.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_scale_is_the_autoencoders_own(sd_prior_folder, count):
+    prior = load_prior(sd_prior_folder)
+    images = images_like(prior, count)
+    moments = prior.vae.encode(2 * images - 1).latent_dist
+    torch.testing.assert_close(prior.encode(images), 0.18215 * moments.mean)
+    latents = torch.randn(count, *prior.latent_shape)
+    torch.testing.assert_close(prior.decode(latents, clamp=False), prior.vae.decode(latents / 0.18215).sample / 2 + 0.5)
+
+
+@pytest.mark.parametrize("shift", [None, 0.0, 0.3])
+def test_encoding_and_decoding_undo_each_other(tiny_prior, shift):
+    unet = tiny_prior.unet
+    prior = DiffusionPrior(
+        LinearAutoencoder(shift), unet, tiny_prior.scheduler, tiny_prior.text_encoder, tiny_prior.tokenizer
+    )
+    images = torch.rand(2, 3, 8, 8)
+    latents = prior.encode(images)
+    torch.testing.assert_close(latents, (2 * (2 * images - 1) + 1 - (shift or 0)) * 0.25)
+    prior.latent_shape = (3, 8, 8)
+    torch.testing.assert_close(prior.decode(latents), images)
+
+
+def test_decoded_images_are_clamped_only_when_asked(tiny_prior):
+    latents = 8 * torch.randn(2, *tiny_prior.latent_shape)
+    raw = tiny_prior.decode(latents, clamp=False)
+    torch.testing.assert_close(tiny_prior.decode(10 * latents), tiny_prior.decode(10 * latents, clamp=False).clamp(0, 1))
+    assert raw.shape == (2, 3, 32, 32)
+
+
+def test_saving_and_loading_changes_nothing(tiny_prior, tmp_path):
+    tiny_prior.save(tmp_path / "again")
+    again = load_prior(tmp_path / "again")
+    assert again.weights_sha256 == tiny_prior.weights_sha256 == folder_sha256(tmp_path / "again")
+    assert again.prompts == tiny_prior.prompts != ()
+    prompts = ["a small dog", ""]
+    torch.testing.assert_close(again.embed(prompts), tiny_prior.embed(prompts), rtol=0, atol=0)
+    assert again.scheduler.config.timestep_spacing == "trailing"
+    with (tmp_path / "again" / "vae" / "diffusion_pytorch_model.safetensors").open("r+b") as stream:
+        stream.seek(-1, 2)
+        stream.write(b"\x01")
+    assert load_prior(tmp_path / "again").weights_sha256 != tiny_prior.weights_sha256
+
+
+def test_a_prompt_has_one_embedding_whatever_stands_beside_it(tiny_prior):
+    alone = [tiny_prior.embed([prompt]) for prompt in ("a red square", "two boats " * 40)]
+    torch.testing.assert_close(tiny_prior.embed(["a red square", "two boats " * 40]), torch.cat(alone))
+    assert not torch.allclose(*alone)
+
+
+def test_other_shapes_are_refused(tiny_prior):
+    with pytest.raises(ValueError, match=r"images has shape \(1, 3, 32, 30\).* encodes \(B, \(3, 32, 32\)\)"):
+        tiny_prior.encode(torch.zeros(1, 3, 32, 30))
+    for call in (tiny_prior.decode, lambda latents: tiny_prior.sample(latents=latents)):
+        with pytest.raises(ValueError, match=r"latents has shape \(1, 3, 8, 8\).* uses \(B, \(4, 8, 8\)\)"):
+            call(torch.zeros(1, 3, 8, 8))
+
+
+@pytest.mark.parametrize("part", ["vae", "unet", "scheduler", "text_encoder", "tokenizer"])
+def test_a_missing_part_is_named(tiny_prior_folder, tmp_path, part):
+    folder = copy_of(tiny_prior_folder, tmp_path)
+    shutil.rmtree(folder / part)
+    with pytest.raises(ValueError, match=rf"part\(s\) {part} missing; needed: vae, unet"):
+        load_prior(folder)
+
+
+@pytest.mark.parametrize("part", ["vae", "unet", "text_encoder"])
+def test_pickled_weights_are_never_read(tiny_prior_folder, tmp_path, part):
+    folder = copy_of(tiny_prior_folder, tmp_path)
+    weights = next((folder / part).glob("*.safetensors"))
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(ValueError, match=rf"{part} has no .safetensors weights; pickled weights are never read"):
+        load_prior(folder)
+
+
+@pytest.mark.parametrize("name", ["ConfigMixin", "UNet2DConditionModel", "AutoencoderOfSomebody"])
+def test_the_class_in_the_index_must_be_an_autoencoder(tiny_prior_folder, tmp_path, name):
+    folder = copy_of(tiny_prior_folder, tmp_path)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"vae": ["diffusers", name]}))
+    with pytest.raises(ValueError, match=f"vae class '{name}' is no diffusers autoencoder"):
+        load_prior(folder)
+
+
+def test_latents_are_not_clipped_when_the_scheduler_was_saved_as_another_kind(sd_prior_folder, tmp_path):
+    folder = copy_of(sd_prior_folder, tmp_path)
+    diffusers.PNDMScheduler(steps_offset=1).save_pretrained(folder / "scheduler")  # knows no clip_sample
+    assert load_prior(folder).scheduler.config.clip_sample is False

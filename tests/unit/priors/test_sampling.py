@@ -1,0 +1,258 @@
+import copy
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor, nn
+
+from inverter.priors.denoiser import build_scheduler
+from inverter.priors.prior import DiffusionPrior
+from inverter.priors.sampling import denoise, denoising_loss, sample
+
+
+class Fixed(nn.Module):
+    """Denoiser whose prediction is given."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.output = output
+        self.calls: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, latents, t, encoder_hidden_states, return_dict):
+        self.calls.append((latents, t))
+        return (self.output,)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def plain_loop(
+    prior: DiffusionPrior, current: Tensor, conditioning: Tensor, timesteps: Tensor, num_steps: int, guidance: float
+) -> Tensor:
+    """What ``sample`` computes, step by step and without checkpointing."""
+    scheduler = copy.deepcopy(prior.scheduler)
+    scheduler.set_timesteps(num_steps)
+    free = prior.embed([""]).expand(len(current), -1, -1)
+    for t in timesteps:
+        output = prior.unet(current, t, encoder_hidden_states=conditioning).sample
+        if guidance != 1:
+            without = prior.unet(current, t, encoder_hidden_states=free).sample
+            output = without + guidance * (output - without)
+        current = scheduler.step(output, t, current).prev_sample
+    return current
+
+
+def saved_bytes(prior: DiffusionPrior, num_steps: int) -> int:
+    """Bytes kept for the backward pass by a sample that is differentiated by its conditioning."""
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    conditioning = prior.embed(["a dog"]).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        latents = prior.sample(conditioning, num_inference_steps=num_steps, generator=seeded())
+    latents.sum().backward()
+    assert conditioning.grad is not None
+    return sum(storages.values())
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_denoising_inverts_the_noising(prediction_type, count):
+    scheduler = build_scheduler(prediction_type)
+    x0, eps = torch.randn(2, count, 4, 6, 5).unbind()
+    t = torch.tensor([10, 500, 900])[:count]
+    noisy = scheduler.add_noise(x0, eps, t)
+    output = eps if prediction_type == "epsilon" else scheduler.get_velocity(x0, eps, t)
+    before = noisy.clone()
+    found = denoise(Fixed(output), scheduler, noisy, t, torch.zeros(count, 1, 1))
+    torch.testing.assert_close(found, x0, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(noisy, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_loss_of_the_right_answer_is_zero(prediction_type):
+    scheduler = build_scheduler(prediction_type)
+    latents = torch.randn(3, 4, 5, 7)
+    generator = seeded(3)
+    t = torch.randint(0, 1000, (3,), generator=generator)
+    noise = torch.randn(latents.shape, generator=generator)
+    goal = noise if prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, t)
+    network = Fixed(goal)
+    conditioning = torch.zeros(3, 1, 1)
+    assert denoising_loss(network, scheduler, latents, conditioning, seeded(3)) == 0
+    torch.testing.assert_close(network.calls[0][0], scheduler.add_noise(latents, noise, t))
+    network.output = goal + 2
+    torch.testing.assert_close(denoising_loss(network, scheduler, latents, conditioning, seeded(3)), torch.tensor(4.0))
+
+
+def test_unknown_prediction_type():
+    with pytest.raises(ValueError, match="prediction_type is 'x0'; allowed: v_prediction, epsilon"):
+        build_scheduler("x0")
+
+
+def test_the_schedule_of_the_embedded_prior_ends_in_pure_noise():
+    assert build_scheduler("v_prediction").alphas_cumprod[-1] == 0
+    assert build_scheduler("epsilon").alphas_cumprod[-1] > 0  # noise alone could not be divided away
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+def test_gradients_equal_those_of_the_plain_loop(tiny_prior, guidance_scale):
+    base = tiny_prior.embed(["a dog", "two boats"])
+    start = torch.randn(2, *tiny_prior.latent_shape)
+    weight = torch.randn_like(start)
+    scheduler = copy.deepcopy(tiny_prior.scheduler)
+    scheduler.set_timesteps(4)
+    timesteps = scheduler.timesteps[-3:]  # strength 0.75 of 4 steps
+    gradients = []
+    for checkpointed in (True, False):
+        conditioning, latents = base.clone().requires_grad_(), start.clone().requires_grad_()
+        if checkpointed:
+            drawn = tiny_prior.sample(
+                conditioning,
+                latents=latents,
+                strength=0.75,
+                num_inference_steps=4,
+                guidance_scale=guidance_scale,
+                generator=seeded(),
+            )
+        else:
+            noise = torch.randn(start.shape, generator=seeded())
+            noisy = scheduler.add_noise(latents, noise, timesteps[:1].expand(2))
+            drawn = plain_loop(tiny_prior, noisy, conditioning, timesteps, 4, guidance_scale)
+        (drawn * weight).sum().backward()
+        gradients.append((drawn.detach(), conditioning.grad, latents.grad))
+    for checkpointed_value, plain_value in zip(*gradients, strict=True):
+        assert plain_value.isfinite().all()
+        assert plain_value.abs().max() > 0
+        torch.testing.assert_close(checkpointed_value, plain_value, rtol=1e-4, atol=1e-6)
+
+
+def test_memory_for_the_backward_pass_does_not_grow_with_the_steps(tiny_prior):
+    few, many = saved_bytes(tiny_prior, 2), saved_bytes(tiny_prior, 8)
+    latent = 4 * torch.Size(tiny_prior.latent_shape).numel()
+    assert many <= 1.3 * few + 6 * 3 * latent
+
+
+def test_parameters_of_the_prior_get_no_gradient(tiny_prior):
+    conditioning = tiny_prior.embed(["a dog"]).requires_grad_()
+    tiny_prior.decode(tiny_prior.sample(conditioning, num_inference_steps=2)).sum().backward()
+    assert all(parameter.grad is None for parameter in tiny_prior.parameters())
+
+
+def test_strength_zero_returns_the_latents(tiny_prior):
+    latents = torch.randn(2, *tiny_prior.latent_shape)
+    assert torch.equal(tiny_prior.sample(latents=latents, strength=0), latents)
+
+
+def test_strength_is_the_share_of_steps_that_are_run(tiny_prior, monkeypatch):
+    calls: list[int] = []
+    forward = tiny_prior.unet.forward
+
+    def counted(latents, t, **others):
+        calls.append(int(t))
+        return forward(latents, t, **others)
+
+    monkeypatch.setattr(tiny_prior.unet, "forward", counted)
+    latents = torch.randn(1, *tiny_prior.latent_shape)
+    for strength, steps in ((0.25, 2), (0.5, 4), (1.0, 8)):
+        calls.clear()
+        tiny_prior.sample(latents=latents, strength=strength, num_inference_steps=8, generator=seeded())
+        assert len(calls) == steps
+        assert calls == sorted(calls, reverse=True)
+        assert calls[-1] == 124  # trailing timesteps: 999, 874, ... 124
+
+
+def test_strength_one_forgets_the_latents(tiny_prior):
+    draws = [
+        tiny_prior.sample(latents=torch.randn(1, *tiny_prior.latent_shape), num_inference_steps=2, generator=seeded())
+        for _ in range(2)
+    ]
+    torch.testing.assert_close(*draws)
+    from_noise = tiny_prior.sample(batch_size=1, num_inference_steps=2, generator=seeded())
+    torch.testing.assert_close(draws[0], from_noise)
+
+
+def test_the_seed_decides(tiny_prior):
+    def draw(seed: int) -> Tensor:
+        return tiny_prior.sample(batch_size=2, num_inference_steps=2, generator=seeded(seed))
+
+    assert torch.equal(draw(0), draw(0))
+    assert not torch.allclose(draw(0), draw(1))
+    assert not torch.allclose(draw(0)[0], draw(0)[1])
+
+
+def test_no_conditioning_is_the_empty_prompt(tiny_prior):
+    empty = tiny_prior.sample(tiny_prior.embed(["", ""]), num_inference_steps=2, generator=seeded())
+    nothing = tiny_prior.sample(batch_size=2, num_inference_steps=2, generator=seeded())
+    torch.testing.assert_close(nothing, empty)
+    other = tiny_prior.sample(tiny_prior.embed(["a dog"] * 2), num_inference_steps=2, generator=seeded())
+    assert not torch.allclose(other, empty, atol=1e-3)
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 2.5])
+def test_a_batch_of_two_equals_two_of_one(tiny_prior, guidance_scale):
+    noise, latents = torch.randn(2, 2, *tiny_prior.latent_shape).unbind()
+    conditioning = tiny_prior.embed(["a dog", "two boats"])
+
+    def draw(part: slice) -> Tensor:
+        size = len(noise[part])
+        return sample(
+            tiny_prior.unet,
+            tiny_prior.scheduler,
+            noise[part],
+            conditioning[part],
+            unconditional=tiny_prior.embed([""]).expand(size, -1, -1) if guidance_scale != 1 else None,
+            latents=latents[part],
+            strength=0.5,
+            num_inference_steps=4,
+            guidance_scale=guidance_scale,
+        )
+
+    alone = torch.cat([draw(slice(0, 1)), draw(slice(1, 2))])
+    torch.testing.assert_close(draw(slice(0, 2)), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_inputs_and_scheduler_stay_as_they_were(tiny_prior):
+    latents, conditioning = torch.randn(1, *tiny_prior.latent_shape), tiny_prior.embed(["a dog"])
+    before = latents.clone(), conditioning.clone()
+    steps = tiny_prior.scheduler.num_inference_steps
+    tiny_prior.sample(conditioning, latents=latents, strength=0.5, num_inference_steps=2)
+    assert torch.equal(latents, before[0])
+    assert torch.equal(conditioning, before[1])
+    assert tiny_prior.scheduler.num_inference_steps == steps
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1])
+def test_strength_outside_its_range(tiny_prior, strength):
+    with pytest.raises(ValueError, match=rf"strength is {strength}; allowed: 0 to 1"):
+        tiny_prior.sample(batch_size=1, strength=strength)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001])
+def test_number_of_steps_outside_its_range(tiny_prior, steps):
+    with pytest.raises(ValueError, match=rf"num_inference_steps is {steps}; allowed: 1 to 1000"):
+        tiny_prior.sample(batch_size=1, num_inference_steps=steps)
+
+
+def test_batch_sizes_must_agree(tiny_prior):
+    conditioning = tiny_prior.embed(["a", "b"])
+    for arguments in (
+        {},
+        {"conditioning": conditioning, "batch_size": 3},
+        {"conditioning": conditioning, "latents": torch.zeros(1, *tiny_prior.latent_shape)},
+    ):
+        with pytest.raises(ValueError, match="give one size"):
+            tiny_prior.sample(**arguments)
+
+
+def test_plain_ddim_reaches_a_known_answer():
+    """A denoiser that always knows x0 must end there, whatever the number of steps."""
+    scheduler = DDIMScheduler(clip_sample=False, prediction_type="sample", timestep_spacing="trailing")
+    x0 = torch.randn(2, 4, 3, 5)
+    for steps in (1, 3):
+        drawn = sample(Fixed(x0), scheduler, torch.randn_like(x0), torch.zeros(2, 1, 1), num_inference_steps=steps)
+        torch.testing.assert_close(drawn, x0, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,171 @@
+"""Documents name files that exist, show commands that parse and code that runs, and hold no figure left open."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import inverter.__main__
+import inverter.memory
+
+ROOT = Path(__file__).parents[2]
+DOCS = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/*.md", "data/*.md", "checkpoints/*.md", "notebooks/*.md")
+    for path in ROOT.glob(pattern)
+)
+FOLDERS = ("inverter", "configs", "checkpoints", "data", "docs", "notebooks", "tests", ".ci")
+MADE_BY_COMMANDS = ("data/shards", "runs")
+PLACEHOLDER = re.compile(r"(^|/)[A-Z]+(/|$)")
+CODE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def code(language: str, text: str) -> list[str]:
+    """Bodies of the fenced blocks of a language."""
+    return [body for found, body in CODE.findall(text) if found == language]
+
+
+def commands(text: str, program: str) -> list[list[str]]:
+    """Words of every shell command of a program, in ``bash`` blocks and in backticks."""
+    prose = CODE.sub("", text)
+    lines = [line for block in code("bash", text) for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", prose)
+    words = [shlex.split(line, comments=True) for line in lines if line.startswith(f"{program} ")]
+    return [line for line in words if not any(PLACEHOLDER.search(word.partition("=")[0]) for word in line)]
+
+
+def repository_paths(text: str) -> set[str]:
+    """Words in backticks that name a file or folder of the repository."""
+    words = {
+        word.split("=")[-1] for quoted in re.findall(r"`([^`\n]+)`", CODE.sub("", text)) for word in quoted.split()
+    }
+    inside = {word for word in words if word.split("/")[0] in FOLDERS and "/" in word}
+    at_root = {word for word in words if re.fullmatch(r"[A-Z][\w-]+\.(md|cff)|Makefile|LICENSE|pyproject\.toml", word)}
+    return {
+        word
+        for word in inside | at_root
+        if not PLACEHOLDER.search(word.partition("/")[2]) and not word.startswith(MADE_BY_COMMANDS)
+    }
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=str)
+def test_paths_and_links_exist(doc):
+    text = (ROOT / doc).read_text(encoding="utf-8")
+    missing = [path for path in repository_paths(text) if not (ROOT / path).exists()]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    missing += [link for link in links if not (ROOT / doc.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=str)
+def test_nothing_is_left_open(doc):
+    assert re.findall(r"TODO[^)]*\)?", (ROOT / doc).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words for doc in DOCS for words in commands((ROOT / doc).read_text(encoding="utf-8"), "inverter")],
+    ids=" ".join,
+)
+def test_commands_parse(words, monkeypatch, capsys):
+    stages = []
+
+    def import_module(name):
+        assert importlib.util.find_spec(name) is not None
+        return SimpleNamespace(run=stages.append)
+
+    monkeypatch.setattr(inverter.__main__, "importlib", SimpleNamespace(import_module=import_module))
+    monkeypatch.setattr(inverter.memory, "keep_freed_memory", lambda: None)
+    status = inverter.__main__.main(words[1:])
+    assert (status, capsys.readouterr().err) == (0, "")
+    assert [type(config).__name__ for config in stages] == [_schema(words)]
+
+
+def test_readme_shows_every_stage():
+    shown = {_stage(words) for words in commands(README, "inverter")}
+    assert shown == set(inverter.__main__.STAGES)
+
+
+def make(*words: str) -> list[str]:
+    """Lines that ``make -n`` prints."""
+    done = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def test_make_train_runs_exactly_one_command():
+    lines = make("train", "LAYER=layer3")
+    assert lines[-1] == ".venv/bin/inverter train configs/train.yaml target.layer=layer3"
+    assert [line for line in lines if " train " in line] == lines[-1:]
+
+
+def test_make_maps_variables_to_keys():
+    words = ["TARGET=timm:resnet18", "LAYER=layer3", "PRIOR=mine", "DEVICE=cpu", "ARGS=seed=1"]
+    target = "target.name=timm:resnet18 target.layer=layer3"
+    ours = [
+        line.removeprefix(".venv/bin/inverter ") for line in make("train", "eval", *words) if "bin/inverter" in line
+    ]
+    assert ours == [
+        f"prepare configs/prepare.yaml {target} prior=mine",
+        f"prepare configs/prepare.yaml configs/prepare_dev.yaml {target} prior=mine",
+        f"prepare configs/prepare.yaml configs/prepare_val.yaml {target} prior=mine",
+        f"train configs/train.yaml {target} prior=mine trainer.device=cpu seed=1",
+        f"evaluate configs/eval.yaml {target} device=cpu seed=1",
+    ]
+    assert make("prepare", "DATA=d")[-1].endswith("configs/prepare_val.yaml output=d")
+    assert not any("prepare" in line for line in make("train", "DATA=d"))
+    assert make("train", "DATA=d")[-1].endswith("configs/train.yaml data.path=d")
+    assert make("eval", "DATA=d")[-1].endswith("configs/eval.yaml data=d")
+
+
+@pytest.mark.parametrize("goal", ["invert", "publish"])
+def test_make_says_which_variable_is_missing(goal):
+    done = subprocess.run(["make", "-n", goal], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"make {goal} needs" in done.stderr
+
+
+@pytest.mark.parametrize("words", commands(README, "make"), ids=" ".join)
+def test_make_commands_of_the_readme_are_known(words):
+    assert make(*words[1:])
+
+
+@pytest.mark.parametrize("body", code("python", README))
+def test_python_of_the_readme_runs(body, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(body, "<README.md>", "exec"), {})
+    assert [path.name for path in tmp_path.iterdir()] == re.findall(r'save_image\(\w+, "([^"]+)"\)', body)
+
+
+def test_tests_of_the_readme_are_those_of_ci():
+    assert ["make", "test"] in commands(README, "make")
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == "make test"
+
+
+def test_pins_cover_the_dependencies_and_agree_with_pre_commit():
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    names = {_normal(re.split(r"[<>=!~;\[ ]", requirement)[0]) for requirement in wanted}
+    assert names - {_normal(name) for name in pins} == set()
+    assert f"rev: v{pins['ruff']}" in (ROOT / ".pre-commit-config.yaml").read_text()
+
+
+def _stage(words: list[str]) -> str:
+    return " ".join(words[1:3]) if words[1] == "train_prior" else words[1]
+
+
+def _schema(words: list[str]) -> str:
+    return inverter.__main__.STAGES[_stage(words)][1]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
