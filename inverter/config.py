@@ -171,7 +171,7 @@ class DenoiserConfig:
 
 @dataclass
 class EvaluateConfig:
-    target: TargetConfig = field(default_factory=TargetConfig)  # names the run in eval.yaml; checked against the data
+    target: TargetConfig = field(default_factory=TargetConfig)  # names the run in eval.yaml
     inverter: str = MISSING  # a run folder or a published inverter (name, folder or hub id)
     data: str | None = None  # folder of pair shards with val/ (and train/ for the floors); null takes the run's
     baseline: str | None = None  # run of the baseline, compared pair by pair
@@ -180,7 +180,7 @@ class EvaluateConfig:
     num_train: int | None = None  # training pairs searched by the nearest-neighbour floor; null: all
     batch_size: int = 32
     num_bootstrap: int = 2000
-    output: str | None = None  # null: INVERTER/evaluation
+    output: str | None = None  # null: RUN/evaluation, or runs/evaluation-NAME of a published one
     precision: str = "bf16"
     device: str = "auto"
     seed: int = 0

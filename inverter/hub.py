@@ -59,9 +59,9 @@ def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training
     (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(config)))))
 
 
-def is_published(name: str) -> bool:
-    """Whether a name is a published inverter, so not a training run."""
-    return not (Path(name) / "train.yaml").is_file()
+def is_run(name: str) -> bool:
+    """Whether a name is the folder of a training run, so not a published inverter."""
+    return (Path(name) / "train.yaml").is_file()
 
 
 def read_published(name: str) -> Published:
@@ -88,16 +88,20 @@ def read_published(name: str) -> Published:
         raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {error}") from error
 
 
-def load_inverter(name: str, prior: DiffusionPrior | None = None) -> Inverter:
+def load_inverter(name: str, prior: DiffusionPrior | None = None, target: TargetSpec | None = None) -> Inverter:
     """Load a published inverter with its prior, ready to invert features; no target is built.
 
     Args:
         name: Folder name under ``checkpoints/``, path, or hub id.
         prior: Prior already loaded; None loads the one that the inverter names.
+        target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
     Raises:
-        ValueError: Not found, damaged, weights that do not fit, or a prior with other weights than it was trained with.
+        ValueError: Not found, damaged, weights that do not fit, a target with another layer or other weights, or a prior
+            with other weights than it was trained with.
     """
     published = read_published(name)
+    if target is not None:
+        check_target(published, target)
     prior = prior or load_prior(published.prior)
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from inverter.blackbox.aligner import Aligner, ImageHead
 from inverter.priors.prior import DiffusionPrior
+from inverter.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,11 @@ class Inverter(nn.Module):
         return self.prior.decode(drawn)
 
     @classmethod
-    def from_pretrained(cls, name: str) -> Inverter:
-        """Load a published inverter and its prior by name, folder or hub id; see :func:`inverter.hub.load_inverter`."""
+    def from_pretrained(cls, name: str, target: TargetSpec | None = None) -> Inverter:
+        """Load a published inverter and its prior by name, folder or hub id; ``target.spec`` is checked when given.
+
+        See :func:`inverter.hub.load_inverter`.
+        """
         from inverter.hub import load_inverter
 
-        return load_inverter(name)
+        return load_inverter(name, target=target)

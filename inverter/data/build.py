@@ -141,7 +141,7 @@ class Fingerprint:
     """
 
     def __init__(self, folder: Path, config: PrepareConfig) -> None:
-        self.path = folder / FINGERPRINT
+        self.path, self.max_time = folder / FINGERPRINT, config.max_time
         self.recipe = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("output", "max_time")}
         if not self.path.is_file():
             if (folder / MANIFEST).exists() or any(folder.glob("*.tar")):
@@ -155,8 +155,11 @@ class Fingerprint:
 
     @property
     def complete(self) -> bool:
-        """Whether all shards and the manifest were written."""
-        return self.saved["complete"] and self.path.with_name(MANIFEST).is_file()
+        """Whether all shards and the manifest were written, or as many as fit into no less time than there is now."""
+        if not self.saved["complete"] or not self.path.with_name(MANIFEST).is_file():
+            return False
+        stopped_after = self.saved.get("stopped_after")
+        return stopped_after is None or (self.max_time is not None and self.max_time <= stopped_after)
 
     def begin(self, weights: dict[str, Any]) -> None:
         """Note hashes of prior and target before the first shard, or compare them with the noted ones.
@@ -168,9 +171,9 @@ class Fingerprint:
             self._compare(self.saved["weights"], weights)
         self._save({"recipe": self.recipe, "weights": weights, "complete": False})
 
-    def finish(self) -> None:
-        """Note that every shard and the manifest are written."""
-        self._save({**self.saved, "complete": True})
+    def finish(self, stopped_after: int | None) -> None:
+        """Note that the manifest and every shard are written, or those that ``stopped_after`` seconds allowed."""
+        self._save({**self.saved, "complete": True, "stopped_after": stopped_after})
 
     def _save(self, values: dict[str, Any]) -> None:
         write_atomic(self.path, (json.dumps(values, indent=1) + "\n").encode())

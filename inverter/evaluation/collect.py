@@ -89,6 +89,8 @@ def collect(
             _agree(record, {judge.name: judge.look(recon) for judge in judges}, verdicts)
             if on_recon is not None:
                 on_recon(name, batch["key"], recon)
+        if on_recon is not None:
+            on_recon("original", batch["key"], batch["image"])
     if not sample.keys:
         raise ValueError("batches is empty: there is no image to evaluate")
     if len(set(sample.keys)) < len(sample.keys):

@@ -58,6 +58,8 @@ def start_from_principal_components(vae: AutoencoderTiny, images: Tensor, latent
         raise ValueError(f"width is {head.out_channels}; a patch of {patch} x {patch} pixels needs {numbers} or more")
     if layers[: len(strided) + 1] != convolutions[:-1]:
         raise ValueError("encoder_blocks has blocks before the last stage; allowed here: 0 for all but the last")
+    if last.out_channels > numbers:
+        raise ValueError(f"latent_channels is {last.out_channels}; allowed here: {numbers} or fewer")
     head.weight[:3], head.bias[:3] = 0, 0
     head.weight[range(3), range(3), 1, 1] = 1
     for level, convolution in enumerate(strided):  # channels: colour, y, x within the cell seen so far

@@ -114,6 +114,9 @@ class DiffusionPrior(nn.Module):
         """
         if not 0 <= strength <= 1:
             raise ValueError(f"strength is {strength}; allowed: 0 to 1")
+        longest = self.scheduler.config.num_train_timesteps
+        if not 1 <= num_inference_steps <= longest:
+            raise ValueError(f"num_inference_steps is {num_inference_steps}; allowed: 1 to {longest}")
         if latents is not None:
             self._check_latents(latents)
         sizes = {len(x) for x in (conditioning, latents) if x is not None} | ({batch_size} if batch_size else set())
@@ -189,7 +192,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     return DiffusionPrior(
         vae=_load(vae_class, folder / "vae"),
         unet=_load(diffusers.UNet2DConditionModel, folder / "unet"),
-        scheduler=diffusers.DDIMScheduler.from_pretrained(folder / "scheduler"),
+        scheduler=_load_scheduler(folder / "scheduler"),
         text_encoder=transformers.CLIPTextModel.from_pretrained(
             folder / "text_encoder", use_safetensors=True, dtype=torch.float32
         ),
@@ -211,6 +214,11 @@ def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
                 while block := stream.read(1 << 20):
                     digest.update(block)
     return digest.hexdigest()
+
+
+def _load_scheduler(folder: Path) -> diffusers.DDIMScheduler:
+    """DDIM with the saved noise schedule; configs of other schedulers lack ``clip_sample``, which DDIM would turn on."""
+    return diffusers.DDIMScheduler.from_config({"clip_sample": False, **diffusers.DDIMScheduler.load_config(folder)})
 
 
 def _load(part: type, folder: Path) -> nn.Module:

@@ -20,7 +20,7 @@ from inverter.evaluation.references import NEAREST_BY_FEATURES, reference_method
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
-from inverter.hub import is_published, load_inverter
+from inverter.hub import is_run, load_inverter
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.training import pick_device
@@ -36,13 +36,15 @@ def run(config: EvaluateConfig) -> Results:
         ValueError: The inverter, its pairs or the baseline cannot be found or do not fit each other.
     """
     device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
-    if is_published(config.inverter):
-        if config.data is None:
-            raise ValueError(f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards")
-        inverter, data = load_inverter(config.inverter), Path(config.data)
-    else:
+    if is_run(config.inverter):
         module, trained, _ = load_run(Path(config.inverter))
         inverter, data = run_inverter(module), Path(config.data or trained.data.path)
+        output = Path(config.output or f"{config.inverter}/evaluation")
+    else:
+        inverter = load_inverter(config.inverter)
+        if config.data is None:
+            raise ValueError(f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards")
+        data, output = Path(config.data), Path(config.output or f"runs/evaluation-{Path(config.inverter).name}")
     inverter = inverter.to(device).eval()
     prior = inverter.prior.to(device)
     val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
@@ -52,7 +54,6 @@ def run(config: EvaluateConfig) -> Results:
             f"{val} has features {manifest.target.feature_shape} of {manifest.target.layer!r}; "
             f"the inverter takes {inverter.spec.feature_shape}"
         )
-    output = Path(config.output or f"{config.inverter}/evaluation")
     record_run(config, output, "evaluate")
     baseline = load_run(Path(config.baseline))[0] if config.baseline else None
     attacks = attack_methods(inverter, baseline, bf16=bf16, device=device, seed=config.seed)

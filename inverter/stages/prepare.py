@@ -50,10 +50,9 @@ def run(config: PrepareConfig) -> Path:
     builder = PairBuilder(folder, source, config, prior.resolution, target=target, encode=encode, device=device)
     records, complete = write_shards(builder, config.max_time)
     (manifest := summarise(records, config, spec, prior)).save(folder)
-    if complete:
-        fingerprint.finish()
-    else:
-        log.warning("max_time=%s is over; the same command goes on where it stopped", config.max_time)
+    fingerprint.finish(None if complete else config.max_time)
+    if not complete:
+        log.warning("max_time=%s is over; a larger one, or null, goes on from here", config.max_time)
     if complete and config.pairs is not None and manifest.num_pairs < config.pairs:
         log.warning("pairs=%d, but source=%s has %d pictures", config.pairs, config.source, manifest.num_pairs)
     sizes = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
