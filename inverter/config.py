@@ -235,17 +235,24 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         try:
             loaded = OmegaConf.load(path)
         except Exception as error:  # PyYAML has many error classes
-            raise ConfigError(f"config file {path} is not valid YAML: {error}") from error
+            raise ConfigError(f"config file {path} is not valid YAML: {_one_line(error)}") from error
         merged = _merge(schema, merged, loaded, str(path))
     for override in overrides:
         key, separator, _ = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
-        merged = _merge(schema, merged, OmegaConf.from_dotlist([override]), f"argument {override!r}")
-    missing = sorted(OmegaConf.missing_keys(merged))
-    if missing:
-        raise ConfigError(f"required key(s) without a value: {', '.join(missing)} (give {missing[0]}=VALUE)")
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+        try:
+            update = OmegaConf.from_dotlist([override])
+        except Exception as error:
+            raise ConfigError(f"argument {override!r} is not valid YAML: {_one_line(error)}") from error
+        merged = _merge(schema, merged, update, f"argument {override!r}")
+    try:
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise ConfigError(f"required key(s) without a value: {', '.join(missing)} (give {missing[0]}=VALUE)")
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+        raise ConfigError(f"key {str(error.full_key)!r}: {str(error).splitlines()[0]}") from error
 
 
 def find_config(file: str | Path) -> Path:
@@ -266,7 +273,7 @@ def config_root() -> Path:
 
 def save_config(config: Any, path: Path) -> None:
     """Write a resolved config as YAML."""
-    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
 
 
 def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
@@ -281,6 +288,12 @@ def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
             allowed = f"did you mean {', '.join(close)}?" if close else f"allowed: {', '.join(known)}"
             raise ConfigError(f"{origin}: unknown key {str(key)!r}; {allowed}") from error
         raise ConfigError(f"{origin}: key {str(key)!r}: {message}") from error
+    except TypeError as error:  # a list where keys are, or the other way round
+        raise ConfigError(f"{origin}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _keys(schema: Any, prefix: str = "") -> list[str]:

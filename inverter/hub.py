@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from yaml import YAMLError
 
 from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.priors.location import checkpoints_root, find_published
@@ -84,8 +85,8 @@ def read_published(name: str) -> Published:
             prior_sha256=str(values["prior_sha256"]),  # type: ignore[index,call-overload]
             training=dict(values["training"]),  # type: ignore[index,call-overload]
         )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, OmegaConfBaseException) as error:
-        raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {error}") from error
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {_one_line(error)}") from error
 
 
 def load_inverter(name: str, prior: DiffusionPrior | None = None, target: TargetSpec | None = None) -> Inverter:
@@ -96,8 +97,8 @@ def load_inverter(name: str, prior: DiffusionPrior | None = None, target: Target
         prior: Prior already loaded; None loads the one that the inverter names.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
     Raises:
-        ValueError: Not found, damaged, weights that do not fit, a target with another layer or other weights, or a prior
-            with other weights than it was trained with.
+        ValueError: Not found, damaged, weights that do not fit, another target or layer, or a prior with other weights
+            than it was trained with.
     """
     published = read_published(name)
     if target is not None:
@@ -113,7 +114,8 @@ def load_inverter(name: str, prior: DiffusionPrior | None = None, target: Target
         state = load_file(published.folder / WEIGHTS)
         inverter.load_state_dict({key: value.float() for key, value in state.items()})
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"published inverter {published.folder}: {WEIGHTS} cannot be used: {error}") from error
+        message = f"published inverter {published.folder}: {WEIGHTS} cannot be used: {_one_line(error)}"
+        raise ValueError(message) from error
     return inverter.eval()
 
 
@@ -132,3 +134,7 @@ def list_inverters(folder: Path | None = None) -> Iterator[Published]:
     """Published inverters in a folder, ``checkpoints/`` by default, in order of name."""
     for weights in sorted((folder or checkpoints_root()).glob(f"*/{WEIGHTS}")):
         yield read_published(str(weights.parent))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

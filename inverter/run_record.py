@@ -26,6 +26,8 @@ def record_run(config: Any, output: Path, stage: str) -> None:
 def commit() -> str | None:
     """Commit of the checkout that this package runs from, with ``+dirty`` for uncommitted changes; None outside git."""
     root = Path(__file__).parents[1]
+    if not (root / ".git").exists():  # an installed package may lie inside somebody else's repository
+        return None
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
         status = subprocess.run(

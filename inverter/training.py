@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.trainer.states import RunningStage
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from inverter.config import OptimConfig, TrainerConfig
@@ -57,6 +59,7 @@ def build_trainer(
         raise ValueError(f"optim.precision is {optim.precision!r}; allowed: {', '.join(PRECISION)}")
     if optim.max_steps is None and optim.max_time is None:
         raise ValueError("optim.max_steps and optim.max_time are both null; one of them must end the training")
+    accelerator = "gpu" if pick_device(config.device) == "cuda" else "cpu"
     folder = output / "checkpoints"
     every = timedelta(seconds=config.every_n_seconds)
     common: list[Callback] = [
@@ -78,7 +81,7 @@ def build_trainer(
         common.append(RichProgressBar(leave=True))
     return L.Trainer(
         default_root_dir=output,
-        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[config.device],
+        accelerator=accelerator,
         devices=config.devices,
         strategy=config.strategy,
         precision=PRECISION[optim.precision],  # type: ignore[arg-type]
@@ -114,14 +117,47 @@ def build_loggers(names: Iterable[str], output: Path) -> list[Logger]:
     return loggers
 
 
-def ema(decay: float) -> WeightAveraging:
+def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: str | None) -> None:
+    """Train, from a checkpoint where there is one.
+
+    Raises:
+        SystemExit: SIGTERM came; the state is in ``last.ckpt`` and the status is a terminated process's.
+    """
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
+
+
+class Average(WeightAveraging):
+    """Weight averaging whose raw weights are back in place before a checkpoint is written for an exception.
+
+    While it validates, the module holds the averaged weights; a signal can end the training there.
+    """
+
+    validating = False
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_validation_epoch_start(trainer, pl_module)
+        self.validating = True
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_validation_epoch_end(trainer, pl_module)
+        self.validating = False
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        if self.validating:
+            self.on_validation_epoch_end(trainer, pl_module)
+
+
+def ema(decay: float) -> Average:
     """Exponential moving average of the weights; the decay grows from 0.1 so that early steps are soon forgotten."""
 
     def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
         rate = torch.clamp((1 + count) / (10 + count), max=decay)
         return averaged + (current - averaged) * (1 - rate.to(averaged))
 
-    return WeightAveraging(use_buffers=False, avg_fn=average)
+    return Average(use_buffers=False, avg_fn=average)
 
 
 def resume_path(output: Path, resume: bool) -> str | None:

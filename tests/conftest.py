@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,9 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tokenizer,
             prompts=CAPTIONS,
         )
+        last = prior.vae.decoder.layers[-1]
+        last.weight.mul_(6)  # a random decoder is nearly black
+        last.bias.fill_(0.5)
     prior.save(folder)
     return folder
 
@@ -112,10 +116,16 @@ def write_stable_diffusion(folder: Path, prediction_type: str) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=sorted(SCHEDULERS))
-def sd_prior_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def stable_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Function from a prediction type to a Stable Diffusion folder, written at most once."""
+    return functools.cache(lambda kind: write_stable_diffusion(tmp_path_factory.mktemp("priors") / kind, kind))
+
+
+@pytest.fixture(params=sorted(SCHEDULERS))
+def sd_prior_folder(request: pytest.FixtureRequest, stable_diffusion: Callable[[str], Path]) -> Path:
     """A Stable Diffusion folder, one for each prediction type."""
-    return write_stable_diffusion(tmp_path_factory.mktemp("priors") / request.param, request.param)
+    return stable_diffusion(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -173,11 +183,11 @@ def tiny_shards(tmp_path_factory: pytest.TempPathFactory, tiny_prior: DiffusionP
     return root
 
 
-@pytest.fixture
-def train_config(tiny_shards: Path, tiny_prior_folder: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
-    """Function that makes a config which trains for a moment; keywords go to ``OptimConfig``."""
+@pytest.fixture(scope="session")
+def train_config(tiny_shards: Path, tiny_prior_folder: Path) -> Callable[..., TrainConfig]:
+    """Function from an output folder to a config that trains for a moment; keywords go to ``OptimConfig``."""
 
-    def make(output: str = "run", kind: str = "inverter", **optim: object) -> TrainConfig:
+    def make(output: Path, kind: str = "inverter", **optim: object) -> TrainConfig:
         settings = {"max_steps": 4, "max_time": None, "precision": "fp32", "warmup_steps": 2, "patience": None}
         return TrainConfig(
             target=TargetConfig(name="tiny", layer="features.2", input_size=16),
@@ -185,8 +195,8 @@ def train_config(tiny_shards: Path, tiny_prior_folder: Path, tmp_path: Path) -> 
             data=DataConfig(path=str(tiny_shards), batch_size=4, num_workers=0),
             model=ModelConfig(kind=kind, width=16, depth=1, num_tokens=2, head_width=8, conditioning_every_n_steps=2),
             optim=OptimConfig(**{**settings, **optim}),  # type: ignore[arg-type]
-            trainer=TrainerConfig(device="cpu", every_n_seconds=0, progress=False, loggers=["csv"]),
-            output=str(tmp_path / output),
+            trainer=TrainerConfig(device="cpu", every_n_seconds=0, progress=False),
+            output=str(output),
         )
 
     return make

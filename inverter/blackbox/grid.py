@@ -20,8 +20,10 @@ class Standardise(nn.Module):
             if values is not None and len(values) != channels:
                 raise ValueError(f"feature_{name} has {len(values)} values; features {feature_shape} need {channels}")
         shape = {1: (-1,), 2: (1, -1), 3: (-1, 1, 1)}[len(feature_shape)]
-        self.register_buffer("mean", torch.tensor(mean or [0.0] * channels).view(shape))
-        self.register_buffer("scale", torch.tensor(std or [1.0] * channels).clamp_min(1e-6).reciprocal().view(shape))
+        deviation = torch.tensor(std or [1.0] * channels)
+        scale = torch.where(deviation > 1e-6, deviation.reciprocal(), 0.0)  # what never varied says nothing
+        self.register_buffer("mean", torch.tensor(mean or [0.0] * channels).view(shape), persistent=False)
+        self.register_buffer("scale", scale.view(shape), persistent=False)  # given anew, never in half precision
 
     def forward(self, features: Tensor) -> Tensor:
         return (features.float() - self.mean) * self.scale

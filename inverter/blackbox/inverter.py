@@ -32,6 +32,16 @@ class InverterSpec:
     feature_mean: list[float] = field(default_factory=list)
     feature_std: list[float] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        counts = {key: getattr(self, key) for key in ("resolution", "width", "num_tokens", "num_inference_steps")}
+        for key in ("feature_shape", "latent_shape", "conditioning_shape"):
+            counts |= {f"{key}[{axis}]": size for axis, size in enumerate(getattr(self, key))}
+        if self.head_width is not None:
+            counts["head_width"] = self.head_width
+        for key, value in {**counts, "depth + 1": self.depth + 1}.items():
+            if type(value) is not int or value < 1:
+                raise ValueError(f"inverter spec: {key} is {value!r}; allowed: 1 or more")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for YAML."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
@@ -144,7 +154,7 @@ class Inverter(nn.Module):
             conditioning,
             latents=latents,
             strength=self.spec.strength if strength is None else strength,
-            num_inference_steps=num_inference_steps or self.spec.num_inference_steps,
+            num_inference_steps=self.spec.num_inference_steps if num_inference_steps is None else num_inference_steps,
             guidance_scale=self.spec.guidance_scale if guidance_scale is None else guidance_scale,
             generator=generator,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def draw_prompt(captions: dict[str, str], dropout: float, mirrored: bool) -> str
     prompt = captions[random.choices(PARTS, weights=(2, 1, 1))[0]]
     if mirrored:
         swapped = {"left": "right", "right": "left"}
-        prompt = " ".join(swapped.get(word, word) for word in prompt.split(" "))
+        prompt = re.sub(r"\b(left|right)\b", lambda word: swapped[word[0]], prompt)
     return prompt
 
 

@@ -217,7 +217,7 @@ def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
 
 
 def _load_scheduler(folder: Path) -> diffusers.DDIMScheduler:
-    """DDIM with the saved noise schedule; configs of other schedulers lack ``clip_sample``, which DDIM would turn on."""
+    """DDIM with the saved noise schedule; other schedulers' configs lack ``clip_sample``, which DDIM would turn on."""
     return diffusers.DDIMScheduler.from_config({"clip_sample": False, **diffusers.DDIMScheduler.load_config(folder)})
 
 

@@ -16,7 +16,7 @@ from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.run_record import record_run, write_text
-from inverter.training import build_trainer, resume_path
+from inverter.training import build_trainer, fit, resume_path
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def run(config: TrainConfig) -> Path:
             EarlyStopping("dev/psnr", mode="max", patience=config.optim.patience, check_on_train_epoch_end=False)
         )
     trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    fit(trainer, module, data, checkpoint)
     trainer.validate(module, data, verbose=False)
     best, last = trainer.checkpoint_callback.best_model_score, float(trainer.callback_metrics["dev/psnr"])  # type: ignore[union-attr]
     if best is None or last > float(best):

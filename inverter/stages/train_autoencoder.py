@@ -12,7 +12,7 @@ from inverter.config import AutoencoderConfig
 from inverter.data.image_module import ImageShardModule
 from inverter.priors.autoencoder import AutoencoderModule, start_from_principal_components
 from inverter.run_record import record_run
-from inverter.training import build_trainer, resume_path
+from inverter.training import build_trainer, fit, resume_path
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def run(config: AutoencoderConfig) -> Path:
         start_from_principal_components(module.vae, images, config.latent_std)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr")
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    fit(trainer, module, data, checkpoint)
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.vae.save_pretrained(output / "vae", safe_serialization=True)
     log.info("autoencoder in %s", output / "vae")

@@ -17,7 +17,7 @@ from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.text import train_tokenizer
 from inverter.run_record import record_run
-from inverter.training import build_trainer, resume_path
+from inverter.training import build_trainer, fit, resume_path
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def run(config: DenoiserConfig) -> Path:
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min")
-    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    fit(trainer, module, data, checkpoint)
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prior = DiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
     prior.to(memory_format=torch.contiguous_format).half().save(output / "prior")  # type: ignore[call-overload]

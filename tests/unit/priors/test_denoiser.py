@@ -21,7 +21,9 @@ logged: dict[str, float] = {}
 
 def test_text_reaches_every_level_but_the_finest():
     unet = build_unet(CONFIG, (3, 8, 8))
-    levels = {name.split(".")[1] for name, _ in unet.named_modules() if name.startswith("down_blocks") and "attn2" in name}
+    levels = {
+        name.split(".")[1] for name, _ in unet.named_modules() if name.startswith("down_blocks") and "attn2" in name
+    }
     assert levels == {"1"}
     assert unet.config.attention_head_dim == [1, 2]  # heads of 16 channels
     noisy, t, text = torch.randn(2, 3, 8, 8), torch.tensor([5, 800]), torch.randn(2, 6, 32)

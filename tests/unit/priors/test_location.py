@@ -36,7 +36,7 @@ def test_an_existing_folder_is_no_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("no hub id"))
     (tmp_path / "a" / "b").mkdir(parents=True)
-    with pytest.raises(ValueError, match="nor a folder with model_index.json"):
+    with pytest.raises(ValueError, match=r"nor a folder with model_index.json"):
         find_prior("a/b")
 
 

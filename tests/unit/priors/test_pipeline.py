@@ -1,5 +1,6 @@
 """diffusers' own pipeline draws the same picture from the same folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,9 @@ from inverter.priors.prior import load_prior
 PROMPTS = ["a red square on the left", "two boats at night"]
 
 
-@pytest.fixture(params=["embedded", "stable diffusion"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    fixture = {"embedded": "tiny_prior_folder", "stable diffusion": "sd_prior_folder"}[request.param]
-    return request.getfixturevalue(fixture)
+@pytest.fixture(params=["embedded", "epsilon", "v_prediction"])
+def folder(request: pytest.FixtureRequest, tiny_prior_folder: Path, stable_diffusion: Callable[[str], Path]) -> Path:
+    return tiny_prior_folder if request.param == "embedded" else stable_diffusion(request.param)
 
 
 def load(pipeline_class, folder):
@@ -46,7 +46,5 @@ def test_image_to_image(folder, monkeypatch):
     )
     # latents given as the image are taken as they are
     expected = pipeline(PROMPTS, image=latents, output_type="pt", **settings).images
-    drawn = prior.sample(
-        prior.embed(PROMPTS), latents=latents, generator=torch.Generator().manual_seed(5), **settings
-    )
+    drawn = prior.sample(prior.embed(PROMPTS), latents=latents, generator=torch.Generator().manual_seed(5), **settings)
     torch.testing.assert_close(prior.decode(drawn), expected, rtol=0, atol=1e-5)

@@ -25,7 +25,9 @@ def test_case_does_not_matter(tokenizer):
     assert ids(tokenizer, "A RED Sea") == ids(tokenizer, "a red sea")
 
 
-@pytest.mark.parametrize("prompt", ["zyx", "café", "日本語", "\U0001f98a", "naïve Ωμέγα", "!?;", "a\tb\n\nc", "0123", "\x00"])
+@pytest.mark.parametrize(
+    "prompt", ["zyx", "café", "日本語", "\U0001f98a", "naïve Ωμέγα", "!?;", "a\tb\n\nc", "0123", "\x00"]
+)
 def test_unknown_words_fall_apart_into_known_pieces(tokenizer, prompt):
     encoded = ids(tokenizer, prompt)
     assert len(encoded) == 10

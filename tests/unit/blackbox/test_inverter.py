@@ -1,0 +1,132 @@
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+from inverter.blackbox.inverter import Inverter, InverterSpec
+
+
+@pytest.fixture
+def spec(tiny_prior) -> InverterSpec:
+    return InverterSpec(
+        feature_shape=(6, 5, 7),
+        latent_shape=tiny_prior.latent_shape,
+        conditioning_shape=tiny_prior.conditioning_shape,
+        resolution=tiny_prior.resolution,
+        width=16,
+        depth=1,
+        num_tokens=3,
+        dropout=0.0,
+        head_width=8,
+        strength=0.5,
+        num_inference_steps=4,
+        guidance_scale=1.0,
+    )
+
+
+@pytest.fixture
+def inverter(spec, tiny_prior) -> Inverter:
+    return Inverter(spec, tiny_prior).eval()
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    return torch.randn(3, 6, 5, 7)
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_the_mean_decodes_the_aligned_latents(inverter, features, tiny_prior):
+    latents, conditioning = inverter.align(features)
+    assert latents.shape == (3, *tiny_prior.latent_shape)
+    assert conditioning.shape == (3, *tiny_prior.conditioning_shape)
+    torch.testing.assert_close(inverter.mean(features, head=False), tiny_prior.decode(latents))
+
+
+def test_a_fresh_head_changes_nothing_and_a_trained_one_does(inverter, features):
+    assert torch.equal(inverter.mean(features), inverter.mean(features, head=False))
+    torch.nn.init.normal_(inverter.head.body[-2].weight, std=0.1)
+    assert not torch.allclose(inverter.mean(features), inverter.mean(features, head=False), atol=1e-3)
+
+
+def test_without_a_head(spec, tiny_prior, features):
+    inverter = Inverter(dataclasses.replace(spec, head_width=None), tiny_prior)
+    assert inverter.head is None
+    assert torch.equal(inverter.mean(features), inverter.mean(features, head=False))
+
+
+def test_both_operating_points_give_pictures_without_gradients(inverter, features):
+    for recon in (inverter.mean(features), inverter.sample(features, generator=seeded())):
+        assert recon.shape == (3, 3, 32, 32)
+        assert not recon.requires_grad
+        assert 0 <= recon.min() <= recon.max() <= 1
+
+
+def test_a_batch_of_two_equals_two_of_one(inverter, features):
+    alone = torch.cat([inverter.mean(one[None]) for one in features])
+    torch.testing.assert_close(inverter.mean(features), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_sample_is_the_prior_from_the_aligned_latents(inverter, features, tiny_prior):
+    latents, conditioning = inverter.align(features)
+    with torch.no_grad():
+        drawn = tiny_prior.sample(
+            conditioning, latents=latents, strength=0.5, num_inference_steps=4, generator=seeded()
+        )
+        torch.testing.assert_close(inverter.sample(features, generator=seeded()), tiny_prior.decode(drawn))
+
+
+def test_arguments_of_sample_replace_the_published_ones(inverter, features):
+    published = inverter.sample(features, generator=seeded())
+    assert torch.equal(inverter.sample(features, strength=0), inverter.mean(features, head=False))
+    for changed in (
+        {"strength": 1.0},
+        {"num_inference_steps": 2},
+        {"guidance_scale": 4.0, "prompt": "a dog"},
+        {"prompt": "a dog"},
+    ):
+        assert not torch.allclose(inverter.sample(features, generator=seeded(), **changed), published, atol=1e-4)
+
+
+def test_zero_steps_are_refused_and_not_replaced(inverter, features):
+    with pytest.raises(ValueError, match="num_inference_steps is 0"):
+        inverter.sample(features, num_inference_steps=0)
+
+
+def test_the_prior_is_used_and_not_owned(inverter, tiny_prior):
+    own = {id(parameter) for parameter in inverter.parameters()}
+    assert own.isdisjoint(id(parameter) for parameter in tiny_prior.parameters())
+    assert all(name.startswith(("aligner.", "head.")) for name in inverter.state_dict())
+    assert copy.deepcopy(inverter).prior is tiny_prior
+
+
+def test_without_a_prior_the_message_says_what_to_do(spec, features):
+    inverter = Inverter(spec)
+    assert inverter.align(features)[0].shape == (3, 4, 8, 8)
+    with pytest.raises(ValueError, match=r"no prior attached; call attach\(prior\) first"):
+        inverter.mean(features)
+
+
+@pytest.mark.parametrize("change", [{"latent_shape": (4, 4, 4)}, {"conditioning_shape": (12, 16)}, {"resolution": 16}])
+def test_a_prior_of_other_shapes_is_refused(spec, tiny_prior, change):
+    inverter = Inverter(dataclasses.replace(spec, **change))
+    with pytest.raises(ValueError, match=rf"has {next(iter(change))} .*; this inverter was trained for"):
+        inverter.attach(tiny_prior)
+
+
+def test_features_of_another_shape(inverter):
+    with pytest.raises(ValueError, match=r"features has shape \(2, 6, 7, 5\); this inverter takes"):
+        inverter.mean(torch.zeros(2, 6, 7, 5))
+
+
+def test_the_spec_survives_plain_data(spec):
+    values = spec.to_dict()
+    assert all(isinstance(value, int | float | list | None) for value in values.values())
+    assert InverterSpec.from_dict(values) == spec
+    del values["width"]
+    values["widht"] = 16
+    with pytest.raises(ValueError, match=r"missing keys \['width'\], unknown keys \['widht'\]"):
+        InverterSpec.from_dict(values)

@@ -1,0 +1,172 @@
+import copy
+
+import pytest
+import torch
+
+from inverter.blackbox.build import build_module, load_run, run_inverter
+from inverter.blackbox.module import InverterModule, UpconvModule, image_loss
+from inverter.data.datamodule import pair_loader
+from inverter.data.manifest import Manifest
+from inverter.evaluation.metrics import psnr
+from inverter.stages import train
+
+
+def quiet(module):
+    """A module outside of a trainer: what it logs goes to ``module.logged``."""
+    module.logged = {}
+    module.log = lambda name, value, **_: module.logged.__setitem__(name, float(value))
+    module.log_dict = lambda values, **_: module.logged.update({name: float(value) for name, value in values.items()})
+    return module
+
+
+@pytest.fixture
+def make(train_config, tiny_shards, tmp_path):
+    def build(kind: str = "inverter", **model):
+        config = train_config(tmp_path, kind)
+        for key, value in model.items():
+            setattr(config.model, key, value)
+        torch.manual_seed(0)
+        return quiet(build_module(config, Manifest.load(tiny_shards / "train")))
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def batch(tiny_shards):
+    return next(iter(pair_loader(tiny_shards / "train", 4)))
+
+
+@pytest.mark.parametrize(("kind", "lr", "num_steps"), [("inverter", 1e-3, 20), ("upconv", 3e-4, 6)])
+def test_a_few_steps_on_a_batch_lower_the_loss(make, batch, kind, lr, num_steps):
+    module = make(kind)
+    optimizer = torch.optim.Adam(module.network().parameters(), lr=lr)
+    losses = []
+    for _ in range(num_steps):
+        torch.manual_seed(0)
+        loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_loss_is_the_sum_of_what_is_logged(make, batch):
+    module = make()
+    loss = module.training_step(batch, 0)
+    parts = {name: value for name, value in module.logged.items() if name != "train/loss"}
+    assert set(parts) == {"train/latents", "train/image", "train/head", "train/conditioning"}
+    assert sum(parts.values()) == pytest.approx(loss.item(), rel=1e-5)
+    assert module.logged["train/loss"] == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_only_the_denoising_loss_trains_the_conditioning(make, batch):
+    module = make()
+    module.training_step(batch, 0).backward()
+    tokens = module.inverter.aligner.to_tokens[-1]
+    assert tokens.weight.grad.abs().sum() > 0
+    assert module.inverter.aligner.base.grad.abs().sum() > 0
+    without = make(conditioning_weight=0.0)
+    without.training_step(batch, 0).backward()
+    assert without.inverter.aligner.base.grad is None
+    assert "train/conditioning" not in without.logged
+
+
+def test_the_prior_stays_as_it_was(make, batch, tiny_prior):
+    module = make()
+    module.training_step(batch, 0).backward()
+    assert all(parameter.grad is None for parameter in module.inverter.prior.parameters())
+    trained = {id(parameter) for parameter in module.parameters()}
+    assert trained == {id(parameter) for parameter in module.inverter.parameters()}
+
+
+def test_the_conditioning_starts_as_the_empty_prompt(make, batch):
+    inverter = make().inverter
+    _, conditioning = inverter.align(batch["features"])
+    torch.testing.assert_close(conditioning, inverter.prior.embed([""]).expand(4, -1, -1))
+
+
+def test_latents_that_are_not_stored_are_encoded(make, batch):
+    module = make(conditioning_weight=0.0)
+    stored = module.training_step(batch, 0)
+    encoded = module.training_step({key: value for key, value in batch.items() if key != "latents"}, 0)
+    assert encoded.item() == pytest.approx(stored.item(), rel=1e-2)  # stored in half precision
+
+
+def test_without_a_head_there_is_no_head_loss(make, batch):
+    module = make(head=False)
+    module.training_step(batch, 0)
+    assert "train/head" not in module.logged
+
+
+def test_an_average_shares_the_prior(make):
+    module = make()
+    assert copy.deepcopy(module).inverter.prior is module.inverter.prior
+
+
+def test_each_step_draws_its_own_noise_wherever_training_began(make):
+    module = make()
+    draws = []
+    for step in (0, 1, 0):
+        module.__class__ = type("At", (InverterModule,), {"global_step": step, "global_rank": 0})
+        module.on_train_batch_start({}, 7)
+        draws.append(torch.randn(3))
+    assert torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0], draws[1])
+
+
+def test_image_loss_by_hand():
+    image = torch.zeros(1, 3, 2, 2)
+    assert image_loss(image + 0.2, image).item() == pytest.approx(10 * 0.04 + 0.5 * 0.2)
+
+
+def test_baseline_clamps_what_it_shows(make, batch):
+    module = make("upconv")
+    assert isinstance(module, UpconvModule)
+    torch.nn.init.constant_(module.decoder.layers[-1].bias, 3.0)
+    assert torch.equal(module.reconstruct(batch["features"]), torch.ones(4, 3, 32, 32))
+
+
+def test_an_unknown_kind(make):
+    with pytest.raises(ValueError, match=r"model.kind is 'gan'; allowed: inverter, upconv"):
+        make("gan")
+
+
+def test_pairs_of_another_prior_are_refused(train_config, stable_diffusion, tiny_shards, tmp_path):
+    config = train_config(tmp_path)
+    config.prior = str(stable_diffusion("epsilon"))
+    with pytest.raises(ValueError, match="but the pairs' latents were made with"):
+        build_module(config, Manifest.load(tiny_shards / "train"))
+
+
+@pytest.mark.parametrize("kind", ["inverter", "upconv"])
+def test_the_best_state_of_a_run_loads_and_scores_as_recorded(train_config, tiny_shards, tmp_path, kind):
+    config = train_config(tmp_path, kind, max_steps=3)
+    run = train.run(config)
+    module, loaded, manifest = load_run(run)
+    assert loaded == config
+    assert manifest == Manifest.load(tiny_shards / "train")
+    assert not module.training
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    (score,) = {
+        float(state["best_model_score"])
+        for state in checkpoint["callbacks"].values()
+        if state.get("monitor") == "dev/psnr"
+    }
+    (dev,) = pair_loader(tiny_shards / "dev", 5)
+    with torch.no_grad():
+        assert psnr(module.reconstruct(dev["features"]), dev["image"]).mean().item() == pytest.approx(score, abs=1e-3)
+    if kind == "upconv":
+        with pytest.raises(ValueError, match="the run trained a baseline"):
+            run_inverter(module)
+    else:
+        assert run_inverter(module) is module.inverter
+    del checkpoint["state_dict"][next(iter(checkpoint["state_dict"]))]
+    torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
+    with pytest.raises((ValueError, RuntimeError), match="Missing key"):
+        load_run(run)
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(ValueError, match=r"is no training run; it needs train.yaml and checkpoints/best.ckpt"):
+        load_run(tmp_path)

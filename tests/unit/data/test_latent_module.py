@@ -1,0 +1,128 @@
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inverter.config import ImageDataConfig
+from inverter.data.latent_module import LatentDataset, LatentModule, draw_prompt, encode_shards
+from inverter.priors.prior import DiffusionPrior
+
+CAPTIONS = {"caption": "a cat left of a dog", "foreground": "a cat", "background": "the right bank"}
+
+
+def write_images(path: Path, count: int, seed: int = 0) -> np.ndarray:
+    """A WebDataset tar of random 32 px pictures with captions; returns the pictures."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    with tarfile.open(path, "w") as tar:
+        for number, picture in enumerate(pixels):
+            buffer = io.BytesIO()
+            Image.fromarray(picture).save(buffer, "PNG")
+            texts = json.dumps({"caption": f"number {number} on the left", "foreground": f"number {number}"}).encode()
+            for suffix, content in (("png", buffer.getvalue()), ("json", texts)):
+                entry = tarfile.TarInfo(f"{number}.{suffix}")
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+    return pixels
+
+
+@pytest.fixture
+def encoded(tmp_path: Path, tiny_prior: DiffusionPrior) -> tuple[Path, torch.Tensor]:
+    """Cache of five pictures, and the pictures as ``(5, 3, 32, 32)`` in [0, 1]."""
+    pixels = write_images(tmp_path / "images.tar", 5)
+    encode_shards(str(tmp_path / "images.tar"), tiny_prior.vae, 32, tmp_path / "cache" / "train", 2)
+    return tmp_path / "cache" / "train", torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+
+
+def test_latents_are_those_of_the_prior_for_pictures_and_mirror_images(encoded, tiny_prior):
+    path, images = encoded
+    stored = torch.from_numpy(np.load(path.with_suffix(".npy"))).float()
+    assert stored.shape == (2, 5, 4, 8, 8)
+    expected = torch.stack([tiny_prior.encode(images), tiny_prior.encode(images.flip(-1))])
+    torch.testing.assert_close(stored, expected, rtol=0.05, atol=0.05 * float(expected.std()))  # bf16, float16
+    assert (stored[0] - stored[1]).abs().mean() > 0.1 * expected.std()
+    assert [path.name for path in sorted(path.parent.iterdir())] == ["train.json", "train.npy"]
+
+
+def test_validation_is_the_captioned_picture_every_time(encoded):
+    path, _ = encoded
+    dataset = LatentDataset(path, None)
+    stored = np.load(path.with_suffix(".npy"))
+    assert len(dataset) == 5
+    for _ in range(4):
+        sample = dataset[3]
+        np.testing.assert_array_equal(sample["latents"], stored[0, 3].astype(np.float32))
+        assert sample["prompt"] == "number 3 on the left"
+
+
+def test_training_mirrors_pictures_and_words_together(encoded):
+    path, _ = encoded
+    dataset = LatentDataset(path, 0.0)
+    stored = np.load(path.with_suffix(".npy")).astype(np.float32)
+    seen = set()
+    for _ in range(60):
+        sample = dataset[1]
+        mirrored = bool((sample["latents"].numpy() == stored[1, 1]).all())
+        assert mirrored or (sample["latents"].numpy() == stored[0, 1]).all()
+        assert ("right" in sample["prompt"]) <= mirrored
+        assert ("left" in sample["prompt"]) <= (not mirrored)
+        seen.add((mirrored, sample["prompt"]))
+    assert {mirrored for mirrored, _ in seen} == {True, False}
+    assert {prompt for _, prompt in seen} == {"number 1 on the left", "number 1 on the right", "number 1", ""}
+
+
+def test_dropped_prompts_are_empty():
+    assert {draw_prompt(CAPTIONS, 1.0, False) for _ in range(20)} == {""}
+    drawn = [draw_prompt(CAPTIONS, 0.5, False) for _ in range(2000)]
+    assert abs(drawn.count("") / 2000 - 0.5) < 0.06
+    assert abs(drawn.count(CAPTIONS["caption"]) / 2000 - 0.25) < 0.06
+    assert set(drawn) == {"", *CAPTIONS.values()}
+
+
+@pytest.mark.parametrize(
+    ("caption", "mirrored"),
+    [
+        ("a cat left of a dog", "a cat right of a dog"),
+        ("right then left", "left then right"),
+        ("a cat on the left, a dog on the right.", "a cat on the right, a dog on the left."),
+        ("bright and leftover", "bright and leftover"),
+        ("", ""),
+    ],
+)
+def test_left_and_right_change_places_in_a_mirror(caption, mirrored):
+    captions = dict.fromkeys(CAPTIONS, caption)
+    assert draw_prompt(captions, 0.0, mirrored=True) == mirrored
+    assert draw_prompt(captions, 0.0, mirrored=False) == caption
+
+
+def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
+    for name, count in (("train", 6), ("dev", 3)):
+        write_images(tmp_path / f"{name}.tar", count, seed=count)
+    config = ImageDataConfig(shards=str(tmp_path / "train.tar"), dev=str(tmp_path / "dev.tar"), batch_size=4)
+    module = LatentModule(config, tiny_prior.vae, 32, tmp_path / "latents", prompt_dropout=0.1)
+    module.prepare_data()
+    with monkeypatch.context() as patch:
+        patch.setattr("inverter.data.latent_module.encode_shards", lambda *_: pytest.fail("encoded twice"))
+        module.prepare_data()
+    batches = list(module.train_dataloader())
+    assert [batch["latents"].shape for batch in batches] == [(4, 4, 8, 8)]
+    assert all(isinstance(prompt, str) for prompt in batches[0]["prompt"])
+    validation = list(module.val_dataloader())
+    assert [len(batch["prompt"]) for batch in validation] == [3]
+    assert validation[0]["latents"].dtype == torch.float32
+
+
+def test_an_interrupted_encoding_is_done_again(tmp_path, tiny_prior):
+    for name in ("train", "dev"):
+        write_images(tmp_path / f"{name}.tar", 2)
+    config = ImageDataConfig(shards=str(tmp_path / "train.tar"), dev=str(tmp_path / "dev.tar"), batch_size=2)
+    folder = tmp_path / "latents"
+    folder.mkdir()
+    np.save(folder / "train.npy", np.zeros((2, 1, 4, 8, 8), np.float16))  # latents without captions: cut off
+    LatentModule(config, tiny_prior.vae, 32, folder, 0.1).prepare_data()
+    assert len(LatentDataset(folder / "train", None)) == 2
+    assert np.load(folder / "train.npy").shape == (2, 2, 4, 8, 8)

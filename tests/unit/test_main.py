@@ -1,0 +1,148 @@
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import inverter
+from inverter import __main__
+from inverter.__main__ import STAGES, main
+
+ROOT = Path(__file__).parents[2]
+HEAVY = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "lightning",
+    "timm",
+    "numpy",
+    "torchmetrics",
+    "webdataset",
+)
+PROBE = f"""
+import sys, time
+from inverter.__main__ import main
+try:
+    status = main(sys.argv[1:])
+finally:
+    heavy = sorted(set({HEAVY!r}) & set(sys.modules))
+    print("PROBE", status, heavy, time.process_time())
+"""
+
+
+@pytest.fixture
+def stages(monkeypatch) -> list:
+    """Configs that stages were run with; no stage is imported."""
+    configs: list = []
+
+    def import_module(name):
+        return SimpleNamespace(run=lambda config: configs.append((name, config)))
+
+    monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=import_module))
+    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    return configs
+
+
+def python(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("words", [["--help"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"]])
+def test_help_and_errors_load_nothing_heavy(words):
+    done = python("-c", PROBE, *words)
+    _, status, *heavy, seconds = next(line for line in done.stdout.splitlines() if line.startswith("PROBE")).split()
+    assert int(status) == (2 if "nonsense" in words[-1:] or "nonsense=1" in words else 0)
+    assert heavy == ["[]"]
+    assert float(seconds) < 1  # of the processor, start of the interpreter included
+
+
+def test_a_bad_key_is_one_line_without_a_traceback():
+    done = python("-m", "inverter", "train", "configs/train.yaml", "optim.lrr=1")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: argument 'optim.lrr=1': unknown key 'optim.lrr'; did you mean optim.lr")
+
+
+def test_help_names_every_stage(capsys):
+    for words in (["--help"], ["-h"], ["help"], []):
+        assert main(words) == 0
+        text = capsys.readouterr().out
+        assert all(f"\n  {stage} " in text for stage in STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
+    assert main([*stage.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"usage: inverter {stage}" in shown
+    assert "seed: 0" in shown or stage in ("layers", "publish", "list")
+    assert stages == []
+
+
+@pytest.mark.parametrize("words", [["trian"], ["train_prior"], ["train_prior", "vae"], ["--version"]])
+def test_an_unknown_stage(words, capsys):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: unknown stage '{' '.join(words)}'; allowed: layers, prepare, train")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "nowhere.yaml"], "config file 'nowhere.yaml' does not exist"),
+        (["train"], "required key(s) without a value: data.path, output"),
+        (["train", "output"], "argument 'output' is neither a YAML file nor key=value"),
+        (["prepare", "output=x", "pairs=many"], "pairs"),
+        (["prepare", "output=${nowhere}"], "nowhere"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(words, message, capsys, stages):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert stages == []
+
+
+def test_words_reach_the_stage(stages):
+    assert main(["prepare", "prepare.yaml", "prepare_dev.yaml", "pairs=3"]) == 0
+    ((module, config),) = stages
+    assert module == "inverter.stages.prepare"
+    assert (config.split, config.pairs, config.target.layer) == ("dev", 3, "blocks.2")
+    assert main(["train_prior", "autoencoder", "data.shards=a", "data.dev=b", "output=c"]) == 0
+    assert stages[1][0] == "inverter.stages.train_autoencoder"
+
+
+def test_a_bare_first_word_stands_for_the_stages_main_key(stages):
+    assert main(["layers", "timm:resnet18", "depth=2"]) == 0
+    assert (stages[0][1].target.name, stages[0][1].depth) == ("timm:resnet18", 2)
+    assert main(["publish", "runs/a", "name=x"]) == 0
+    assert stages[1][1].run == "runs/a"
+
+
+def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
+    def run_with(error: Exception):
+        def run(config):
+            raise error
+
+        monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
+        return main(["list"])
+
+    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    assert run_with(ValueError("path is 'x'")) == 2
+    assert capsys.readouterr().err == "error: path is 'x'\n"
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_with(RuntimeError("a bug"))
+
+
+def test_public_names_are_imported_when_asked_for():
+    assert set(dir(inverter)) == set(inverter.__all__)
+    for name in inverter.__all__:
+        assert getattr(inverter, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Invertor'; public names: Inverter"):
+        inverter.Invertor  # noqa: B018

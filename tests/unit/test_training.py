@@ -1,0 +1,235 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+
+from inverter.blackbox.module import InverterModule
+from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
+from inverter.stages import train
+from inverter.training import build_loggers, build_optimizer, build_trainer, ema, pick_device, resume_path
+
+WEIGHTS = ("state_dict", "current_model_state")  # averaged, raw
+
+
+def load(run: Path, name: str = "last") -> dict:
+    return torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def assert_same_training(found: dict, expected: dict) -> None:
+    assert found["global_step"] == expected["global_step"]
+    assert found["averaging_state"]["n_averaged"] == expected["averaging_state"]["n_averaged"]
+    for part in WEIGHTS:
+        assert found[part].keys() == expected[part].keys()
+        for name, value in expected[part].items():
+            torch.testing.assert_close(found[part][name], value, rtol=0, atol=1e-6, msg=f"{part} {name}")
+    assert not torch.equal(*(found[part]["inverter.aligner.stem.weight"] for part in WEIGHTS))
+
+
+@pytest.fixture(scope="module")
+def whole(train_config, tmp_path_factory) -> tuple[TrainConfig, dict]:
+    """Five steps straight through: an epoch has two."""
+    config = train_config(tmp_path_factory.mktemp("runs") / "whole", max_steps=5)
+    return config, load(train.run(config))
+
+
+@pytest.fixture
+def config(train_config, tmp_path) -> TrainConfig:
+    """The same training with another output."""
+    return train_config(tmp_path / "run", max_steps=5)
+
+
+def terminate_at(monkeypatch: pytest.MonkeyPatch, step: int, hook: str) -> None:
+    """Send this process SIGTERM when ``hook`` begins with ``step`` steps done."""
+    original = getattr(InverterModule, hook)
+
+    def replacement(self, batch, batch_idx):
+        if self.global_step == step and (hook == "training_step" or batch_idx == 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(InverterModule, hook, replacement)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_terminated_run_goes_on_exactly(config, whole, monkeypatch, step):
+    with monkeypatch.context() as patch:
+        terminate_at(patch, step - 1, "training_step")
+        with pytest.raises(SystemExit):
+            train.run(config)
+    assert load(Path(config.output))["global_step"] == step
+    train.run(config)
+    assert_same_training(load(Path(config.output)), whole[1])
+
+
+def test_a_run_terminated_in_validation_goes_on_exactly(config, whole, monkeypatch):
+    """While it validates, the module holds the averaged weights; they must not be saved as the raw ones."""
+    with monkeypatch.context() as patch:
+        terminate_at(patch, 3, "validation_step")
+        patch.setattr(ModelCheckpoint, "on_train_batch_end", lambda *_: None)  # only the exception saves
+        with pytest.raises(SystemExit):
+            train.run(config)
+    assert load(Path(config.output))["global_step"] == 3
+    validated: dict[int, list[str]] = {}
+    original = InverterModule.validation_step
+
+    def record(self, batch, batch_idx):
+        validated.setdefault(self.global_step, []).extend(batch["key"])
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(InverterModule, "validation_step", record)
+    train.run(config)
+    assert_same_training(load(Path(config.output)), whole[1])
+    pairs = [f"dev-{number}" for number in range(5)]
+    assert {step: keys[:5] for step, keys in validated.items()} == dict.fromkeys((3, 4, 5), pairs)
+
+
+def test_the_seed_decides(config, whole):
+    config.seed = 1
+    other = load(train.run(config))
+    assert not torch.allclose(
+        other["state_dict"]["inverter.aligner.stem.weight"], whole[1]["state_dict"]["inverter.aligner.stem.weight"]
+    )
+
+
+def test_a_finished_run_is_not_trained_again(whole, caplog):
+    caplog.set_level("INFO")
+    config, checkpoint = whole
+    best = load(Path(config.output), "best")
+    train.run(config)
+    assert_same_training(load(Path(config.output)), checkpoint)
+    assert load(Path(config.output), "best")["global_step"] == best["global_step"]
+    assert "resuming from" in caplog.text
+
+
+def test_a_fresh_start_on_request(config, monkeypatch):
+    with monkeypatch.context() as patch:
+        terminate_at(patch, 1, "training_step")
+        with pytest.raises(SystemExit):
+            train.run(config)
+    config.resume = False
+    steps = []
+    original = InverterModule.training_step
+    monkeypatch.setattr(
+        InverterModule, "training_step", lambda self, *args: steps.append(self.global_step) or original(self, *args)
+    )
+    train.run(config)
+    assert steps == [0, 1, 2, 3, 4]
+
+
+def test_a_short_run_still_ends_with_its_best_state(config):
+    config.trainer = TrainerConfig(device="cpu", every_n_seconds=600, progress=False)
+    run = train.run(config)
+    assert load(run, "best")["global_step"] == 5
+
+
+def test_checkpoints_hold_no_prior(whole):
+    assert all(name.startswith("inverter.") for part in WEIGHTS for name in whole[1][part])
+
+
+def test_sigterm_to_the_command_line(config, tmp_path):
+    """Exit status 143, as a shell expects of a terminated command, and a checkpoint to go on from."""
+    config.optim = OptimConfig(max_steps=None, max_time=600, precision="fp32")
+    config.trainer = TrainerConfig(device="cpu", every_n_seconds=1, progress=False)
+    save_config(config, tmp_path / "train.yaml")
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "inverter", "train", str(tmp_path / "train.yaml")]
+    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 240
+        while not list(Path(config.output).glob("grids/*.png")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, errors
+    assert "Traceback" not in errors
+    stopped = load(Path(config.output))["global_step"]
+    assert stopped > 0
+    config.optim = OptimConfig(max_steps=stopped + 2, max_time=None, precision="fp32")
+    config.trainer = TrainerConfig(device="cpu", every_n_seconds=0, progress=False)
+    train.run(config)
+    assert load(Path(config.output))["global_step"] == stopped + 2
+
+
+def test_pairs_of_another_layer_are_refused(config):
+    config.target = type(config.target)(name="tiny", layer="features.3", input_size=16)
+    with pytest.raises(
+        ValueError, match=r"target.layer is 'features.3', but the pairs in .* were made with 'features.2'"
+    ):
+        train.run(config)
+    assert not Path(config.output).exists()
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    module = SimpleNamespace(trainer=SimpleNamespace(callbacks=[]))
+    parameter = torch.nn.Parameter(torch.zeros(()))
+    optim = OptimConfig(lr=2.0, warmup_steps=4, max_steps=100, max_time=None)
+    built = build_optimizer(module, [parameter], optim)
+    factor = built["lr_scheduler"]["scheduler"].lr_lambdas[0]
+    assert built["lr_scheduler"]["interval"] == "step"
+    assert factor(0) == pytest.approx(0.25)
+    assert factor(50) == pytest.approx(0.5)
+    assert factor(100) == factor(130) == pytest.approx(0.0)
+    assert built["optimizer"].param_groups[0]["lr"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("elapsed", "step", "share"), [(0, 0, 0.0), (30, 0, 0.5), (15, 80, 0.8), (60, 0, 1.0)])
+def test_steps_or_time_whichever_is_further_on(monkeypatch, elapsed, step, share):
+    timer = Timer(duration={"seconds": 60})
+    monkeypatch.setattr(timer, "time_elapsed", lambda stage: elapsed)
+    module = SimpleNamespace(trainer=SimpleNamespace(callbacks=[timer]))
+    optim = OptimConfig(warmup_steps=1, max_steps=100, max_time=60)
+    factor = build_optimizer(module, [torch.nn.Parameter(torch.zeros(()))], optim)["lr_scheduler"]["scheduler"]
+    expected = 0.5 * (1 + torch.tensor(share * torch.pi).cos().item())
+    assert factor.lr_lambdas[0](step) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, 2 / 11), (30, 31 / 40), (100_000, 0.9)])
+def test_the_average_forgets_early_steps_fast(count, kept):
+    average = ema(0.9)._kwargs["avg_fn"]
+    found = average(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]), torch.tensor(count))
+    torch.testing.assert_close(found, torch.tensor([kept, 2 * kept + 4 * (1 - kept)]))
+
+
+@pytest.mark.parametrize(
+    ("optim", "trainer", "message"),
+    [
+        ({"precision": "fp16"}, {}, "optim.precision is 'fp16'; allowed: bf16, fp32"),
+        ({"max_time": None}, {}, "optim.max_steps and optim.max_time are both null"),
+        ({}, {"device": "tpu"}, "device is 'tpu'; allowed: auto, cpu, cuda"),
+        ({}, {"loggers": ["mlflow"]}, "trainer.loggers holds 'mlflow'; allowed: csv, tensorboard, wandb"),
+    ],
+)
+def test_settings_that_are_not_allowed(tmp_path, optim, trainer, message):
+    with pytest.raises(ValueError, match=message):
+        build_trainer(OptimConfig(**optim), TrainerConfig(**trainer), tmp_path, monitor="dev/psnr")
+
+
+def test_loggers_write_below_the_output(tmp_path):
+    loggers = build_loggers(["csv", "tensorboard"], tmp_path)
+    assert [Path(logger.log_dir) for logger in loggers] == [tmp_path / "logs", tmp_path / "tensorboard"]
+
+
+def test_resume_path(tmp_path):
+    assert resume_path(tmp_path, True) is None
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"")
+    assert resume_path(tmp_path, True) == str(tmp_path / "checkpoints" / "last.ckpt")
+    assert resume_path(tmp_path, False) is None
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == pick_device("cpu") == "cpu"
+    with pytest.raises(ValueError, match="no GPU is at hand; allowed here: auto, cpu"):
+        pick_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (pick_device("auto"), pick_device("cpu"), pick_device("cuda")) == ("cuda", "cpu", "cuda")
+    with pytest.raises(ValueError, match="device is 'gpu'; allowed: auto, cpu, cuda"):
+        pick_device("gpu")
