@@ -68,7 +68,7 @@ class DataConfig:
 class ModelConfig:
     kind: str = "inverter"  # inverter | upconv (the baseline)
     width: int = 128  # channels of the aligner
-    depth: int = 6  # residual blocks of the aligner
+    depth: int = 4  # residual blocks of the aligner
     num_tokens: int = 8  # conditioning tokens predicted beside the latents
     dropout: float = 0.0  # share of the aligner's channels dropped while training
     head: bool = True  # residual image head on top of the decoded latents
@@ -77,7 +77,7 @@ class ModelConfig:
     image_weight: float = 1.0
     head_weight: float = 1.0
     conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
-    conditioning_every_n_steps: int = 4
+    conditioning_every_n_steps: int = 8
     strength: float = 0.5  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
     num_inference_steps: int = 8
     guidance_scale: float = 1.0

@@ -31,7 +31,7 @@ class Aligner(nn.Module):
         conditioning_shape: tuple[int, int],
         *,
         width: int = 128,
-        depth: int = 6,
+        depth: int = 4,
         num_tokens: int = 8,
         dropout: float = 0.0,
         feature_mean: list[float] | None = None,
@@ -83,7 +83,6 @@ class ImageHead(nn.Module):
         )
         self.body = nn.Sequential(
             nn.Conv2d(width // 2 + 12, width, 3, padding=1),
-            ResidualBlock(width),
             ResidualBlock(width),
             nn.GroupNorm(8, width),
             nn.SiLU(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lightning as L
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -64,7 +65,9 @@ class InverterModule(PairModule):
         return self.inverter
 
     def on_fit_start(self) -> None:
-        self.inverter.prior.to(self.device)
+        self.inverter.prior.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
+            self.inverter.prior.unet.set_attn_processor(AttnProcessor())
 
     def on_validation_start(self) -> None:
         self.inverter.prior.to(self.device)

@@ -13,6 +13,7 @@ import transformers
 from torch import Tensor, nn
 
 from inverter.priors.location import find_prior
+from inverter.priors.quiet import quiet
 from inverter.priors.sampling import denoise, sample
 
 PARTS = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
@@ -166,6 +167,7 @@ class DiffusionPrior(nn.Module):
             )
 
 
+@quiet()
 def load_prior(name: str | Path) -> DiffusionPrior:
     """Load a prior by its published name, from a folder, or from the Hugging Face hub.
 
