@@ -73,17 +73,17 @@ def read_published(name: str) -> Published:
     """
     folder = find_published(name, marker=WEIGHTS, kind="inverter")
     try:
-        values = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
-        if values["schema_version"] != SCHEMA_VERSION:  # type: ignore[index,call-overload]
-            version = values["schema_version"]  # type: ignore[index,call-overload]
+        values: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+        if values["schema_version"] != SCHEMA_VERSION:
+            version = values["schema_version"]
             raise ValueError(f"schema_version is {version!r}; allowed: {SCHEMA_VERSION}")
         return Published(
             folder=folder,
-            spec=InverterSpec.from_dict(values["inverter"]),  # type: ignore[index,call-overload]
-            target=TargetSpec.from_dict(values["target"]),  # type: ignore[index,call-overload]
-            prior=str(values["prior"]),  # type: ignore[index,call-overload]
-            prior_sha256=str(values["prior_sha256"]),  # type: ignore[index,call-overload]
-            training=dict(values["training"]),  # type: ignore[index,call-overload]
+            spec=InverterSpec.from_dict(values["inverter"]),
+            target=TargetSpec.from_dict(values["target"]),
+            prior=str(values["prior"]),
+            prior_sha256=str(values["prior_sha256"]),
+            training=dict(values["training"]),
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError, YAMLError, OmegaConfBaseException) as error:
         raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {_one_line(error)}") from error

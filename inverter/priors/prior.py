@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
@@ -223,5 +224,5 @@ def _load_scheduler(folder: Path) -> diffusers.DDIMScheduler:
     return diffusers.DDIMScheduler.from_config({"clip_sample": False, **diffusers.DDIMScheduler.load_config(folder)})
 
 
-def _load(part: type, folder: Path) -> nn.Module:
+def _load(part: Any, folder: Path) -> nn.Module:
     return part.from_pretrained(folder, use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False)

@@ -86,8 +86,9 @@ def test_a_run_terminated_in_validation_goes_on_exactly(config, whole, monkeypat
     monkeypatch.setattr(InverterModule, "validation_step", record)
     train.run(config)
     assert_same_training(load(Path(config.output)), whole[1])
-    pairs = [f"dev-{number}" for number in range(5)]
-    assert {step: keys[:5] for step, keys in validated.items()} == dict.fromkeys((3, 4, 5), pairs)
+    assert validated.keys() >= {4, 5}
+    for keys in validated.values():  # never on a part of the pairs, which would make a wrong best state
+        assert keys[:5] == [f"dev-{number}" for number in range(5)]
 
 
 def test_the_seed_decides(config, whole):
