@@ -32,7 +32,7 @@ def attack_methods(
         return call
 
     spec = inverter.spec
-    steps = round(spec.strength * spec.num_inference_steps) * (2 if spec.guidance_scale != 1 else 1)
+    steps = int(spec.strength * spec.num_inference_steps) * (2 if spec.guidance_scale != 1 else 1)
     one_pass = {"target_queries": 0, "denoiser_calls": 0}
     methods = {"mean": Method(cast(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:

@@ -66,7 +66,7 @@ def sample(
     if latents is None:
         current = noise * scheduler.init_noise_sigma
     else:
-        count = min(round(num_inference_steps * strength), num_inference_steps)
+        count = min(int(num_inference_steps * strength), num_inference_steps)
         timesteps = timesteps[len(timesteps) - count :]
         current = latents if count == 0 else scheduler.add_noise(latents, noise, timesteps[:1].expand(len(latents)))
 

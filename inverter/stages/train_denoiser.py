@@ -13,8 +13,9 @@ from transformers import CLIPTokenizer
 from inverter.config import DenoiserConfig
 from inverter.data.image_module import read_captions
 from inverter.data.latent_module import LatentModule
+from inverter.data.pictures import derive_seed
 from inverter.priors.denoiser import DenoiserModule
-from inverter.priors.prior import DiffusionPrior
+from inverter.priors.prior import DiffusionPrior, folder_sha256
 from inverter.priors.text import train_tokenizer
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
@@ -30,7 +31,9 @@ def run(config: DenoiserConfig) -> Path:
     L.seed_everything(config.seed, verbose=False)
     vae = diffusers.AutoencoderTiny.from_pretrained(config.autoencoder, use_safetensors=True).eval()
     vae = vae.to(memory_format=torch.channels_last)
-    data = LatentModule(config.data, vae, config.resolution, output / "latents", config.prompt_dropout)
+    weights = folder_sha256(Path(config.autoencoder).parent, (Path(config.autoencoder).name,))
+    cache = output / "latents" / f"{derive_seed(weights, config.data.shards, config.data.dev):016x}"
+    data = LatentModule(config.data, vae, config.resolution, cache, config.prompt_dropout)
     tokenizer, prompts = _tokenizer(config, output)
     side = config.resolution // 2 ** (len(vae.config.block_out_channels) - 1)
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)

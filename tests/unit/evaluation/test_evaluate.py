@@ -169,7 +169,7 @@ def test_reconstructions_are_saved_and_names_stay_inside_the_folder(batches: lis
     batches[0]["key"][0] = "../up/../../clip one"
     evaluate({"enlarge": METHODS["enlarge"]}, batches, num_bootstrap=20, on_recon=save_recons(tmp_path / "recon"))
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
-    assert len(files) == 12 and "recon/enlarge/..%2Fup%2F..%2F..%2Fclip one.png" in files
+    assert len(files) == 24 and "recon/enlarge/..%2Fup%2F..%2F..%2Fclip one.png" in files
     assert Image.open(tmp_path / "recon/enlarge/val1-0.png").size == (12, 16)
 
 

@@ -17,6 +17,7 @@ from inverter.targets.target import Target
 class FakePrior(nn.Module):
     resolution = 8
     weights_sha256 = "1" * 64
+    autoencoder_sha256 = "2" * 64
     prompts = ("a cat", "a dog")
 
     def encode(self, images):
