@@ -78,7 +78,7 @@ class ModelConfig:
     head_weight: float = 1.0
     conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
     conditioning_every_n_steps: int = 8
-    strength: float = 0.5  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
+    strength: float = 0.25  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
     num_inference_steps: int = 8
     guidance_scale: float = 1.0
 

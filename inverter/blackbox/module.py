@@ -13,6 +13,7 @@ from inverter.blackbox.upconv import UpconvDecoder
 from inverter.config import ModelConfig, OptimConfig
 from inverter.data.pictures import derive_seed
 from inverter.evaluation.metrics import psnr
+from inverter.losses.image import image_distance
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
 from inverter.training import build_optimizer
@@ -120,4 +121,4 @@ class UpconvModule(PairModule):
 
 def image_loss(recon: Tensor, image: Tensor) -> Tensor:
     """Squared plus a little absolute error of images in [0, 1], scaled to the size of a unit-variance latent loss."""
-    return 10 * F.mse_loss(recon, image) + 0.5 * F.l1_loss(recon, image)
+    return (10 * image_distance(recon, image, "mse") + 0.5 * image_distance(recon, image, "l1")).mean()
