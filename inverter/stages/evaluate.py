@@ -57,8 +57,15 @@ def run(config: EvaluateConfig) -> Results:
     record_run(config, output, "evaluate")
     baseline = load_run(Path(config.baseline))[0] if config.baseline else None
     attacks = attack_methods(inverter, baseline, bf16=bf16, device=device, seed=config.seed)
-    sizes = {"limit": config.limit, "num_train": config.num_train, "batch_size": config.batch_size}
-    references = reference_methods(prior, val, train, seed=config.seed, **sizes)
+    references = reference_methods(
+        prior,
+        val,
+        train,
+        limit=config.limit,
+        num_train=config.num_train,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
     distractors = train if train is not None and manifest.num_sources < NUM_DISTRACTORS else val
     pictures = pair_loader(train, config.batch_size, limit=config.num_train) if train is not None else None
     results = evaluate(
