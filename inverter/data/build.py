@@ -49,7 +49,14 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
     if config.source == "prior":
         steps, batch_size = config.num_inference_steps, config.batch_size
         return PriorSource(
-            prior, size, pairs, num_inference_steps=steps, batch_size=batch_size, seed=config.seed, split=config.split
+            prior,
+            size,
+            pairs,
+            num_inference_steps=steps,
+            batch_size=batch_size,
+            seed=config.seed,
+            split=config.split,
+            bf16=config.precision == "bf16",
         )
     raise ValueError(f"source={config.source!r}; allowed: prior, photos, folder:PATH, shards:PATTERN")
 

@@ -173,6 +173,7 @@ class PriorSource(ImageSource):
         batch_size: Pictures drawn at once.
         seed: Seed of prompts and noise.
         split: Split that the pictures are for; every split gets others.
+        bf16: Draw under bf16 autocast.
     Raises:
         ValueError: ``num_images`` is None.
     """
@@ -187,12 +188,13 @@ class PriorSource(ImageSource):
         batch_size: int,
         seed: int,
         split: str,
+        bf16: bool = False,
     ) -> None:
         if num_images is None:
             raise ValueError("pairs=null; allowed with source=prior: 1 or more (the prior never runs out)")
         super().__init__(shard_size, num_images)
         self.prior, self.batch_size, self.num_inference_steps = prior, batch_size, num_inference_steps
-        self.seed, self.split = seed, split
+        self.seed, self.split, self.bf16 = seed, split, bf16
 
     @torch.no_grad()
     def shard(self, index: int) -> Iterator[SourceImage]:
@@ -202,12 +204,16 @@ class PriorSource(ImageSource):
         for start in range(numbers.start, numbers.stop, self.batch_size):
             batch = range(start, min(start + self.batch_size, numbers.stop))
             prompts = [words.choice(self.prior.prompts) if self.prior.prompts else "" for _ in batch]
-            latents = self.prior.sample(
-                self.prior.embed(prompts), num_inference_steps=self.num_inference_steps, generator=generator
-            )
-            pictures = (self.prior.decode(latents).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+            pictures = (self._draw(prompts, generator) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
             for number, prompt, picture in zip(batch, prompts, pictures, strict=True):
                 yield SourceImage(f"{self.split}-{number:07d}", Image.fromarray(picture.numpy()), text=prompt)
+
+    def _draw(self, prompts: list[str], generator: torch.Generator) -> Tensor:
+        """Pictures ``(B, 3, S, S)`` float32 in [0, 1]."""
+        conditioning = self.prior.embed(prompts)
+        with torch.autocast(conditioning.device.type, torch.bfloat16, enabled=self.bf16):
+            latents = self.prior.sample(conditioning, num_inference_steps=self.num_inference_steps, generator=generator)
+            return self.prior.decode(latents).float().clamp(0, 1)
 
 
 def expand_shards(pattern: str) -> list[str]:

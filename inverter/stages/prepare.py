@@ -36,6 +36,7 @@ def run(config: PrepareConfig) -> Path:
         log.info("%s is finished: %d pairs", folder, Manifest.load(folder).num_pairs)
         return folder
     prior = load_prior(config.prior).to(device := "cuda" if torch.cuda.is_available() else "cpu")
+    prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source, target = open_source(config, prior), None
     if isinstance(source, CapturedSource):
         spec = source.spec
