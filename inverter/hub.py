@@ -49,6 +49,7 @@ def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.half().contiguous() for name, value in inverter.state_dict().items()}
     save_file(state, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)
     config = {
         "schema_version": SCHEMA_VERSION,
         "inverter": inverter.spec.to_dict(),

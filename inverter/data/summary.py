@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter.data.manifest import Manifest
@@ -35,7 +36,7 @@ def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: Targe
         target=spec,
         prior=config.prior,
         autoencoder_sha256=prior.autoencoder_sha256,
-        source=config.source,
+        source=describe_source(config.source),
         num_pairs=sum(record.info.count for record in records),
         num_sources=len(groups) + sum(record.num_ungrouped for record in records),
         resolution=prior.resolution,
@@ -56,3 +57,9 @@ def _pairs(config: PrepareConfig) -> str:
     if config.source == "prior":
         return "features of pictures drawn from a public prior (no picture of the target's data)"
     return "features of pictures of its own"
+
+
+def describe_source(source: str) -> str:
+    """A source without the folders it lies in: manifests are passed on, and a machine's paths are nobody's business."""
+    kind, separator, location = source.partition(":")
+    return f"{kind}{separator}{Path(location).name}"

@@ -154,6 +154,10 @@ class DiffusionPrior(nn.Module):
             requires_safety_checker=False,
         )
         pipeline.save_pretrained(folder, safe_serialization=True)
+        for file in folder.glob("*/config.json"):  # where a part was loaded from is nobody's business
+            values = json.loads(file.read_text())
+            values.pop("_name_or_path", None)
+            file.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
         if self.prompts:
             (folder / "prompts.json").write_text(json.dumps(self.prompts, indent=0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -19,6 +20,7 @@ from inverter.model_card import render_card
 
 log = logging.getLogger(__name__)
 PREVIEW_IMAGES = 8
+PUBLISHED_SETTINGS = ("judges", "limit", "num_train", "num_bootstrap", "batch_size", "precision", "device", "seed")
 
 
 def run(config: PublishConfig) -> Path:
@@ -41,7 +43,8 @@ def run(config: PublishConfig) -> Path:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     save_inverter(run_inverter(module), partial, manifest.target, training)
-    shutil.copy(metrics, partial / "metrics.json")
+    settings = {key: value for key, value in results.config.items() if key in PUBLISHED_SETTINGS}
+    dataclasses.replace(results, config=settings).save(partial / "metrics.json")
     card = render_card(config.name, config.licence, run_inverter(module), manifest, training, results)
     (partial / "README.md").write_text(card, encoding="utf-8")
     if preview := config.preview:
