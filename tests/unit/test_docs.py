@@ -94,7 +94,9 @@ def test_readme_shows_every_stage():
 
 def make(*words: str) -> list[str]:
     """Lines that ``make -n`` prints."""
-    done = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 
@@ -125,7 +127,7 @@ def test_make_maps_variables_to_keys():
 
 @pytest.mark.parametrize("goal", ["invert", "publish"])
 def test_make_says_which_variable_is_missing(goal):
-    done = subprocess.run(["make", "-n", goal], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(["make", "--no-print-directory", "-n", goal], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0
     assert f"make {goal} needs" in done.stderr
 
