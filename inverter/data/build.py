@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from inverter.data.shards import ShardRecord, ShardWriter
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
+    from inverter.targets.target import MultiTarget
 
 FINGERPRINT = "prepare.json"
 PRECISIONS = ("bf16", "fp32")
@@ -62,74 +65,74 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
 
 
 class PairBuilder:
-    """Compute features and latents of a source's pictures, batch by batch, and write them as shards.
+    """Compute features and latents of a source's pictures, batch by batch, and write them as shards, a set a layer.
 
     Args:
-        folder: Folder of the shards.
+        folders: Layer to the folder of its shards.
         source: The pictures.
         config: How to write them.
         resolution: Side of the stored images in pixels.
-        target: Images ``(B, 3, S, S)`` in [0, 1] to features; None where the source brings them.
+        target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; None where the source brings them.
         encode: Images to latents; None stores no latents.
         device: Where ``target`` and ``encode`` live.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folders: Mapping[str, Path],
         source: ImageSource,
         config: PrepareConfig,
         resolution: int,
         *,
-        target: Callable[[Tensor], Tensor] | None = None,
+        target: MultiTarget | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.folder, self.source, self.config, self.resolution = folder, source, config, resolution
+        self.folders, self.source, self.config, self.resolution = folders, source, config, resolution
         self.target, self.encode, self.device = target, encode, torch.device(device)
 
     @torch.no_grad()
-    def write(self, index: int) -> ShardRecord | None:
-        """Write shard ``index``; None when the source ends before it."""
+    def write(self, index: int, layers: Collection[str]) -> dict[str, ShardRecord] | None:
+        """Write shard ``index`` of some layers; None when the source ends before it."""
         pictures = self.source.shard(index)
         first = next(pictures, None)
         if first is None:
             return None
-        noise = getattr(getattr(self.target, "payload", None), "generator", None)
-        if noise is not None:  # a noisy payload: each shard draws its own, wherever the run began
-            noise.manual_seed(derive_seed(self.config.seed, self.config.split, "payload", index))
-        with ShardWriter(self.folder, index, self.config.feature_dtype) as writer:
+        if self.target is not None:  # noise of a payload: each shard draws its own, wherever the run began
+            self.target.seed_payload(derive_seed(self.config.seed, self.config.split, "payload", index))
+        dtype = self.config.feature_dtype
+        with ExitStack() as stack:
+            writers = {layer: stack.enter_context(ShardWriter(self.folders[layer], index, dtype)) for layer in layers}
             for batch in _batches(chain([first], pictures), self.config.batch_size):
-                self._add(writer, batch)
-        return writer.record
+                self._add(writers, batch)
+        return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}
 
     def ended(self, num_pairs: int) -> bool:
         """Whether ``num_pairs`` are all that the source is known to have."""
         return self.source.num_images is not None and num_pairs >= self.source.num_images
 
-    def _add(self, writer: ShardWriter, batch: list[SourceImage]) -> None:
+    def _add(self, writers: Mapping[str, ShardWriter], batch: list[SourceImage]) -> None:
         images = torch.stack([to_tensor(self._picture(source)) for source in batch])
         inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
-        if self.target is None:
-            features = [source.features for source in batch]
-        else:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                features = list(self.target(inputs).float())
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            made = None if self.target is None else self.target(inputs)
         latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float())
-        for source, image, feature, latent in zip(batch, images, features, latents, strict=True):
-            if feature is None:
-                raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
-            writer.add(
-                source.key,
-                image,
-                feature,
-                latents=latent,
-                text=source.text,
-                label=source.label,
-                group=source.group,
-                clip=source.clip,
-                frame=source.frame,
-            )
+        for layer, writer in writers.items():
+            features = [source.features for source in batch] if made is None else list(made[layer].float())
+            for source, image, feature, latent in zip(batch, images, features, latents, strict=True):
+                if feature is None:
+                    raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
+                writer.add(
+                    source.key,
+                    image,
+                    feature,
+                    latents=latent,
+                    text=source.text,
+                    label=source.label,
+                    group=source.group,
+                    clip=source.clip,
+                    frame=source.frame,
+                )
 
     def _picture(self, source: SourceImage) -> Any:
         if self.config.augment == "none":
@@ -207,6 +210,23 @@ def check_config(config: PrepareConfig) -> None:
             raise ValueError(f"{name}={getattr(config, name)!r}; allowed: {', '.join(choices)}")
     if config.batch_size < 1:
         raise ValueError(f"batch_size={config.batch_size}; allowed: 1 or more")
+
+
+def check_same_pictures(configs: Sequence[PrepareConfig]) -> None:
+    """Refuse configs whose pairs cannot be made from the same pictures in one pass.
+
+    Raises:
+        ValueError: They differ in more than ``target.layer`` and ``output``, or share a folder or a layer.
+    """
+    layers, outputs = [config.target.layer for config in configs], [config.output for config in configs]
+    first = configs[0]
+    same = [replace(c, output=first.output, target=replace(c.target, layer=first.target.layer)) for c in configs]
+    if any(config != first for config in same):
+        raise ValueError("layers prepared together must agree in everything but target.layer and output")
+    if len(set(layers)) < len(layers) or len(set(outputs)) < len(outputs):
+        raise ValueError(f"layers={layers}, output={outputs}; allowed: each layer once, each in a folder of its own")
+    if len(configs) > 1 and first.features is not None:
+        raise ValueError(f"features={first.features!r} are those of one layer; allowed: one layer at a time")
 
 
 def _batches(pictures: Iterator[SourceImage], size: int) -> Iterator[list[SourceImage]]:

@@ -1,26 +1,22 @@
 """`inverter prepare`: pictures through the target and the prior's encoder into pair shards and their manifest."""
 
 import logging
-import sys
-import time
-from itertools import count
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inverter.config import PrepareConfig
-from inverter.data.build import Fingerprint, PairBuilder, check_config, open_source
+from inverter.data.build import Fingerprint, PairBuilder, check_config, check_same_pictures, open_source
 from inverter.data.captured import CapturedSource
 from inverter.data.manifest import Manifest
-from inverter.data.shards import ShardRecord, read_record
 from inverter.data.summary import summarise
+from inverter.data.write import write_shards
 from inverter.priors.prior import load_prior
-from inverter.targets import load_target
+from inverter.targets import load_targets
+from inverter.targets.spec import TargetSpec
 
 log = logging.getLogger(__name__)
-COLUMNS = (TextColumn("pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
 def run(config: PrepareConfig) -> Path:
@@ -29,52 +25,63 @@ def run(config: PrepareConfig) -> Path:
     Raises:
         ValueError: A value is not allowed, or the folder holds pairs of another recipe.
     """
-    check_config(config)
-    folder = Path(config.output) / config.split
-    fingerprint = Fingerprint(folder, config)
-    if fingerprint.complete:
-        log.info("%s is finished: %d pairs", folder, Manifest.load(folder).num_pairs)
-        return folder
+    return prepare_layers([config])[0]
+
+
+def prepare_layers(configs: Sequence[PrepareConfig]) -> list[Path]:
+    """Do what ``run`` does for configs that differ in layer and output only; each picture is drawn and encoded once.
+
+    Raises:
+        ValueError: As ``run``, or the configs differ in more.
+    """
+    check_same_pictures(configs)
+    todo: dict[str, Fingerprint] = {}  # by layer
+    for config in configs:
+        check_config(config)
+        fingerprint = Fingerprint(folder_of(config), config)
+        if fingerprint.complete:
+            log.info("%s is finished: %d pairs", folder_of(config), Manifest.load(folder_of(config)).num_pairs)
+        else:
+            todo[config.target.layer] = fingerprint
+    write_pairs([config for config in configs if config.target.layer in todo], todo)
+    return [folder_of(config) for config in configs]
+
+
+def folder_of(config: PrepareConfig) -> Path:
+    return Path(config.output) / config.split
+
+
+def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fingerprint]) -> None:
+    """Write pairs and manifest of every config, if any."""
+    if not configs:
+        return
+    config, target = configs[0], None
     prior = load_prior(config.prior).to(device := "cuda" if torch.cuda.is_available() else "cpu")
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    source, target = open_source(config, prior), None
+    source = open_source(config, prior)
     if isinstance(source, CapturedSource):
-        spec = source.spec
+        specs: Mapping[str, TargetSpec] = {config.target.layer: source.spec}
     else:
         t = config.target
-        target = load_target(t.name, t.layer, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
-        target, spec = target.to(device).to(memory_format=torch.channels_last), target.spec
-    folder.mkdir(parents=True, exist_ok=True)
+        layers = [c.target.layer for c in configs]
+        target = load_targets(t.name, layers, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
+        target, specs = target.to(device).to(memory_format=torch.channels_last), target.specs
+    folders = {c.target.layer: folder_of(c) for c in configs}
     drawn = {"prior_sha256": prior.weights_sha256} if config.source == "prior" else {}
-    fingerprint.begin({"target": spec.to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn})
+    for layer, folder in folders.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
+        fingerprints[layer].begin(made_by)
     encode = prior.encode if config.latents else None
-    builder = PairBuilder(folder, source, config, prior.resolution, target=target, encode=encode, device=device)
-    records, complete = write_shards(builder, config.max_time)
-    (manifest := summarise(records, config, spec, prior)).save(folder)
-    fingerprint.finish(None if complete else config.max_time)
+    builder = PairBuilder(folders, source, config, prior.resolution, target=target, encode=encode, device=device)
+    written, complete = write_shards(builder, config.max_time)
+    for c in configs:
+        layer, records = c.target.layer, written[c.target.layer]
+        (manifest := summarise(records, c, specs[layer], prior)).save(folders[layer])
+        fingerprints[layer].finish(None if complete else c.max_time)
+        sizes = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
+        log.info("%s: %d pairs of %d sources, %d bytes", folders[layer], *sizes)
     if not complete:
         log.warning("max_time=%s is over; a larger one, or null, goes on from here", config.max_time)
     if complete and config.pairs is not None and manifest.num_pairs < config.pairs:
         log.warning("pairs=%d, but source=%s has %d pictures", config.pairs, config.source, manifest.num_pairs)
-    sizes = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
-    log.info("%s: %d pairs of %d sources, %d bytes", folder, *sizes)
-    return folder
-
-
-def write_shards(builder: PairBuilder, max_time: int | None) -> tuple[list[ShardRecord], bool]:
-    """Write the shards that are not there yet; False when ``max_time`` ended before the source did."""
-    started = said = time.monotonic()
-    records: list[ShardRecord] = []
-    with Progress(*COLUMNS, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("pairs", total=builder.source.num_images)
-        for index in count():
-            if (record := read_record(builder.folder, index) or builder.write(index)) is None:
-                break
-            records.append(record)
-            progress.advance(task, record.info.count)
-            if progress.disable and (now := time.monotonic()) - said > 30:
-                said, done = now, sum(record.info.count for record in records)
-                log.info("%d of %s pairs, %.0f s", done, builder.source.num_images or "unknown", now - started)
-            if max_time is not None and time.monotonic() - started > max_time:
-                return records, builder.ended(sum(record.info.count for record in records))
-    return records, True

@@ -9,20 +9,34 @@ if TYPE_CHECKING:
     from inverter.targets.layers import LayerInfo as LayerInfo
     from inverter.targets.layers import list_layers as list_layers
     from inverter.targets.load import load_target as load_target
+    from inverter.targets.load import load_targets as load_targets
     from inverter.targets.spec import TargetSpec as TargetSpec
+    from inverter.targets.target import MultiTarget as MultiTarget
     from inverter.targets.target import Target as Target
 
 _HOMES = {
     "Classifier": "classifier",
     "LayerInfo": "layers",
+    "MultiTarget": "target",
     "Target": "target",
     "TargetSpec": "spec",
     "list_layers": "layers",
     "load_classifier": "classifier",
     "load_target": "load",
+    "load_targets": "load",
 }
 
-__all__ = ["Classifier", "LayerInfo", "Target", "TargetSpec", "list_layers", "load_classifier", "load_target"]
+__all__ = [
+    "Classifier",
+    "LayerInfo",
+    "MultiTarget",
+    "Target",
+    "TargetSpec",
+    "list_layers",
+    "load_classifier",
+    "load_target",
+    "load_targets",
+]
 
 
 def __getattr__(name: str) -> Any:

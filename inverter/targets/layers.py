@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from inverter.targets.load import load_network
 from inverter.targets.preprocess import Preprocess, trying
-from inverter.targets.target import single_tensor
+from inverter.targets.tap import single_tensor
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import nn
 from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
 from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from inverter.targets.spec import TargetSpec
-from inverter.targets.target import Target
+from inverter.targets.target import MultiTarget, Target
 
 log = logging.getLogger(__name__)
 ALLOWED = "timm:NAME, torchvision:NAME, module:package.module:factory or an nn.Module"
@@ -30,6 +30,13 @@ class LoadedNetwork:
     input_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def image_options(
+        self, input_size: int, mean: Sequence[float] | None, std: Sequence[float] | None
+    ) -> dict[str, Any]:
+        """What a target is built with beside the network and its layers; None takes the network's own."""
+        mean, std = self.mean if mean is None else mean, self.std if std is None else std
+        return {"name": self.name, "input_size": input_size, "mean": mean, "std": std}
 
 
 def load_target(
@@ -60,16 +67,31 @@ def load_target(
         ValueError: Unknown network, layer or payload, an input size the network cannot take, or weights out of reach.
     """
     loaded = load_network(target, input_size=input_size, pretrained=pretrained)
-    return Target(
-        loaded.network,
-        layer,
-        name=loaded.name,
-        input_size=input_size,
-        mean=loaded.mean if mean is None else mean,
-        std=loaded.std if std is None else std,
-        payload=payload,
-        payload_seed=payload_seed,
-    )
+    options = loaded.image_options(input_size, mean, std)
+    return Target(loaded.network, layer, payload=payload, payload_seed=payload_seed, **options)
+
+
+def load_targets(
+    target: str | nn.Module,
+    layers: Sequence[str],
+    *,
+    input_size: int = 224,
+    payload: str = "identity",
+    pretrained: bool = True,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    payload_seed: int = 0,
+) -> MultiTarget:
+    """Load a frozen network tapped at several layers, which one forward pass reads.
+
+    Args:
+        layers: Dotted names, none twice; the others are those of :func:`load_target`.
+    Raises:
+        ValueError: As :func:`load_target`; or there is no layer, or one is given twice.
+    """
+    loaded = load_network(target, input_size=input_size, pretrained=pretrained)
+    options = loaded.image_options(input_size, mean, std)
+    return MultiTarget(loaded.network, layers, payload=payload, payload_seed=payload_seed, **options)
 
 
 def load_network(target: str | nn.Module, *, input_size: int | None = None, pretrained: bool = True) -> LoadedNetwork:

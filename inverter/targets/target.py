@@ -1,19 +1,76 @@
-"""A frozen network tapped at one layer: images in, the features that would travel out."""
+"""A frozen network tapped at one layer or at several: images in, the features that would travel out."""
 
 import difflib
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from inverter.targets.payload import make_payload
+from inverter.targets.payload import Gaussian, make_payload
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.spec import TargetSpec
+from inverter.targets.tap import tap
 
 
-class Target(nn.Module):
+class _Tapped(nn.Module):
+    """What targets share: the network, its preprocessing, and a payload and a spec for every tapped layer."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[str],
+        *,
+        name: str,
+        input_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        payload: str = "identity",
+        payload_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        _check_layers(network, layers, name)
+        self.layers = tuple(layers)
+        self.preprocess = Preprocess(input_size, mean, std)
+        self.network = network
+        self.payloads = nn.ModuleList(make_payload(payload, payload_seed) for _ in layers)
+        self.requires_grad_(False).eval()
+        shapes, sha256 = self._probe(name), weights_sha256(network)
+        self.specs = {
+            layer: TargetSpec(
+                name=name,
+                layer=layer,
+                input_size=input_size,
+                feature_shape=shapes[layer],
+                payload=str(self.payloads[0].name),
+                preprocessing=self.preprocess.description,
+                weights_sha256=sha256,
+            )
+            for layer in self.layers
+        }
+
+    def train(self, mode: bool = True) -> "_Tapped":
+        """Stay in eval mode: a target is frozen."""
+        return super().train(False)
+
+    def seed_payload(self, seed: int) -> None:
+        """Begin the noise of ``gaussian`` payloads anew; the others draw none."""
+        for payload in self.payloads:
+            if isinstance(payload, Gaussian):
+                payload.generator.manual_seed(seed)
+
+    def _features(self, images: Tensor) -> dict[str, Tensor]:
+        features = tap(self.network, self.layers, self.preprocess(images))
+        return {layer: send(features[layer]) for layer, send in zip(self.layers, self.payloads, strict=True)}
+
+    def _probe(self, name: str) -> dict[str, tuple[int, ...]]:
+        images = self.preprocess.blank(self.network, batch_size=2)
+        with trying(name, self.preprocess.input_size):
+            features = tap(self.network, self.layers, self.preprocess(images))
+        return {layer: tuple(values.shape[1:]) for layer, values in features.items()}
+
+
+class Target(_Tapped):
     """Frozen network that stops at a layer and returns its features.
 
     The network is taken over: its parameters are frozen and it stays in eval mode. ``load_target`` copies a given one.
@@ -32,8 +89,6 @@ class Target(nn.Module):
             the input size, or its output is no single tensor of 2 to 4 dimensions with the batch first.
     """
 
-    spec: TargetSpec
-
     def __init__(
         self,
         network: nn.Module,
@@ -46,25 +101,18 @@ class Target(nn.Module):
         payload: str = "identity",
         payload_seed: int = 0,
     ) -> None:
-        super().__init__()
-        names = [known for known, _ in network.named_modules() if known]
-        if layer not in names:
-            nearest = difflib.get_close_matches(layer, names, n=6, cutoff=0.0)
-            raise ValueError(f"layer={layer!r} is not in {name}; the nearest of its layers are {', '.join(nearest)}")
-        self.layer = layer
-        self.preprocess = Preprocess(input_size, mean, std)
-        self.network = network
-        self.payload = make_payload(payload, payload_seed)
-        self.requires_grad_(False).eval()
-        self.spec = TargetSpec(
+        super().__init__(
+            network,
+            [layer],
             name=name,
-            layer=layer,
             input_size=input_size,
-            feature_shape=self._probe(name),
-            payload=self.payload.name,
-            preprocessing=self.preprocess.description,
-            weights_sha256=weights_sha256(network),
+            mean=mean,
+            std=std,
+            payload=payload,
+            payload_seed=payload_seed,
         )
+        self.layer = layer
+        self.spec = self.specs[layer]
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of images ``(B, 3, H, W)`` in [0, 1], any height and width: ``(B, *spec.feature_shape)``.
@@ -72,69 +120,39 @@ class Target(nn.Module):
         Raises:
             ValueError: ``images`` has another shape or holds integers.
         """
-        return self.payload(self._tap(self.preprocess(images)))  # (B, C, h, w), (B, N, D) or (B, D)
-
-    def train(self, mode: bool = True) -> "Target":
-        """Stay in eval mode: a target is frozen."""
-        return super().train(False)
-
-    def _tap(self, inputs: Tensor) -> Tensor:
-        token = object()
-
-        def stop(module: nn.Module, args: Any, output: Any) -> None:
-            raise _Reached(token, output)
-
-        handle = self.network.get_submodule(self.layer).register_forward_hook(stop)
-        try:
-            self.network(inputs)
-        except _Reached as reached:
-            if reached.token is not token:  # a target around this one waits for it
-                raise
-            output = reached.output
-        else:
-            raise ValueError(f"layer={self.layer!r} exists, but the network's forward pass does not call it")
-        finally:
-            handle.remove()
-        features = single_tensor(output)
-        if isinstance(features, str) or len(features) != len(inputs):
-            problem = features if isinstance(features, str) else f"a tensor of shape {tuple(features.shape)}"
-            raise ValueError(
-                f"layer={self.layer!r} returns {problem} for a batch of {len(inputs)}; it must be one floating-point "
-                "tensor (B, C, h, w), (B, N, D) or (B, D)"
-            )
-        return features
-
-    def _probe(self, name: str) -> tuple[int, ...]:
-        images = self.preprocess.blank(self.network, batch_size=2)
-        with trying(name, self.preprocess.input_size):
-            features = self._tap(self.preprocess(images))
-        return tuple(features.shape[1:])
+        return self._features(images)[self.layer]  # (B, C, h, w), (B, N, D) or (B, D)
 
 
-class _Reached(BaseException):
-    """Carries a layer's output out of the forward pass; no ``Exception``, so that no network can swallow it."""
+class MultiTarget(_Tapped):
+    """Frozen network that stops at the last of several layers and returns the features of each.
 
-    def __init__(self, token: object, output: Any) -> None:
-        super().__init__()
-        self.token = token
-        self.output = output
+    Every layer's features, spec and payload noise are those of a ``Target`` at that layer alone.
 
-
-def single_tensor(output: Any) -> Tensor | str:
-    """The one tensor that a layer returned, or what it returned instead, in words.
-
-    Tuples and lists are looked into: ``(tensor, None)`` counts as one tensor.
+    Args:
+        network: As for ``Target``, also taken over.
+        layers: Dotted names, none twice; in any order.
+        name: As for ``Target``, like everything that follows.
+    Raises:
+        ValueError: As for ``Target``; or there is no layer, or one is given twice.
     """
-    if isinstance(output, list | tuple):
-        tensors = [item for item in output if isinstance(item, Tensor)]
-        if len(tensors) != 1:
-            return f"a {type(output).__name__} of {len(output)} values, {len(tensors)} of them tensors,"
-        output = tensors[0]
-    if not isinstance(output, Tensor):
-        return f"a {type(output).__name__}"
-    if not output.is_floating_point() or not 2 <= output.ndim <= 4:
-        return f"a {output.dtype} tensor of shape {tuple(output.shape)}"
-    return output
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of images ``(B, 3, H, W)`` in [0, 1] by layer, each ``(B, *specs[layer].feature_shape)``.
+
+        Raises:
+            ValueError: ``images`` has another shape or holds integers.
+        """
+        return self._features(images)
+
+
+def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
+    names = [known for known, _ in network.named_modules() if known]
+    for layer in layers:
+        if layer not in names:
+            nearest = difflib.get_close_matches(layer, names, n=6, cutoff=0.0)
+            raise ValueError(f"layer={layer!r} is not in {name}; the nearest of its layers are {', '.join(nearest)}")
+    if not layers or len(set(layers)) < len(layers):
+        raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
 
 
 def weights_sha256(network: nn.Module) -> str:

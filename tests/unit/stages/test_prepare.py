@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from inverter.config import PrepareConfig, TargetConfig
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
 from inverter.stages import prepare
-from inverter.targets.target import Target
+from inverter.targets.target import MultiTarget
 
 
 class FakePrior(nn.Module):
@@ -35,16 +36,16 @@ class FakePrior(nn.Module):
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    def load_target(name: str, layer: str, *, input_size: int, payload: str, pretrained: bool) -> Target:
+    def load_targets(name: str, layers: list[str], *, input_size: int, payload: str, pretrained: bool) -> MultiTarget:
         generator = torch.Generator().manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU())
         with torch.no_grad():
             for weights in network.parameters():
                 weights.copy_(torch.randn(weights.shape, generator=generator))
         half = [0.5, 0.5, 0.5]
-        return Target(network, layer, name=name, input_size=input_size, mean=half, std=half, payload=payload)
+        return MultiTarget(network, layers, name=name, input_size=input_size, mean=half, std=half, payload=payload)
 
-    monkeypatch.setattr(prepare, "load_target", load_target)
+    monkeypatch.setattr(prepare, "load_targets", load_targets)
     monkeypatch.setattr(prepare, "load_prior", lambda name: FakePrior())
 
 
@@ -65,10 +66,10 @@ def test_pairs_hold_what_target_and_prior_say(config):
     manifest.verify(folder)
     assert [shard.count for shard in manifest.shards] == [3, 3, 1]
     assert (manifest.num_pairs, manifest.num_sources, manifest.resolution) == (7, 7, 8)
-    target = prepare.load_target("tiny", "1", input_size=9, payload="identity", pretrained=True)
-    assert manifest.target == target.spec
+    target = prepare.load_targets("tiny", ["1"], input_size=9, payload="identity", pretrained=True)
+    assert manifest.target == target.specs["1"]
     (batch,) = pair_loader(folder, 7)
-    features = target(batch["image"])
+    features = target(batch["image"])["1"]
     torch.testing.assert_close(batch["features"], features, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(batch["latents"], FakePrior().encode(batch["image"]), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(manifest.feature_mean, batch["features"].double().mean((0, 2, 3)), rtol=1e-6)
@@ -87,6 +88,43 @@ def test_a_resumed_run_writes_the_same_bytes(config, source, payload):
     prepare.run(config)
     assert contents(folder) == whole
     assert (folder / "pairs-000000.tar").stat().st_mtime_ns == kept
+
+
+def layer_configs(config: PrepareConfig) -> list[PrepareConfig]:
+    return [
+        replace(config, target=replace(config.target, layer=layer), output=f"{config.output}-{layer}")
+        for layer in ("0", "1")
+    ]
+
+
+def test_layers_together_give_what_each_gives_alone(config, monkeypatch):
+    config.target.payload, config.precision = "gaussian:0.1", "bf16"
+    configs = layer_configs(config)
+    alone = [contents(prepare.run(replace(c, output=f"{c.output}-alone"))) for c in configs]
+    drawn = []
+    draw = FakePrior.sample
+    monkeypatch.setattr(FakePrior, "sample", lambda *a, **k: drawn.append(1) or draw(*a, **k))
+    folders = prepare.prepare_layers(configs)
+    assert [contents(folder) for folder in folders] == alone
+    assert len(drawn) == 2 + 2 + 1  # shards of 3, 3 and 1 pairs in batches of 2, once for both layers
+    (folders[1] / "manifest.json").unlink()
+    (folders[1] / "pairs-000001.tar").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in folders[0].iterdir()}
+    assert prepare.prepare_layers(configs) == folders
+    assert [contents(folder) for folder in folders] == alone
+    assert kept == {path: path.stat().st_mtime_ns for path in folders[0].iterdir()}
+
+
+def test_layers_together_must_share_their_pictures(config):
+    first, second = layer_configs(config)
+    for changed in (replace(second, seed=1), replace(second, target=replace(second.target, input_size=10))):
+        with pytest.raises(ValueError, match=r"everything but target.layer and output"):
+            prepare.prepare_layers([first, changed])
+    for changed in (replace(second, output=first.output), replace(second, target=first.target)):
+        with pytest.raises(ValueError, match="each layer once, each in a folder of its own"):
+            prepare.prepare_layers([first, changed])
+    with pytest.raises(ValueError, match="features='captured' are those of one layer"):
+        prepare.prepare_layers([replace(c, features="captured") for c in (first, second)])
 
 
 def test_a_finished_folder_returns_at_once(config, monkeypatch):
@@ -124,7 +162,7 @@ def test_photos_count_as_few_sources(config):
 
 
 def test_captured_pairs_need_no_target(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "load_target", None)
+    monkeypatch.setattr(prepare, "load_targets", None)
     pictures, features = tmp_path / "pictures", tmp_path / "features"
     for folder in (pictures, features):
         folder.mkdir()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter.targets import Target, load_target
+from inverter.targets import MultiTarget, Target, load_target, load_targets
 
 
 class Unreachable(nn.Module):
@@ -236,3 +236,55 @@ def test_payload_is_applied():
     assert torch.equal(first, again)
     relative = (first - plain(images)).std() / plain(images).std()
     torch.testing.assert_close(relative, torch.tensor(0.2), rtol=0.1, atol=0)
+
+
+class Branches(nn.Module):
+    """``first`` is overwritten in place by what runs after it; ``spare`` never runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.relu, self.second = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 2, 3)
+        self.spare, self.after = nn.Identity(), Unreachable()
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.relu(self.first(images))
+        for _ in range(2):  # a layer that runs twice counts when it first ends
+            second = self.second(features)
+        return self.after(second)
+
+
+@pytest.mark.parametrize("layers", [["first", "second"], ["second", "first"], ["second"]])
+@pytest.mark.parametrize("payload", ["identity", "int8", "gaussian:0.1"])
+def test_several_layers_give_what_each_gives_alone(layers, payload):
+    network, images = Branches(), torch.rand(2, 3, 11, 9)
+    together = load_targets(network, layers, input_size=12, payload=payload, payload_seed=3)
+    assert isinstance(together, MultiTarget)
+    features = together(images)
+    assert list(features) == list(together.specs) == layers
+    for layer in layers:
+        alone = load_target(network, layer, input_size=12, payload=payload, payload_seed=3)
+        assert torch.equal(features[layer], alone(images))
+        assert together.specs[layer] == alone.spec
+    assert not any(module._forward_hooks for module in together.modules())
+
+
+def test_gradients_of_several_layers():
+    target = load_targets(Branches(), ["first", "second"], input_size=7).double()
+    images = torch.rand(1, 3, 7, 7, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: tuple(target(x).values()), images, eps=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "one or more, each once"),
+        (["first", "first"], "one or more, each once"),
+        (["first", "spare", "second"], "layer='spare' exists, but the network's forward pass does not call it"),
+        (["first", "thrid"], "layer='thrid' is not in Branches"),
+    ],
+)
+def test_several_layers_that_cannot_be_tapped(layers, message):
+    network = Branches()
+    network.after = nn.Identity()
+    with pytest.raises(ValueError, match=message):
+        load_targets(network, layers, input_size=12)

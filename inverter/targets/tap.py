@@ -1,0 +1,83 @@
+"""Reading layers out of a forward pass that goes no further than the last of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, Tensor]:
+    """Run a network until each of ``layers`` has ended once.
+
+    Args:
+        network: Network to run.
+        layers: Dotted names as in ``named_modules()``, one or more.
+        inputs: ``(B, 3, S, S)``, as the network wants them.
+    Returns:
+        Layer to its first output, ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``, in the order of ``layers``.
+    Raises:
+        ValueError: The forward pass does not call a layer, or its output is no single tensor with the batch first.
+    """
+    token, found = object(), dict[str, Tensor | str]()
+
+    def keep(layer: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if layer in found:
+                return
+            features = single_tensor(output)
+            last = len(found) + 1 == len(layers)
+            # what runs on may write into the output in place
+            found[layer] = features.clone() if isinstance(features, Tensor) and not last else features
+            if last:
+                raise _Reached(token)
+
+        return hook
+
+    handles = [network.get_submodule(layer).register_forward_hook(keep(layer)) for layer in layers]
+    try:
+        network(inputs)
+    except _Reached as reached:
+        if reached.token is not token:  # a target around this one waits for it
+            raise
+    else:
+        missed = ", ".join(repr(layer) for layer in layers if layer not in found)
+        raise ValueError(f"layer={missed} exists, but the network's forward pass does not call it")
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {layer: _checked(layer, found[layer], len(inputs)) for layer in layers}
+
+
+class _Reached(BaseException):
+    """Ends the forward pass; no ``Exception``, so that no network can swallow it."""
+
+    def __init__(self, token: object) -> None:
+        super().__init__()
+        self.token = token
+
+
+def _checked(layer: str, features: Tensor | str, batch_size: int) -> Tensor:
+    if isinstance(features, str) or len(features) != batch_size:
+        problem = features if isinstance(features, str) else f"a tensor of shape {tuple(features.shape)}"
+        raise ValueError(
+            f"layer={layer!r} returns {problem} for a batch of {batch_size}; it must be one floating-point "
+            "tensor (B, C, h, w), (B, N, D) or (B, D)"
+        )
+    return features
+
+
+def single_tensor(output: Any) -> Tensor | str:
+    """The one tensor that a layer returned, or what it returned instead, in words.
+
+    Tuples and lists are looked into: ``(tensor, None)`` counts as one tensor.
+    """
+    if isinstance(output, list | tuple):
+        tensors = [item for item in output if isinstance(item, Tensor)]
+        if len(tensors) != 1:
+            return f"a {type(output).__name__} of {len(output)} values, {len(tensors)} of them tensors,"
+        output = tensors[0]
+    if not isinstance(output, Tensor):
+        return f"a {type(output).__name__}"
+    if not output.is_floating_point() or not 2 <= output.ndim <= 4:
+        return f"a {output.dtype} tensor of shape {tuple(output.shape)}"
+    return output
