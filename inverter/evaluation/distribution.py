@@ -13,20 +13,14 @@ MIN_FID_IMAGES = 5000
 
 @dataclass(frozen=True)
 class Kernels:
-    """Kernel matrices of two samples; all that resampling needs, so that a bootstrap never computes a kernel again.
+    """Kernel matrices ``(n, n)``, float64, of reconstructions x and their originals y: row i comes from one image.
 
-    Args:
-        xx: ``(n, n)`` float64.
-        yy: ``(m, m)``.
-        xy: ``(n, m)``.
-        paired: Row i of x comes from the same image as row i of y: such pairs, which depend on each other, are left
-            out of the cross term (n equals m).
+    They are all that resampling needs, so that a bootstrap never computes a kernel again.
     """
 
     xx: Tensor
     yy: Tensor
     xy: Tensor
-    paired: bool = False
 
 
 def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -34,61 +28,51 @@ def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
 
 
-def kernel_matrices(x: Tensor, y: Tensor, *, paired: bool = False, yy: Tensor | None = None) -> Kernels:
-    """Kernels of embeddings ``x`` ``(n, D)`` and ``y`` ``(m, D)``; pass ``yy`` where it is already there.
+def kernel_matrices(x: Tensor, y: Tensor, *, yy: Tensor | None = None) -> Kernels:
+    """Kernels of embeddings ``(n, D)`` of reconstructions and of their originals; pass ``yy`` where it is already there.
 
     Raises:
-        ValueError: Dimensions differ, a sample has fewer than two rows, or paired samples differ in size.
+        ValueError: Shapes differ, or there are fewer than two rows.
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-        raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)} must be (n, D) and (m, D)")
-    if min(len(x), len(y)) < 2:
-        raise ValueError(f"KID needs two embeddings or more on each side, got {len(x)} and {len(y)}")
-    if paired and len(x) != len(y):
-        raise ValueError(f"paired samples must have one size, got {len(x)} and {len(y)}")
-    return Kernels(
-        polynomial_kernel(x, x), polynomial_kernel(y, y) if yy is None else yy, polynomial_kernel(x, y), paired
-    )
+    if x.ndim != 2 or x.shape != y.shape:
+        raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)} must have one shape (n, D)")
+    if len(x) < 2:
+        raise ValueError(f"KID needs two embeddings or more, got {len(x)}")
+    return Kernels(polynomial_kernel(x, x), polynomial_kernel(y, y) if yy is None else yy, polynomial_kernel(x, y))
 
 
-def kid(x: Tensor, y: Tensor, *, paired: bool = False) -> float:
+def kid(x: Tensor, y: Tensor) -> float:
     """Kernel inception distance: unbiased squared MMD with the polynomial kernel of degree 3 (can fall below 0).
 
     Args:
-        x: Embeddings ``(n, D)``.
-        y: Embeddings ``(m, D)``.
-        paired: Leave pairs (i, i) out of the cross term: x holds reconstructions of the images that y holds.
+        x: Embeddings ``(n, D)`` of reconstructions.
+        y: Embeddings ``(n, D)`` of their originals, every image from a source of its own.
     Returns:
         The distance, in the kernel's unit (not multiplied by 1,000).
     Source:
         Binkowski et al., "Demystifying MMD GANs" (arXiv:1801.01401). Differs: the whole sample at once instead of
-        averaged blocks, and the paired form.
+        averaged blocks, and x and y are paired: a reconstruction never meets its own original.
     """
-    kernels = kernel_matrices(x, y, paired=paired)
-    return weighted_kid(kernels, torch.ones(1, len(x)), torch.ones(1, len(y))).item()
+    return weighted_kid(kernel_matrices(x, y), torch.ones(1, len(x)), torch.arange(len(x))).item()
 
 
-def weighted_kid(kernels: Kernels, x_counts: Tensor, y_counts: Tensor) -> Tensor:
-    """KID of samples in which row i was drawn ``counts[r, i]`` times, for every replicate r.
+def weighted_kid(kernels: Kernels, counts: Tensor, sources: Tensor) -> Tensor:
+    """KID of samples in which image i was drawn ``counts[r, i]`` times, for every replicate r.
 
-    Pairs of a row with itself never count, also where a row was drawn more than once.
+    Only pairs of different sources count. Crops of one photo are alike, so pairs within it bias the estimate, and a
+    replicate that drew the photo twice would hold ever more of them.
 
     Args:
-        kernels: Kernels of the full samples.
-        x_counts: ``(R, n)``, how often each row of x was drawn.
-        y_counts: ``(R, m)``; equal to ``x_counts`` when the kernels are paired.
+        kernels: Kernels of all n images.
+        counts: ``(R, n)``, how often each image was drawn.
+        sources: ``(n,)``, number of the photo or clip that each image was cut from.
     Returns:
-        ``(R,)`` float64; NaN for a replicate that drew one row only.
+        ``(R,)`` float64; NaN for a replicate that drew one source only.
     """
-    x_counts, y_counts = x_counts.double(), y_counts.double()
-    xx = _mean_off_diagonal(kernels.xx, x_counts, x_counts)
-    yy = _mean_off_diagonal(kernels.yy, y_counts, y_counts)
-    if kernels.paired:
-        xy = _mean_off_diagonal(kernels.xy, x_counts, y_counts)
-    else:
-        pairs = x_counts.sum(1) * y_counts.sum(1)
-        xy = ((x_counts @ kernels.xy) * y_counts).sum(1) / pairs
-    return xx + yy - 2 * xy
+    counts = counts.double()
+    different = (sources[:, None] != sources[None, :]).double()
+    contrast = (kernels.xx + kernels.yy - 2 * kernels.xy) * different
+    return ((counts @ contrast) * counts).sum(1) / ((counts @ different) * counts).sum(1)
 
 
 def inception_score(probabilities: Tensor) -> float | Missing:
@@ -120,9 +104,3 @@ def frechet_distance(x_mean: Tensor, x_cov: Tensor, y_mean: Tensor, y_cov: Tenso
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     cross = torch.linalg.eigvalsh(root @ y_cov @ root).clamp(min=0).sqrt().sum()
     return ((x_mean - y_mean).square().sum() + x_cov.trace() + y_cov.trace() - 2 * cross).item()
-
-
-def _mean_off_diagonal(kernel: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    diagonal = (rows * columns * kernel.diagonal()).sum(1)
-    pairs = rows.sum(1) * columns.sum(1) - (rows * columns).sum(1)
-    return (((rows @ kernel) * columns).sum(1) - diagonal) / pairs

@@ -212,14 +212,14 @@ def _add_kid(
     statistics: Mapping[str, dict[str, Statistic]],
     missing: list[Missing],
 ) -> None:
-    if bootstrap.n < 2:
-        missing.append(Missing("kid", "needs two images"))
+    if bootstrap.num_groups < 2:
+        missing.append(Missing("kid", "needs images from two sources"))
         return
     for judge in judges:
         originals = records[ORIGINAL].verdict(judge.name).embeddings
         yy = polynomial_kernel(originals, originals)
         for name, record in records.items():
-            kernels = kernel_matrices(record.verdict(judge.name).embeddings, originals, paired=True, yy=yy)
+            kernels = kernel_matrices(record.verdict(judge.name).embeddings, originals, yy=yy)
             statistics[name][f"kid/{judge.name}"] = bootstrap.kid(kernels)
 
 

@@ -73,6 +73,7 @@ class Bootstrap:
         draws = torch.randint(self.num_groups, (num_bootstrap, self.num_groups), generator=generator)
         counts = torch.zeros(num_bootstrap, self.num_groups).scatter_add_(1, draws, torch.ones(draws.shape))
         self.counts = counts[:, index]  # (R, n): how often each image was drawn
+        self.sources = index  # (n,)
 
     def mean(self, values: Tensor) -> Statistic:
         """Mean of one value per image ``(n,)``; every drawn image weighs the same, also in groups of unlike size."""
@@ -83,15 +84,11 @@ class Bootstrap:
         return Statistic(values.mean().item(), counts @ values / counts.sum(1))
 
     def kid(self, kernels: Kernels) -> Statistic:
-        """KID of paired embeddings of the n images; replicates that drew a single image are left out."""
-        if not kernels.paired or len(kernels.xx) != self.n:
-            raise ValueError(
-                f"kernels must be paired and of {self.n} images, got {len(kernels.xx)}, paired={kernels.paired}"
-            )
-        everything = torch.ones(1, self.n)
-        return Statistic(
-            weighted_kid(kernels, everything, everything).item(), weighted_kid(kernels, self.counts, self.counts)
-        )
+        """KID of paired embeddings of the n images, over pairs of different groups; NaN where there is one group only."""
+        if len(kernels.xx) != self.n:
+            raise ValueError(f"kernels must be of {self.n} images, got {len(kernels.xx)}")
+        found = weighted_kid(kernels, torch.cat([torch.ones(1, self.n), self.counts]), self.sources)
+        return Statistic(found[0].item(), found[1:])
 
     def interval(self, statistic: Statistic) -> Interval:
         """Percentile interval of one statistic."""

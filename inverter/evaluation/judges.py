@@ -42,7 +42,6 @@ class Judge:
         classifier: Network, on the device where it is to run.
         batch_size: Images per pass.
         device: Where the network lies.
-        bf16: Run under bfloat16 autocast.
     """
 
     def __init__(
@@ -53,18 +52,18 @@ class Judge:
         *,
         batch_size: int = 64,
         device: torch.device | str = "cpu",
-        bf16: bool = False,
     ) -> None:
         self.name, self.label, self.classifier = name, label, classifier
-        self.batch_size, self.device, self.bf16 = batch_size, torch.device(device), bf16
+        self.batch_size, self.device = batch_size, torch.device(device)
 
     @torch.no_grad()
     def look(self, images: Tensor) -> Verdict:
         """Classes and embeddings of images ``(n, 3, H, W)`` in [0, 1]."""
         logits, embeddings = [], []
         for batch in images.split(self.batch_size):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                batch_logits, batch_embeddings = self.classifier.classify(batch.to(self.device))
+            batch_logits, batch_embeddings = self.classifier.classify(
+                batch.to(self.device, memory_format=torch.channels_last)
+            )
             logits.append(batch_logits.float().cpu())
             embeddings.append(batch_embeddings.float().cpu())
         return Verdict(torch.cat(logits).softmax(1), torch.cat(embeddings))
@@ -189,8 +188,8 @@ def draw_gallery(batches: Iterable[Mapping[str, Any]], size: int = 1000, seed: i
 _JUDGES = {"efficientnet-lite1": ("timm:tf_efficientnet_lite1", "efficientnet-lite1 (ImageNet)")}
 
 
-def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = "cpu", bf16: bool = False) -> Judge:
-    """Load a judge by its registered name, frozen, with its trained weights.
+def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = "cpu") -> Judge:
+    """Load a judge by its registered name, frozen, with its trained weights, in float32: half precision moves labels.
 
     Raises:
         ValueError: No judge has that name.
@@ -198,5 +197,5 @@ def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = 
     if name not in _JUDGES:
         raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(sorted(_JUDGES))}")
     network, label = _JUDGES[name]
-    classifier = load_classifier(network).to(device)
-    return Judge(name, label, classifier, batch_size=batch_size, device=device, bf16=bf16)
+    classifier = load_classifier(network).to(device, memory_format=torch.channels_last)
+    return Judge(name, label, classifier, batch_size=batch_size, device=device)

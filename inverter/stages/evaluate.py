@@ -72,7 +72,7 @@ def run(config: EvaluateConfig) -> Results:
         attacks | references,
         pair_loader(val, config.batch_size, limit=config.limit),
         target=load_same_target(manifest.target, config.target.name, device),
-        judges=[load_judge(name, device=device, bf16=bf16) for name in config.judges],
+        judges=[load_judge(name, device=device) for name in config.judges],
         gallery=draw_gallery(pair_loader(distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
         train_batches=pictures,
         baseline=NEAREST_BY_FEATURES if train is not None else None,

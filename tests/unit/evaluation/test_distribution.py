@@ -15,26 +15,24 @@ from inverter.evaluation.distribution import (
 from inverter.evaluation.metrics import Missing
 
 
-def slow_kid(x: Tensor, y: Tensor, x_rows: list[int], y_rows: list[int], paired: bool) -> float:
-    """KID of drawn rows by three loops; a row never meets its own copy."""
+def slow_kid(x: Tensor, y: Tensor, rows: list[int], sources: list[int]) -> float:
+    """KID of drawn rows by loops; a row meets no row of its own source."""
 
-    def mean(a: Tensor, a_rows: list[int], b: Tensor, b_rows: list[int], distinct: bool) -> float:
+    def mean(a: Tensor, b: Tensor) -> float:
         values = [
             (sum(p * q for p, q in zip(a[i].tolist(), b[j].tolist(), strict=True)) / a.shape[1] + 1) ** 3
-            for i in a_rows
-            for j in b_rows
-            if not (distinct and i == j)
+            for i in rows
+            for j in rows
+            if sources[i] != sources[j]
         ]
         return sum(values) / len(values)
 
-    xx, yy = mean(x, x_rows, x, x_rows, True), mean(y, y_rows, y, y_rows, True)
-    return xx + yy - 2 * mean(x, x_rows, y, y_rows, paired)
+    return mean(x, x) + mean(y, y) - 2 * mean(x, y)
 
 
 def test_kid_against_the_slow_reference() -> None:
-    x, y = torch.randn(4, 3).double(), torch.randn(5, 3).double()
-    assert kid(x, y) == pytest.approx(slow_kid(x, y, list(range(4)), list(range(5)), False))
-    assert kid(x, y[:4], paired=True) == pytest.approx(slow_kid(x, y[:4], list(range(4)), list(range(4)), True))
+    x, y = torch.randn(5, 3).double(), torch.randn(5, 3).double()
+    assert kid(x, y) == pytest.approx(slow_kid(x, y, list(range(5)), list(range(5))))
 
 
 def test_kid_by_hand() -> None:
@@ -42,19 +40,19 @@ def test_kid_by_hand() -> None:
     assert kid(x, y) == pytest.approx(1 + 8 - 2)  # kernels 1, (1 + 1)^3 and 1
 
 
-def test_weights_equal_drawn_rows_without_copies_meeting() -> None:
+def test_weights_equal_drawn_rows_and_a_source_never_meets_itself() -> None:
     x, y = torch.randn(4, 3).double(), torch.randn(4, 3).double()
-    rows = [0, 0, 2, 3]
-    counts = torch.tensor([[2.0, 0.0, 1.0, 1.0]])
-    paired = weighted_kid(kernel_matrices(x, y, paired=True), counts, counts)
-    assert paired.item() == pytest.approx(slow_kid(x, y, rows, rows, True))
-    free = weighted_kid(kernel_matrices(x, y), counts, torch.ones(1, 4))
-    assert free.item() == pytest.approx(slow_kid(x, y, rows, [0, 1, 2, 3], False))
+    sources = [0, 0, 1, 2]
+    counts = torch.tensor([[2.0, 2.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 0.0, 0.0]])
+    found = weighted_kid(kernel_matrices(x, y), counts, torch.tensor(sources))
+    assert found[0].item() == pytest.approx(slow_kid(x, y, [0, 0, 1, 1, 3], sources))
+    assert found[1].item() == pytest.approx(slow_kid(x, y, [0, 1, 2, 3], sources))
+    assert found[2].isnan()  # one source alone
 
 
 def test_perfect_reconstructions_have_kid_zero() -> None:
     x = torch.randn(6, 4)
-    assert kid(x, x, paired=True) == pytest.approx(0, abs=1e-9)
+    assert kid(x, x) == pytest.approx(0, abs=1e-9)
 
 
 def test_kid_is_unbiased_on_one_distribution() -> None:
@@ -83,6 +81,6 @@ def test_frechet_distance_by_hand_and_fid_below_its_size() -> None:
 
 def test_wrong_shapes_raise() -> None:
     with pytest.raises(ValueError, match="two embeddings"):
-        kid(torch.zeros(1, 2), torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="one size"):
-        kid(torch.zeros(2, 2), torch.zeros(3, 2), paired=True)
+        kid(torch.zeros(1, 2), torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="one shape"):
+        kid(torch.zeros(2, 2), torch.zeros(3, 2))

@@ -52,10 +52,22 @@ def test_paired_differences_see_through_shared_noise() -> None:
 
 def test_paired_kid_tells_a_shifted_sample_from_a_perfect_one() -> None:
     originals = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
-    perfect = kernel_matrices(originals, originals, paired=True)
-    shifted = kernel_matrices(originals + 1, originals, paired=True)
+    perfect = kernel_matrices(originals, originals)
+    shifted = kernel_matrices(originals + 1, originals)
     found = paired_bootstrap_kid(shifted, perfect, num_bootstrap=200)
     assert found.mean > 0 and found.excludes_zero
+
+
+def test_kid_of_crops_lies_inside_its_own_interval() -> None:
+    generator = torch.Generator().manual_seed(0)
+    photos = torch.randn(10, 1, 16, generator=generator)
+    originals = (photos + 0.5 * torch.randn(10, 25, 16, generator=generator)).flatten(0, 1)
+    recon = 0.9 * originals + 0.3 * torch.randn(originals.shape, generator=generator)
+    bootstrap = Bootstrap(250, [str(i // 25) for i in range(250)], num_bootstrap=300)
+    statistic = bootstrap.kid(kernel_matrices(recon, originals))
+    found = bootstrap.interval(statistic)
+    assert found.low is not None and found.high is not None and found.low < found.mean < found.high
+    assert abs(statistic.replicates.mean() - found.mean) < 0.3 * statistic.replicates.std()
 
 
 def test_same_seed_same_interval_and_one_source_has_none() -> None:
