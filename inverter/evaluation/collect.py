@@ -6,16 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from inverter.evaluation.judges import Judge, Verdict
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, feature_cosine, psnr, quantise, ssim, to_bytes
+from inverter.evaluation.metrics import Missing, feature_cosine, psnr, quantise, ssim, to_pictures
 from inverter.progress import track
-
-PICTURE_SIDE = 128
-"""Pictures are kept for the report and for the search among training pictures at no more pixels a side than this."""
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
 Lpips = Callable[[Tensor, Tensor], Tensor]
@@ -133,11 +129,7 @@ def _measure(
         values["feature_cosine"] = feature_cosine(target(recon).float(), features)
     for metric, value in values.items():
         record.values.setdefault(metric, []).append(value.double().cpu())
-    side = max(image.shape[-2:])
-    if side > PICTURE_SIDE:
-        size = [round(length * PICTURE_SIDE / side) for length in image.shape[-2:]]
-        recon = F.interpolate(recon, size, mode="area")
-    record.pictures.append(to_bytes(recon))
+    record.pictures.append(to_pictures(recon))
 
 
 def _agree(record: Record, seen: Mapping[str, Verdict], original: Mapping[str, Verdict]) -> None:

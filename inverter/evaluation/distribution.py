@@ -29,7 +29,7 @@ def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def kernel_matrices(x: Tensor, y: Tensor, *, yy: Tensor | None = None) -> Kernels:
-    """Kernels of embeddings ``(n, D)`` of reconstructions and of their originals; pass ``yy`` where it is already there.
+    """Kernels of embeddings ``(n, D)`` of reconstructions and of their originals; pass ``yy`` where it is known.
 
     Raises:
         ValueError: Shapes differ, or there are fewer than two rows.

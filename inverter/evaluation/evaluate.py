@@ -165,7 +165,6 @@ def _recognise(
     if not judges or gallery is None:
         missing.append(Missing("reid", "no judge given" if not judges else "no gallery of distractors given"))
     different = ~same_source(sample.groups, sample.groups)
-    excluded = gallery.excluded(sample.groups) if gallery is not None else None
     for judge in judges:
         original = sample.original.verdict(judge.name)
         if different.any():
@@ -175,13 +174,14 @@ def _recognise(
             continue
         distractors = judge.embed(gallery.images)
         for record in records.values():
+            excluded = gallery.excluded(sample.groups, record.picture())
             found = reidentification(record.verdict(judge.name).embeddings, original.embeddings, distractors, excluded)
             record.values[f"reid_top1/{judge.name}"] = [found.top1.double()]
             record.values[f"reid_mrr/{judge.name}"] = [found.reciprocal_rank]
             record.values[f"reid_rank/{judge.name}"] = [found.ranks.double()]
-            chance[f"reid_top1/{judge.name}"] = found.chance_top1.mean().item()
-            chance[f"reid_mrr/{judge.name}"] = found.chance_reciprocal_rank.mean().item()
-            chance[f"reid_rank/{judge.name}"] = (found.choices.double() + 1).mean().item() / 2
+            chance.setdefault(f"reid_top1/{judge.name}", found.chance_top1.mean().item())  # of the first, the originals
+            chance.setdefault(f"reid_mrr/{judge.name}", found.chance_reciprocal_rank.mean().item())
+            chance.setdefault(f"reid_rank/{judge.name}", (found.choices.double() + 1).mean().item() / 2)
 
 
 def _search_train(

@@ -84,7 +84,7 @@ class Bootstrap:
         return Statistic(values.mean().item(), counts @ values / counts.sum(1))
 
     def kid(self, kernels: Kernels) -> Statistic:
-        """KID of paired embeddings of the n images, over pairs of different groups; NaN where there is one group only."""
+        """KID of the n images and their originals, over pairs of different groups; NaN where there is one group."""
         if len(kernels.xx) != self.n:
             raise ValueError(f"kernels must be of {self.n} images, got {len(kernels.xx)}")
         found = weighted_kid(kernels, torch.cat([torch.ones(1, self.n), self.counts]), self.sources)

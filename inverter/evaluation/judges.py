@@ -1,6 +1,6 @@
 """Judges: classifiers that no attack uses, asked whether a reconstruction still shows what the original showed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from inverter.evaluation.metrics import to_pictures
 from inverter.targets import load_classifier
 
 TIE = 1e-6
@@ -139,7 +140,11 @@ def reidentification(
 
 @dataclass(frozen=True)
 class Gallery:
-    """Fixed distractors: images ``(G, 3, S, S)`` and the source of each; an image never meets its own source."""
+    """Fixed distractors: images ``(G, 3, S, S)`` and the source of each; an image never meets its own source.
+
+    Nor does a reconstruction meet itself: one that was retrieved from the pictures the gallery was drawn from would
+    always be nearest to its own copy, and retrieval would look worse than it is.
+    """
 
     images: Tensor
     groups: tuple[str, ...]
@@ -148,12 +153,17 @@ class Gallery:
         if len(self.images) != len(self.groups):
             raise ValueError(f"gallery has {len(self.images)} images and {len(self.groups)} groups")
 
-    def excluded(self, groups: Sequence[str]) -> Tensor:
-        """``(n, G)`` bool: distractors of the same source as each of n images."""
-        return same_source(groups, self.groups)
+    def excluded(self, groups: Sequence[str], recon: Tensor) -> Tensor:
+        """``(n, G)`` bool: distractors of image i's source, or equal to ``recon`` i, uint8 of ``to_pictures``."""
+        copies = same_source(_contents(recon), _contents(to_pictures(self.images)))
+        return same_source(groups, self.groups) | copies
 
 
-def same_source(a: Sequence[str], b: Sequence[str]) -> Tensor:
+def _contents(pictures: Tensor) -> list[bytes]:
+    return [picture.numpy().tobytes() for picture in pictures]
+
+
+def same_source(a: Sequence[Hashable], b: Sequence[Hashable]) -> Tensor:
     """Whether group i of ``a`` is group j of ``b``, ``(len(a), len(b))`` bool."""
     numbers = {group: i for i, group in enumerate(dict.fromkeys([*a, *b]))}
     rows, columns = (torch.tensor([numbers[group] for group in groups]) for groups in (a, b))

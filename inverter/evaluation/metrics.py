@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
@@ -16,6 +17,8 @@ MAX_PSNR = 60.0
 
 MIN_SSIM_SIDE = 11
 """Pixels of the Gaussian window: the smallest picture that has a structural similarity."""
+
+PICTURE_SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ def quantise(images: Tensor) -> Tensor:
 def to_bytes(images: Tensor) -> Tensor:
     """The same 8-bit picture as uint8 in 0 to 255, on the CPU."""
     return (quantise(images) * 255).round().to(torch.uint8).cpu()
+
+
+def to_pictures(images: Tensor) -> Tensor:
+    """``to_bytes`` at no more than 128 pixels a side: what is kept of every image for the report and for searches."""
+    side = max(images.shape[-2:])
+    if side > PICTURE_SIDE:
+        size = [round(length * PICTURE_SIDE / side) for length in images.shape[-2:]]
+        images = F.interpolate(images, size, mode="area")
+    return to_bytes(images)
 
 
 def mse_to_psnr(mse: Tensor) -> Tensor:

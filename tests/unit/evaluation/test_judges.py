@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from inverter.evaluation.judges import Gallery, Judge, draw_gallery, load_judge, reidentification
+from inverter.evaluation.metrics import to_pictures
 
 
 def test_agreement_is_by_top_class(judge: Judge) -> None:
@@ -46,7 +47,16 @@ def test_excluded_distractors_do_not_count() -> None:
 
 def test_gallery_leaves_out_an_images_own_source() -> None:
     gallery = Gallery(torch.zeros(3, 3, 2, 2), ("a", "b", "a"))
-    assert gallery.excluded(["b", "a", "c"]).tolist() == [[False, True, False], [True, False, True], [False] * 3]
+    recon = torch.ones(3, 3, 2, 2, dtype=torch.uint8)
+    excluded = gallery.excluded(["b", "a", "c"], recon)
+    assert excluded.tolist() == [[False, True, False], [True, False, True], [False] * 3]
+
+
+def test_a_retrieved_picture_does_not_compete_with_its_copy_in_the_gallery() -> None:
+    images = torch.rand(3, 3, 200, 150)
+    gallery = Gallery(images, ("a", "b", "c"))
+    excluded = gallery.excluded(["photo"] * 2, to_pictures(images[[2, 0]]))
+    assert excluded.tolist() == [[False, False, True], [True, False, False]]
 
 
 def test_drawn_gallery_is_fixed_and_bounded(batches: list) -> None:
