@@ -18,6 +18,7 @@ PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(if 
 TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(ARGS))
 INVERT = $(strip $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
+BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
 PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))
 
 require = $(if $(filter $(1),$(MAKECMDGOALS)),$(if $($(2)),,$(error make $(1) needs $(2)=...)))
@@ -28,7 +29,7 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup prepare train eval invert publish test lint clean
+.PHONY: help setup prepare train eval invert publish bench test lint clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET... [LAYER=blocks.2] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
@@ -60,6 +61,9 @@ invert: setup ## reconstruct INPUT (a picture, a folder or features) with a publ
 
 publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME
 	$(BIN)/inverter publish $(PUBLISH)
+
+bench: setup ## measure how fast this machine is
+	$(BIN)/inverter bench configs/bench.yaml $(BENCH)
 
 test: setup ## run the tests
 	$(BIN)/pytest $(ARGS)

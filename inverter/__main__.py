@@ -15,6 +15,7 @@ STAGES = {  # stage: (module, schema, what it does)
     "publish": ("publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("list_published", "ListConfig", "list published priors and inverters"),
     "invert": ("invert", "InvertConfig", "reconstruct pictures from features"),
+    "bench": ("bench", "BenchConfig", "measure how fast this machine is"),
     "train_prior autoencoder": ("train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
 }

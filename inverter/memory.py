@@ -1,9 +1,15 @@
-"""Keep freed memory in the process: glibc returns every large tensor to the kernel and pays for new pages each step."""
+"""Memory of this process: keep what is freed, and what was resident at most.
+
+glibc returns every large tensor to the kernel and pays for new pages each step.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import re
+import resource
 import sys
+from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # glibc's malloc.h
 LARGEST = 2**31 - 1
@@ -24,3 +30,14 @@ def keep_freed_memory() -> bool:
         mallopt(option, value) == 1
         for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST), (M_TOP_PAD, 64 << 20))
     )
+
+
+def peak_memory() -> int:
+    """Bytes that this process had resident at most.
+
+    On Linux from ``/proc``: ``getrusage`` there also counts what the parent held when it started this process.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -106,6 +106,26 @@ def test_picture_and_its_features_give_the_same_reconstruction(world: Path, tmp_
     assert (tmp_path / "mean/recon/photo.png").read_bytes() != (tmp_path / "sample/recon/photo.png").read_bytes()
 
 
+def test_bench_saves_numbers_and_a_picture(world: Path, tiny_prior_folder: Path, tmp_path: Path) -> None:
+    sizes = ["pairs=8", "batch_size=4", "rounds=1", "steps=2", "layers=[blocks.0]", "parts=[training,inference]"]
+    words = [*TARGET, f"prior={tiny_prior_folder}", f"inverter={world / 'published' / 'toy'}", "device=cpu"]
+    assert main(["bench", "configs/bench.yaml", *words, *sizes, f"output={tmp_path}"]) == 0
+    bench = json.loads((tmp_path / "bench.json").read_text())
+    rows = {row["name"]: row for row in bench["measurements"]}
+    assert set(rows) >= {
+        "training step",
+        "Lightning's loop",
+        "loader",
+        "prepare",
+        "forward to blocks.0",
+        "mean",
+        "sample",
+    }
+    assert all(0 < row["low"] <= row["value"] <= row["high"] for row in rows.values())
+    assert rows["forward to blocks.0"]["value"] < 1
+    assert bench["machine"]["processor"] in (tmp_path / "bench.svg").read_text()
+
+
 def test_prepare_again_keeps_finished_shards(world: Path, tiny_prior_folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (world / "pairs" / "train").iterdir()}
     words = [*TARGET, f"prior={tiny_prior_folder}", f"output={world / 'pairs'}", "shard_size=8", "pairs=16"]

@@ -53,3 +53,14 @@ def test_a_refusal_is_told(monkeypatch, refused):
     library = SimpleNamespace(mallopt=lambda option, value: int(option != refused))
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: library)
     assert keep_freed_memory() is False
+
+
+def test_peak_memory_counts_what_was_freed_but_not_the_parent():
+    hoard = b"x" * 2**29
+    code = "from inverter.memory import peak_memory\nblock = b'x' * {size}\ndel block\nprint(peak_memory())"
+    small, large = (
+        int(subprocess.check_output([sys.executable, "-c", code.format(size=size)], cwd=Path(__file__).parents[2]))
+        for size in (1, 2**28)
+    )
+    assert small < len(hoard)
+    assert large - small == pytest.approx(2**28, rel=0.1)
