@@ -177,7 +177,7 @@ class EvaluateConfig:
     baseline: str | None = None  # run of the baseline, compared pair by pair
     judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
     limit: int | None = None  # evaluate the first N pairs only
-    num_train: int | None = None  # training pairs searched by the nearest-neighbour floor; null: all
+    num_train: int | None = None  # training pairs searched by the nearest-neighbour floor; null: as many as trained it
     batch_size: int = 32
     num_bootstrap: int = 2000
     output: str | None = None  # null: RUN/evaluation, or runs/evaluation-NAME of a published one

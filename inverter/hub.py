@@ -17,7 +17,7 @@ from yaml import YAMLError
 from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.priors.location import checkpoints_root, find_published
 from inverter.priors.prior import DiffusionPrior, load_prior
-from inverter.targets.spec import TargetSpec
+from inverter.targets.spec import TargetSpec, check_same_features
 
 SCHEMA_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
@@ -122,13 +122,7 @@ def load_inverter(name: str, prior: DiffusionPrior | None = None, target: Target
 
 def check_target(published: Published, target: TargetSpec) -> None:
     """Raise ValueError unless features of ``target`` are what the inverter was trained on."""
-    for key in ("layer", "input_size", "payload", "feature_shape", "weights_sha256"):
-        wanted, found = getattr(published.target, key), getattr(target, key)
-        if wanted != found:
-            raise ValueError(
-                f"inverter {published.folder.name!r} takes features of {published.target.name} with {key} {wanted}; "
-                f"the target at hand has {found}"
-            )
+    check_same_features(f"inverter {published.folder.name!r}", published.target, target)
 
 
 def list_inverters(folder: Path | None = None) -> Iterator[Published]:

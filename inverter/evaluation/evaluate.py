@@ -1,6 +1,5 @@
 """The harness: methods, floors and ceilings on the same images, with intervals, paired comparisons and references."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +38,8 @@ def evaluate(
     num_bootstrap: int = 2000,
     device: torch.device | str = "cpu",
     config: Mapping[str, Any] | None = None,
+    target_spec: Mapping[str, Any] | None = None,
+    weights_sha256: str | None = None,
     threat_model: str = "",
     notes: Sequence[str] = (),
     on_recon: OnRecon | None = None,
@@ -58,6 +59,8 @@ def evaluate(
         num_bootstrap: Replicates.
         device: Where images and features go before a method gets them.
         config: Resolved configuration, plain data, recorded as it is.
+        target_spec: Network and layer that the features come from, plain data, recorded as it is.
+        weights_sha256: Hash of the weights of the attack, which ties the numbers to them.
         threat_model: What the attacker was given.
         notes: Lines for the reader of the report.
         on_recon: Called with method, keys and ``recon`` of every batch, such as :func:`save_recons`.
@@ -76,6 +79,8 @@ def evaluate(
     missing = [lpips] if isinstance(lpips, Missing) else []
     if target is None:
         missing.append(Missing("feature_cosine", "the target was not at hand"))
+    if device.type != "cuda":
+        missing.append(Missing("peak_memory_bytes", "counted on CUDA devices only"))
     networks = {"lpips": "AlexNet (ImageNet), LPIPS 0.1", "feature_cosine": _target_label(target)}
     attacks = [name for name, method in methods.items() if method.kind == "attack"]
     records = {ORIGINAL: sample.original, **sample.records}
@@ -120,6 +125,8 @@ def evaluate(
         payload=Payload(sample.num_features, sample.num_pixels),
         num_images=bootstrap.n,
         num_sources=bootstrap.num_groups,
+        target=dict(target_spec) if target_spec is not None else None,
+        weights_sha256=weights_sha256,
         threat_model=threat_model,
         notes=(*notes, *_own_notes(bootstrap, judges)),
         config=dict(config or {}),
@@ -161,7 +168,7 @@ def _recognise(
 ) -> None:
     """Add each record's re-identification per judge, and what guessing gets."""
     if not judges:
-        missing.append(Missing("agreement", "no judge given"))
+        missing += [Missing(metric, "no judge given") for metric in ("agreement", "kid", "is", "fid")]
     if not judges or gallery is None:
         missing.append(Missing("reid", "no judge given" if not judges else "no gallery of distractors given"))
     different = ~same_source(sample.groups, sample.groups)
@@ -212,7 +219,7 @@ def _add_kid(
     statistics: Mapping[str, dict[str, Statistic]],
     missing: list[Missing],
 ) -> None:
-    if bootstrap.num_groups < 2:
+    if judges and bootstrap.num_groups < 2:
         missing.append(Missing("kid", "needs images from two sources"))
         return
     for judge in judges:
@@ -255,7 +262,7 @@ def _compare(
         differences = {metric: bootstrap.difference(statistics[a][metric], statistics[b][metric]) for metric in shared}
         for metric, found in differences.items():
             kind = metric.partition("/")[0]
-            signs = {math.copysign(1, d.mean) for m, d in differences.items() if m.partition("/")[0] == kind}
+            signs = {(d.mean > 0) - (d.mean < 0) for m, d in differences.items() if m.partition("/")[0] == kind}
             comparisons.append(
                 Comparison(
                     a=a,

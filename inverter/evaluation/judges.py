@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inverter.evaluation.metrics import to_pictures
+from inverter.progress import track
 from inverter.targets import load_classifier
 
 TIE = 1e-6
@@ -183,7 +184,7 @@ def draw_gallery(batches: Iterable[Mapping[str, Any]], size: int = 1000, seed: i
     generator = torch.Generator().manual_seed(seed)
     kept: list[tuple[Tensor, str]] = []
     seen = 0
-    for batch in batches:
+    for batch in track(batches, "draw distractors"):
         for image, group in zip(batch["image"], batch["group"], strict=True):
             seen += 1
             if len(kept) < size:

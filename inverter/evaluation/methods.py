@@ -18,7 +18,8 @@ class Method:
         kind: ``attack`` (under test), ``floor`` or ``ceiling`` (references).
         sees: ``features``, or ``image`` for references only.
         operating_point: Such as ``mean`` or ``sample``; None where there is one only.
-        cost: What the caller knows of the cost per image, such as ``target_queries`` and ``denoiser_calls``.
+        cost: What the caller knows of the cost per image, such as ``target_queries`` and ``denoiser_calls``;
+            ``seconds_per_image`` here stands for the clock, where the work was done ahead for all images.
     Raises:
         ValueError: A kind or tensor of another name, or an attack that would see the image.
     """

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inverter.evaluation.metrics import mse_to_psnr, to_bytes
+from inverter.progress import track
 
 Batch = Mapping[str, Any]
 
@@ -48,7 +49,7 @@ def find_nearest(queries: Tensor, batches: Iterable[Batch], vectors: Callable[[B
     pictures: list[Tensor | None] = [None] * len(queries)
     keys = [""] * len(queries)
     norms = queries.square().sum(1, keepdim=True)
-    for batch in batches:
+    for batch in track(batches, "search training pairs"):
         candidates = vectors(batch).to(queries)
         if candidates.shape[1:] != queries.shape[1:]:
             raise ValueError(f"training vectors have {candidates.shape[1:]} numbers, queries {queries.shape[1:]}")

@@ -123,6 +123,8 @@ class Results:
         payload: Numbers that travel.
         num_images: Images evaluated.
         num_sources: Photos or clips that they come from.
+        target: Network, layer, payload and hash that the features come from, plain data; None where nobody said.
+        weights_sha256: Hash of the weights of the attack; None where it has none.
         threat_model: What the attacker was given.
         notes: Lines that a reader needs to judge the numbers.
         config: Resolved configuration, plain data.
@@ -141,6 +143,8 @@ class Results:
     payload: Payload
     num_images: int
     num_sources: int
+    target: dict[str, Any] | None
+    weights_sha256: str | None
     threat_model: str
     notes: tuple[str, ...]
     config: dict[str, Any]
@@ -186,6 +190,8 @@ class Results:
             "payload": {**asdict(self.payload), "ratio": self.payload.ratio},
             "num_images": self.num_images,
             "num_sources": self.num_sources,
+            "target": self.target,
+            "weights_sha256": self.weights_sha256,
             "threat_model": self.threat_model,
             "notes": list(self.notes),
             "config": self.config,
@@ -223,7 +229,10 @@ class Results:
                 notes=tuple(data["notes"]),
                 **{
                     key: data[key]
-                    for key in ("num_images", "num_sources", "threat_model", "config", "seed", "commit", "environment")
+                    for key in (
+                        *("num_images", "num_sources", "target", "weights_sha256", "threat_model"),
+                        *("config", "seed", "commit", "environment"),
+                    )
                 },
             )
         except (KeyError, TypeError) as error:

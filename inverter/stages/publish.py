@@ -17,6 +17,7 @@ from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
 from inverter.hub import save_inverter
 from inverter.model_card import render_card
+from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)
 PREVIEW_IMAGES = 8
@@ -39,6 +40,8 @@ def run(config: PublishConfig) -> Path:
         )
     module, train_config, manifest = load_run(run_folder)
     results = Results.from_json(json.loads(metrics.read_text()))
+    if results.weights_sha256 != weights_sha256(run_inverter(module)):
+        raise ValueError(f"run {run_folder} was trained on after its evaluation; run `inverter evaluate` again")
     training = training_record(run_folder, train_config, manifest)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -78,6 +81,8 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
 def write_preview(evaluation: Path, path: Path) -> None:
     """Grid of originals over reconstructions from an evaluation's ``recon`` folder; only for pictures one may share."""
     methods = [name for name in ("original", "mean", "sample") if (evaluation / "recon" / name).is_dir()]
+    if not methods:
+        raise ValueError(f"preview is {str(evaluation)!r}, which holds no recon/ of an evaluation")
     keys = sorted(file.name for file in (evaluation / "recon" / methods[0]).glob("*.png"))
     step = max(len(keys) // PREVIEW_IMAGES, 1)
     chosen = keys[::step][:PREVIEW_IMAGES]

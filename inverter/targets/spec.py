@@ -81,6 +81,16 @@ class TargetSpec:
         return cls(**{**values, "feature_shape": tuple(shape)})
 
 
+def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec) -> None:
+    """Raise ValueError unless features of the target ``found`` are those of ``wanted``, which ``what`` was made for."""
+    for key in ("layer", "input_size", "payload", "feature_shape", "weights_sha256"):
+        if getattr(wanted, key) != getattr(found, key):
+            raise ValueError(
+                f"{what} takes features of {wanted.name} with {key} {getattr(wanted, key)}; "
+                f"the target at hand has {getattr(found, key)}"
+            )
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 

@@ -1,6 +1,7 @@
 """Every stage through the command line, on a toy prior and the real EfficientNet-Lite0."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,9 @@ def test_evaluation_reports_attacks_floors_and_ceiling(world: Path) -> None:
     }
     psnr = metrics["methods"]["mean"]["metrics"]["psnr"]
     assert psnr["low"] < psnr["mean"] < psnr["high"] and psnr["n"] == 12 and psnr["groups"] <= len(PHOTOS)
+    assert metrics["target"]["layer"] == "blocks.1" and "target" not in metrics["config"]
+    calls = {name: row["cost"]["denoiser_calls"] for name, row in metrics["methods"].items() if name != "original"}
+    assert {name for name, count in calls.items() if count} == {"sample", "unconditional sample"}
     assert {(c["a"], c["b"]) for c in metrics["comparisons"]} >= {("mean", "upconv"), ("sample", "upconv")}
     assert set(metrics["missing"]) >= {"lpips", "fid", "is"}
     assert "is/efficientnet-lite1" not in metrics["methods"]["mean"]["metrics"]
@@ -75,6 +79,45 @@ def test_evaluation_reports_attacks_floors_and_ceiling(world: Path) -> None:
     assert "data:image/png;base64" in report and "http://" not in report.replace("http://www.w3.org", "")
     lines = (folder / "per_image.csv").read_text().splitlines()
     assert len(lines) == 1 + 12 * len(kinds)
+
+
+def test_a_published_inverter_says_what_trained_it_not_what_the_folder_holds(world: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs"
+    shutil.copytree(world / "pairs", pairs)
+    manifest = json.loads((pairs / "train" / "manifest.json").read_text())
+    (pairs / "train" / "manifest.json").write_text(
+        json.dumps(manifest | {"source": "folder:elsewhere", "threat_model": "another attacker"})
+    )
+    words = [f"inverter={world / 'published' / 'toy'}", f"data={pairs}", f"output={tmp_path / 'out'}", "device=cpu"]
+    assert main(["evaluate", *words, "limit=4", "num_bootstrap=20", "judges=[]"]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert "drawn from a public prior" in metrics["threat_model"]
+    assert "Trained on 16 pairs from prior." in metrics["notes"]
+    assert "Floors and searches see 16 training pairs from folder:elsewhere." in metrics["notes"]
+
+
+@pytest.mark.parametrize(("folder", "key"), [("val", "payload"), ("train", "weights_sha256")])
+def test_pairs_of_another_target_are_refused(world: Path, tmp_path: Path, folder: str, key: str, capsys) -> None:
+    shutil.copytree(world / "pairs", tmp_path / "pairs")
+    path = tmp_path / "pairs" / folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["target"][key] = {"payload": "int8", "weights_sha256": "1" * 64}[key]
+    path.write_text(json.dumps(manifest))
+    words = [f"inverter={world / 'published' / 'toy'}", f"data={tmp_path / 'pairs'}", f"output={tmp_path / 'out'}"]
+    assert main(["evaluate", *words]) == 2
+    assert f"with {key}" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_figures_of_other_weights_are_not_published(world: Path, tmp_path: Path, capsys) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(world / "inverter", run)
+    path = run / "evaluation" / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_sha256": "0" * 64}))
+    assert main(["publish", str(run), "name=stale", f"output={tmp_path}"]) == 2
+    assert "trained on after its evaluation" in capsys.readouterr().err
+    words = ["name=blank", f"output={tmp_path}", f"preview={tmp_path}"]
+    assert main(["publish", str(world / "inverter"), *words]) == 2
+    assert "holds no recon/" in capsys.readouterr().err
 
 
 def test_published_inverter_equals_the_run(world: Path, tiny_prior_folder: Path) -> None:

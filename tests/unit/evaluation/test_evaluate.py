@@ -100,11 +100,38 @@ def test_two_judges_have_to_agree_on_a_claim(batches: list, judge: Judge) -> Non
     assert all(c.excludes_zero and not c.claim for c in agreement.values())
 
 
+def test_a_judge_that_sees_no_difference_confirms_no_claim(batches: list, judge: Judge) -> None:
+    class Blind:
+        def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            return torch.ones(len(images), 2), torch.ones(len(images), 2)
+
+    judges = [judge, Judge("blind", "blind", Blind())]
+    found = evaluate(METHODS, batches, judges=judges, pairs=[("enlarge", "grey")], num_bootstrap=50).comparisons
+    agreement = {c.metric: c for c in found if c.metric.startswith("agreement")}
+    assert agreement["agreement/colour"].excludes_zero and agreement["agreement/blind"].difference == 0
+    assert not agreement["agreement/colour"].claim
+
+
+def test_crops_of_one_photo_have_no_kid(batches: list, judge: Judge, tmp_path: Path) -> None:
+    for batch in batches:
+        batch["group"] = ["photo"] * len(batch["key"])
+    found = evaluate({"grey": METHODS["grey"]}, batches, judges=[judge], num_bootstrap=20)
+    assert "kid/colour" not in found.row("grey").scores and "kid" in {missing.metric for missing in found.missing}
+    found.save(tmp_path / "metrics.json")
+
+
+def test_what_a_method_knows_of_its_time_stands_for_the_clock(batches: list) -> None:
+    methods = {"searched": Method(grey, kind="floor", cost={"seconds_per_image": 7.0, "denoiser_calls": 8})}
+    assert evaluate(methods, batches, num_bootstrap=20).row("searched").cost == methods["searched"].cost
+
+
 def test_missing_metrics_give_their_reason(results: Results, batches: list) -> None:
     assert {missing.metric for missing in results.missing} >= {"is", "fid"}
     bare = evaluate({"grey": METHODS["grey"]}, batches, num_bootstrap=20)
     reasons = {missing.metric: missing.reason for missing in bare.missing}
-    assert reasons["agreement"] == "no judge given" and "target" in reasons["feature_cosine"]
+    judged = {"agreement", "reid", "kid", "is", "fid"}
+    assert {metric for metric, reason in reasons.items() if reason == "no judge given"} == judged
+    assert "target" in reasons["feature_cosine"] and "CUDA" in reasons["peak_memory_bytes"]
     assert set(bare.row("grey").scores) <= {"psnr", "ssim", "lpips"}
 
 

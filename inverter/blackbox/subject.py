@@ -1,0 +1,58 @@
+"""The inverter that an evaluation is about, and what it was trained on, whether it is a run or a published one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.inverter import Inverter
+from inverter.hub import is_run, load_inverter, read_published
+from inverter.targets.spec import TargetSpec
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An inverter and its training.
+
+    Args:
+        inverter: Ready to invert features.
+        target: Network and layer whose features it was trained on.
+        source: Where its training pictures came from.
+        threat_model: What its training was given.
+        num_pairs: Pairs that it was trained on: the first of their folder.
+        data: Folder of its pair shards; None for a published inverter, which has none.
+    """
+
+    inverter: Inverter
+    target: TargetSpec
+    source: str
+    threat_model: str
+    num_pairs: int
+    data: Path | None
+
+
+def load_subject(name: str) -> Subject:
+    """Load a run's folder, or a published inverter by name, folder or hub id.
+
+    Raises:
+        ValueError: Neither is there, the run trained a baseline, or a published config lacks its training.
+    """
+    if is_run(name):
+        module, config, manifest = load_run(Path(name))
+        num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
+        data = Path(config.data.path)
+        return Subject(run_inverter(module), manifest.target, manifest.source, manifest.threat_model, num_pairs, data)
+    published = read_published(name)
+    absent = [key for key in ("source", "threat_model", "pairs") if key not in published.training]
+    if absent:
+        raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
+    training = published.training
+    return Subject(
+        load_inverter(name),
+        published.target,
+        str(training["source"]),
+        str(training["threat_model"]),
+        int(training["pairs"]),
+        None,
+    )

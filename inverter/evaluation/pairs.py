@@ -1,0 +1,48 @@
+"""The pair shards of an evaluation: what is measured, what floors search, where distractors come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from inverter.data.manifest import Manifest
+from inverter.targets.spec import TargetSpec, check_same_features
+
+NUM_DISTRACTORS = 1000
+
+
+@dataclass(frozen=True)
+class EvaluationPairs:
+    """Folders ``val`` and, where it is there, ``train``, with their manifests; both hold features of one target."""
+
+    val: Path
+    train: Path | None
+    manifest: Manifest
+    train_manifest: Manifest | None
+
+    @classmethod
+    def find(cls, data: Path, what: str, target: TargetSpec) -> EvaluationPairs:
+        """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
+
+        Raises:
+            ValueError: There is no ``val``, or a folder holds features of another target, layer or payload.
+        """
+        val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
+        manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
+        for found in (manifest, train_manifest):
+            if found is not None:
+                check_same_features(what, target, found.target)
+        return cls(val, train, manifest, train_manifest)
+
+    @property
+    def distractors(self) -> Path:
+        """``val`` where it has enough sources of its own, else ``train``."""
+        return self.train if self.train is not None and self.manifest.num_sources < NUM_DISTRACTORS else self.val
+
+    def notes(self, num_train: int) -> list[str]:
+        """What a reader has to know of the pictures, when floors search the first ``num_train`` training pairs."""
+        notes = [f"Evaluated on pictures from {self.manifest.source}."]
+        if self.train_manifest is not None:
+            searched = min(num_train, self.train_manifest.num_pairs)
+            notes.append(f"Floors and searches see {searched:,} training pairs from {self.train_manifest.source}.")
+        return [*notes, f"Distractors for re-identification come from the {self.distractors.name} pairs."]
