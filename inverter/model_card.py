@@ -6,7 +6,7 @@ from typing import Any
 
 from inverter.blackbox.inverter import Inverter
 from inverter.data.manifest import Manifest
-from inverter.evaluation.labels import heading, interval, number
+from inverter.evaluation.labels import heading, interval, label, number
 from inverter.evaluation.results import Results
 
 CARD = """---
@@ -49,6 +49,8 @@ pictures of people who did not agree to it.
 {table}
 
 {notes}
+
+{comparisons}
 """
 
 
@@ -58,6 +60,7 @@ def render_card(
     """Markdown text of the card."""
     spec = manifest.target
     budget = f"{training['max_time_seconds']} s" if training["max_time_seconds"] else f"{training['max_steps']} steps"
+    not_computed = [f"Not computed: {label(missing.metric).title} ({missing.reason})." for missing in results.missing]
     return CARD.format(
         name=name,
         licence=licence,
@@ -78,7 +81,8 @@ def render_card(
         num_images=results.num_images,
         num_sources=results.num_sources,
         table=metrics_table(results),
-        notes="\n".join(f"- {note}" for note in results.notes),
+        notes="\n".join(f"- {note}" for note in (*results.notes, *not_computed)),
+        comparisons=comparisons_table(results),
         **{
             key: training[key] for key in ("source", "pairs", "pairs_seen", "augment", "commit", "seed", "threat_model")
         },
@@ -98,4 +102,17 @@ def metrics_table(results: Results) -> str:
             score = row.scores.get(metric)
             cells.append(f"{number(metric, score.mean)} {interval(metric, score.low, score.high)}" if score else "")
         lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    guesses = [number(metric, results.chance[metric]) if metric in results.chance else "" for metric in metrics]
+    return "\n".join([*lines, f"| guessing | {' | '.join(guesses)} |"])
+
+
+def comparisons_table(results: Results) -> str:
+    """Paired differences; empty where nothing was compared."""
+    if not results.comparisons:
+        return ""
+    lines = ["| a minus b | metric | difference | claim |", "| --- | --- | --- | --- |"]
+    for c in results.comparisons:
+        difference = f"{number(c.metric, c.difference, signed=True)} {interval(c.metric, c.low, c.high, signed=True)}"
+        lines.append(f"| {c.a} - {c.b} | {heading(c.metric)} | {difference} | {'yes' if c.claim else 'no'} |")
+    meaning = "Paired by picture; a claim needs an interval that excludes 0 and one sign under all judges."
+    return "\n".join([meaning, "", *lines])

@@ -106,7 +106,9 @@ class UnconditionalSample:
 
 
 class RoundTrip:
-    """The image through the prior's autoencoder and back: no inversion into its latents can look better.
+    """The image through the prior's autoencoder and back: what its encoder keeps, with the picture itself at hand.
+
+    A reference rather than a bound: the encoder's latents are not the best ones, and an image head adds to the picture.
 
     Args:
         prior: Diffusion prior.

@@ -77,6 +77,9 @@ def psnr(recon: Tensor, image: Tensor) -> Tensor:
 def ssim(recon: Tensor, image: Tensor) -> Tensor:
     """Structural similarity of each image (Gaussian window of 11 pixels, sigma 1.5), on the same 8-bit pictures.
 
+    Borders are mirrored and count, as torchmetrics does it. Libraries that leave them out, as scikit-image does,
+    give other values on small pictures: 0.220 for 0.235 on reconstructions at 64 px of 14.8 dB.
+
     Args:
         recon: ``(B, 3, H, W)``, clamped to [0, 1]; sides of at least 11 pixels.
         image: As ``recon``.
