@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from inverter.targets.load import load_network
+from inverter.targets.output import single_tensor
 from inverter.targets.preprocess import Preprocess, trying
-from inverter.targets.tap import single_tensor
 
 
 @dataclass(frozen=True)

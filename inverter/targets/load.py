@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from inverter.targets.eager import eager
 from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
 from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from inverter.targets.spec import TargetSpec
@@ -101,8 +102,9 @@ def load_network(target: str | nn.Module, *, input_size: int | None = None, pret
         ValueError: ``target`` is of none of the allowed forms, unknown, or its weights are out of reach.
     """
     if isinstance(target, nn.Module):
-        return _own(type(target).__name__, copy.deepcopy(target), input_size)
-    source, _, name = target.partition(":")
+        network = eager(copy.deepcopy(target))
+        return _own(type(network).__name__, network, input_size)
+    source, _, name = str(target).partition(":")
     loaders: dict[str, Callable[[str, int | None, bool], LoadedNetwork]] = {
         "timm": _load_timm,
         "torchvision": _load_torchvision,
@@ -136,32 +138,37 @@ def _load_timm(name: str, input_size: int | None, pretrained: bool) -> LoadedNet
 def _load_torchvision(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
     from torchvision import models
 
-    known = models.list_models(module=models)
+    detectors, segmenters = (models.list_models(module=zoo) for zoo in (models.detection, models.segmentation))
+    known = [*models.list_models(module=models), *detectors, *segmenters]
     if name not in known:
         raise _unknown("torchvision", name, known)
+    options = {"weights_backbone": None} if name in (*detectors, *segmenters) else {}  # else fetched although random
     with _seeded(), _loading(f"torchvision:{name}"):
-        network = models.get_model(name, weights="DEFAULT" if pretrained else None)
+        network = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
     transforms = models.get_model_weights(name).DEFAULT.transforms()
+    size = input_size or getattr(transforms, "crop_size", [224])[0]
     mean = tuple(getattr(transforms, "mean", IMAGENET_MEAN))
     std = tuple(getattr(transforms, "std", IMAGENET_STD))
-    native = getattr(transforms, "crop_size", [224])[0]
-    return LoadedNetwork(f"torchvision:{name}", network.eval(), input_size or native, mean, std)
+    if name in detectors:  # they normalise by themselves, and resize and pad unless told not to
+        network.transform.fixed_size, network.transform.size_divisible = (size, size), 1
+        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return LoadedNetwork(f"torchvision:{name}", network.eval(), size, mean, std)
 
 
 def _load_factory(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
     module_name, _, factory_name = name.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError, ValueError) as error:
+        with _seeded():
+            network = factory()
+    except Exception as error:  # code of the user's own can fail with anything
         raise ValueError(
-            f"target='module:{name}' must be module:package.module:factory, importable from here "
-            f"(its folder in PYTHONPATH): {error}"
+            f"target='module:{name}' must be module:package.module:factory, importable from here (its folder in "
+            f"PYTHONPATH), the factory callable without arguments: {type(error).__name__}: {error}"
         ) from error
-    with _seeded():
-        network = factory()
     if not isinstance(network, nn.Module):
         raise ValueError(f"target='module:{name}': the factory must return an nn.Module, got {type(network).__name__}")
-    return _own(f"module:{name}", network, input_size)
+    return _own(f"module:{name}", eager(network), input_size)
 
 
 def _own(name: str, network: nn.Module, input_size: int | None) -> LoadedNetwork:
@@ -192,17 +199,27 @@ def _unknown(source: str, name: str, known: Sequence[str]) -> ValueError:
     return ValueError(f"target='{source}:{name}' is unknown; the nearest names are {', '.join(nearest)}")
 
 
-def load_same_target(spec: TargetSpec, named: str, device: torch.device | str = "cpu") -> Target | None:
+def load_same_target(
+    spec: TargetSpec, named: str, device: torch.device | str = "cpu", *, pretrained: bool = True
+) -> Target | None:
     """The target that ``spec`` describes; None, with a warning, where it cannot be had or has other weights.
 
     A spec may come from somebody else's file, so ``module:`` factories are only called when ``named``, what the user
-    gave, is the same.
+    gave, is the same. ``pretrained=False`` builds the random weights that ``load_target`` would.
     """
     if spec.name.startswith("module:") and spec.name != named:
         log.warning("target %s is not built: give target.name=%s to allow it", spec.name, spec.name)
         return None
     try:
-        target = load_target(spec.name, spec.layer, input_size=spec.input_size, payload=spec.payload)
+        target = load_target(
+            spec.name,
+            spec.layer,
+            input_size=spec.input_size,
+            payload=spec.payload,
+            pretrained=pretrained,
+            mean=spec.preprocessing["mean"],
+            std=spec.preprocessing["std"],
+        )
     except ValueError as error:
         log.warning("target %s is not at hand: %s", spec.name, error)
         return None

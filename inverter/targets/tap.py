@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from inverter.targets.output import single_tensor
+
 
 def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, Tensor]:
     """Run a network until each of ``layers`` has ended once.
@@ -61,23 +63,6 @@ def _checked(layer: str, features: Tensor | str, batch_size: int) -> Tensor:
         problem = features if isinstance(features, str) else f"a tensor of shape {tuple(features.shape)}"
         raise ValueError(
             f"layer={layer!r} returns {problem} for a batch of {batch_size}; it must be one floating-point "
-            "tensor (B, C, h, w), (B, N, D) or (B, D)"
+            "tensor (B, C, h, w), (B, N, D) or (B, D); `inverter layers` lists the layers that return one"
         )
     return features
-
-
-def single_tensor(output: Any) -> Tensor | str:
-    """The one tensor that a layer returned, or what it returned instead, in words.
-
-    Tuples and lists are looked into: ``(tensor, None)`` counts as one tensor.
-    """
-    if isinstance(output, list | tuple):
-        tensors = [item for item in output if isinstance(item, Tensor)]
-        if len(tensors) != 1:
-            return f"a {type(output).__name__} of {len(output)} values, {len(tensors)} of them tensors,"
-        output = tensors[0]
-    if not isinstance(output, Tensor):
-        return f"a {type(output).__name__}"
-    if not output.is_floating_point() or not 2 <= output.ndim <= 4:
-        return f"a {output.dtype} tensor of shape {tuple(output.shape)}"
-    return output

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import inverter.targets
-from inverter.targets.load import load_network, load_target
+from inverter.targets.load import load_network, load_same_target, load_target
 
 
 def test_timm_brings_its_own_preprocessing_and_size():
@@ -38,6 +38,7 @@ def test_factory(monkeypatch):
     module = ModuleType("my_networks")
     module.build = lambda: nn.Sequential(nn.Conv2d(3, 5, 2, stride=2))
     module.number = lambda: 3
+    module.broken = lambda: {}["weights.pt"]
     monkeypatch.setitem(sys.modules, "my_networks", module)
     target = load_target("module:my_networks:build", "0", input_size=8)
     assert target.spec.name == "module:my_networks:build"
@@ -46,6 +47,8 @@ def test_factory(monkeypatch):
     assert target.spec == load_target("module:my_networks:build", "0", input_size=8).spec
     with pytest.raises(ValueError, match=r"must return an nn\.Module, got int"):
         load_target("module:my_networks:number", "0")
+    with pytest.raises(ValueError, match=r"KeyError: 'weights\.pt'"):
+        load_target("module:my_networks:broken", "0")
     for wrong in ("module:my_networks:other", "module:no_such_module:build", "module:my_networks", "module::build"):
         with pytest.raises(ValueError, match=r"module:package\.module:factory"):
             load_target(wrong, "0")
@@ -56,7 +59,8 @@ def test_factory(monkeypatch):
     [
         ("timm:tf_eficientnet_lite0", "tf_efficientnet_lite0"),
         ("torchvision:resnt18", "resnet18"),
-        ("torchvision:fasterrcnn_resnet50_fpn", "nearest names"),
+        ("torchvision:fasterrcnn_resnet5_fpn", "fasterrcnn_resnet50_fpn"),
+        ("torchvision:raft_small", "nearest names"),
     ],
 )
 def test_unknown_names_list_the_nearest(name, nearest):
@@ -64,7 +68,7 @@ def test_unknown_names_list_the_nearest(name, nearest):
         load_network(name)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "hub:resnet18", "timm:", ""])
+@pytest.mark.parametrize("name", ["resnet18", "hub:resnet18", "timm:", "", 5, None])
 def test_unknown_sources_list_the_allowed(name):
     with pytest.raises(ValueError, match=r"timm:NAME, torchvision:NAME, module:package"):
         load_network(name)
@@ -82,6 +86,12 @@ def test_weights_out_of_reach(monkeypatch):
     monkeypatch.setattr("timm.create_model", fail)
     with pytest.raises(ValueError, match=r"no route to host.*pretrained=False"):
         load_network("timm:resnet18")
+
+
+def test_the_same_target_is_built_from_its_spec():
+    spec = load_target("timm:resnet10t", "layer1", input_size=32, pretrained=False, mean=(0.1, 0.2, 0.3)).spec
+    same = load_same_target(spec, "", pretrained=False)
+    assert same is not None and same.spec == spec
 
 
 def test_public_names_are_lazy():

@@ -2,6 +2,7 @@ import copy
 import gc
 import weakref
 from contextlib import suppress
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -114,6 +115,12 @@ class TestPooled(TargetContract):
         return load_target("timm:tf_efficientnet_lite0", "global_pool", input_size=64, **options)
 
 
+class Maps(NamedTuple):
+    fine: Tensor
+    coarse: Tensor
+    levels: int
+
+
 class Returning(nn.Module):
     """Conv whose output goes through a function, followed by what must not run."""
 
@@ -130,7 +137,7 @@ class Returning(nn.Module):
         return images
 
 
-@pytest.mark.parametrize("give", [lambda x: (x, None), lambda x: [x]])
+@pytest.mark.parametrize("give", [lambda x: (x, None), lambda x: [x], lambda x: {"out": x, "aux": None}])
 def test_the_only_tensor_of_a_tuple_is_taken(give):
     target = load_target(Returning(give), "layer", input_size=8)
     assert torch.equal(target(torch.ones(1, 3, 8, 8)), torch.ones(1, 3, 2, 2))
@@ -139,8 +146,10 @@ def test_the_only_tensor_of_a_tuple_is_taken(give):
 @pytest.mark.parametrize(
     ("give", "message"),
     [
-        (lambda x: (x, x), "a tuple of 2 values, 2 of them tensors"),
-        (lambda x: {"x": x}, "a dict"),
+        (lambda x: (x, x), r"tuple\(0: a float32 tensor of shape \(2, 3, 2, 2\), 1: .*`inverter layers`"),
+        (lambda x: {"0": x, "pool": x[:, :, :1, :1]}, r"dict\(0: .*, pool: .* shape \(2, 3, 1, 1\)\)"),
+        (lambda x: Maps(x, x, 3), r"Maps\(fine: a float32 .*, coarse: a float32 .*, levels: a int\)"),
+        (lambda x: None, "a NoneType"),
         (lambda x: x.argmax(1), "int64"),
         (lambda x: x[None], r"shape \(1, 2, 3, 2, 2\)"),
         (lambda x: x.flatten(0, 1), r"shape \(6, 2, 2\) for a batch of 2"),

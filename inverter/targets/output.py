@@ -1,0 +1,49 @@
+"""What a layer returned: one tensor, channels first, or why it is none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+
+def single_tensor(output: Any) -> Tensor | str:
+    """The one tensor that a layer returned, channels first, or what it returned instead, in words.
+
+    Tuples, lists and mappings are looked into: ``(tensor, None)`` counts as one tensor.
+    """
+    parts = _parts(output)
+    tensors = [part for part in parts.values() if isinstance(part, Tensor)]
+    if len(tensors) == 1:
+        output = tensors[0]
+    if not isinstance(output, Tensor):
+        named = ", ".join(f"{name}: {_describe(part)}" for name, part in parts.items())
+        return f"{type(output).__name__}({named})" if parts else f"a {type(output).__name__}"
+    if not output.is_floating_point() or not 2 <= output.ndim <= 4:
+        return _describe(output)
+    return channels_first(output)
+
+
+def channels_first(features: Tensor) -> Tensor:
+    """A channels-last map ``(B, h, w, C)``, such as Swin's, as ``(B, C, h, w)``; anything else as it is.
+
+    Networks see squares here, so the two sides of a map are equal: where the first two axes are equal and the last is
+    not, the last holds the channels. A cube, whose axes are all equal, is taken as ``(B, C, h, w)``.
+    """
+    if features.ndim == 4 and features.shape[1] == features.shape[2] != features.shape[3]:
+        return features.permute(0, 3, 1, 2)
+    return features
+
+
+def _parts(output: Any) -> dict[str, Any]:
+    """What a tuple, list or mapping holds, by name or number; empty for anything else."""
+    if isinstance(output, Mapping):
+        return {str(name): part for name, part in output.items()}
+    if isinstance(output, list | tuple):
+        return dict(zip(getattr(output, "_fields", map(str, range(len(output)))), output, strict=True))
+    return {}
+
+
+def _describe(part: Any) -> str:
+    if isinstance(part, Tensor):
+        return f"a {str(part.dtype).removeprefix('torch.')} tensor of shape {tuple(part.shape)}"
+    return f"a {type(part).__name__}"
