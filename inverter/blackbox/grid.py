@@ -9,13 +9,18 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.data.manifest import num_channels
+
+SPREAD = 128
+"""Channels that features without a place in the picture are projected to."""
+
 
 class Standardise(nn.Module):
     """Subtract the mean and divide by the deviation of each feature channel, as the pairs' manifest gives them."""
 
     def __init__(self, feature_shape: tuple[int, ...], mean: list[float] | None, std: list[float] | None) -> None:
         super().__init__()
-        channels = feature_shape[-1] if len(feature_shape) == 2 else feature_shape[0]
+        channels = num_channels(feature_shape)
         for name, values in (("mean", mean), ("std", std)):
             if values is not None and len(values) != channels:
                 raise ValueError(f"feature_{name} has {len(values)} values; features {feature_shape} need {channels}")
@@ -30,44 +35,50 @@ class Standardise(nn.Module):
 
 
 class FeatureGrid(nn.Module):
-    """Bring features to a map ``(B, out_channels, side, side)`` without throwing numbers away.
+    """Bring features to a map ``(B, out_channels, side, side)``.
 
     - A map finer than ``side`` is resized to the next multiple of ``side`` and folded (space to depth); a coarser one
       is resized up.
-    - Of N tokens the last s x s, s = floor(sqrt(N)), are laid out as a map; those before them (class and register
-      tokens) are averaged and added everywhere.
-    - A vector is projected to a 4 x 4 map and resized.
+    - Of N tokens the last s x s, s = floor(sqrt(N)), are laid out as a map in rows; those before them (class and
+      register tokens) are projected together to channels that are the same everywhere.
+    - A vector, and a map or tokens of one position, is projected to a 4 x 4 map and resized.
     """
 
     def __init__(self, feature_shape: tuple[int, ...], side: int) -> None:
         super().__init__()
         self.feature_shape, self.side = tuple(feature_shape), side
-        if len(feature_shape) == 3:
+        if not 1 <= len(feature_shape) <= 3:
+            raise ValueError(f"feature_shape is {feature_shape}; allowed: (C, h, w), (N, D) or (D,)")
+        self.is_vector = math.prod(feature_shape) == num_channels(feature_shape)
+        if self.is_vector:
+            self.out_channels = SPREAD
+            self.spread = nn.Linear(num_channels(feature_shape), SPREAD * 16)
+        elif len(feature_shape) == 3:
             self.out_channels = feature_shape[0] * self._fold(max(feature_shape[1:])) ** 2
-        elif len(feature_shape) == 2:
+        else:
             tokens, width = feature_shape
             self.grid = math.isqrt(tokens)
+            self.num_extra = tokens - self.grid**2
             self.out_channels = width * self._fold(self.grid) ** 2
-        elif len(feature_shape) == 1:
-            self.out_channels = 128
-            self.spread = nn.Linear(feature_shape[0], 128 * 16)
-        else:
-            raise ValueError(f"feature_shape is {feature_shape}; allowed: (C, h, w), (N, D) or (D,)")
+            if self.num_extra:
+                self.out_channels += SPREAD
+                self.spread = nn.Linear(self.num_extra * width, SPREAD)
 
     def forward(self, features: Tensor) -> Tensor:
         if tuple(features.shape[1:]) != self.feature_shape:
             raise ValueError(
                 f"features has shape {tuple(features.shape)}; this inverter takes (B, {self.feature_shape})"
             )
+        if self.is_vector:
+            return self._resize(self.spread(features.flatten(1)).unflatten(1, (SPREAD, 4, 4)))
         if features.ndim == 4:
             return self._resize(features)
-        if features.ndim == 3:
-            extra, patches = features[:, : -(self.grid**2)], features[:, -(self.grid**2) :]
-            patches = rearrange(patches, "b (h w) d -> b d h w", h=self.grid)
-            if extra.shape[1]:
-                patches = patches + extra.mean(1)[:, :, None, None]
-            return self._resize(patches)
-        return self._resize(self.spread(features).unflatten(1, (128, 4, 4)))
+        extra, patches = features[:, : self.num_extra], features[:, self.num_extra :]
+        grid = self._resize(rearrange(patches, "b (h w) d -> b d h w", h=self.grid))
+        if not self.num_extra:
+            return grid
+        everywhere = self.spread(extra.flatten(1))[:, :, None, None].expand(-1, -1, self.side, self.side)
+        return torch.cat([grid, everywhere.to(grid.dtype)], 1)
 
     def _fold(self, size: int) -> int:
         return max(1, math.ceil(size / self.side))

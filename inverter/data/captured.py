@@ -13,6 +13,7 @@ from torch import Tensor
 
 from inverter.data.images import FolderSource, SourceImage
 from inverter.data.pictures import read_picture
+from inverter.targets.output import channels_first
 from inverter.targets.spec import RESIZE, TargetSpec
 
 SUFFIXES = (".npy", ".safetensors")
@@ -61,7 +62,7 @@ class CapturedSource(FolderSource):
 
 
 def load_features(path: Path) -> Tensor:
-    """One image's captured features as float32.
+    """One image's captured features as float32; a channels-last map is turned as :class:`Target` turns it.
 
     Raises:
         ValueError: The file cannot be read without unpickling, or holds no floating-point array of 1 to 3 axes.
@@ -81,7 +82,7 @@ def load_features(path: Path) -> Tensor:
             f"feature file {path} holds {features.dtype} {tuple(features.shape)}; "
             "allowed: floating point, (C, h, w), (N, D) or (D,), no batch dimension"
         )
-    return features.float()
+    return channels_first(features[None].float())[0]
 
 
 def read_spec(folder: Path, first: Path) -> TargetSpec:

@@ -63,7 +63,7 @@ def run(config: EvaluateConfig) -> Results:
     results = evaluate(
         attacks | references,
         pair_loader(pairs.val, config.batch_size, limit=config.limit),
-        target=load_same_target(pairs.manifest.target, config.target.name, device),
+        target=load_same_target(pairs.manifest.target, config.target.name, device, pretrained=config.target.pretrained),
         judges=[load_judge(name, device=device) for name in config.judges],
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,

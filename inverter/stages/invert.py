@@ -78,7 +78,7 @@ def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list
         return
     published = read_published(config.inverter)
     spec = published.target
-    target = load_same_target(spec, config.target.name, device)
+    target = load_same_target(spec, config.target.name, device, pretrained=config.target.pretrained)
     if target is None:
         raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)")
     size = published.spec.resolution

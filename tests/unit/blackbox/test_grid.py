@@ -13,12 +13,12 @@ from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise
         ((5, 8, 8), 20),  # twice as fine
         ((5, 7, 3), 20),  # finer, not square
         ((5, 9, 9), 45),
-        ((5, 1, 1), 5),
+        ((5, 1, 1), 128),  # one position: a vector
         ((16, 6), 6),  # tokens of a 4 x 4 map
-        ((17, 6), 6),  # one class token
-        ((66, 6), 24),  # two class tokens, 8 x 8
-        ((21, 6), 6),  # no square number
-        ((1, 6), 6),
+        ((17, 6), 6 + 128),  # one class token
+        ((66, 6), 24 + 128),  # two class tokens, 8 x 8
+        ((21, 6), 6 + 128),  # a class and four register tokens
+        ((1, 6), 128),
         ((10,), 128),
     ],
 )
@@ -48,13 +48,31 @@ def test_a_finer_map_is_never_shrunk():
     assert torch.linalg.matrix_rank(columns) == 49
 
 
-def test_tokens_are_laid_out_in_rows_and_class_tokens_are_added():
-    patches = torch.randn(2, 16, 6)
-    extra = torch.randn(2, 2, 6)
+def test_tokens_are_laid_out_in_rows_beside_what_comes_before_them():
+    patches, extra = torch.randn(2, 16, 6), torch.randn(2, 2, 6)
     plain = FeatureGrid((16, 6), 4)(patches)
     assert torch.equal(plain[1, :, 2, 3], patches[1, 2 * 4 + 3])
-    both = FeatureGrid((18, 6), 4)(torch.cat([extra, patches], 1))
-    torch.testing.assert_close(both, plain + extra.mean(1)[:, :, None, None])
+    grid = FeatureGrid((18, 6), 4)
+    both = grid(torch.cat([extra, patches], 1))
+    assert torch.equal(both[:, :6], plain)
+    expected = extra.flatten(1) @ grid.spread.weight.T + grid.spread.bias
+    torch.testing.assert_close(both[:, 6:], expected[:, :, None, None].expand(-1, -1, 4, 4))
+
+
+def test_every_extra_token_counts():
+    grid, features = FeatureGrid((21, 6), 4), torch.randn(1, 21, 6, requires_grad=True)
+    grid(features)[:, 6:, 1, 2].square().sum().backward()
+    assert (features.grad[0, :5] != 0).all() and (features.grad[0, 5:] == 0).all()
+
+
+@pytest.mark.parametrize("feature_shape", [(7,), (7, 1, 1), (1, 7)])
+def test_one_position_is_a_vector(feature_shape):
+    torch.manual_seed(0)
+    grid = FeatureGrid(feature_shape, 8)
+    out = grid(torch.linspace(0, 1, 7).view(1, *feature_shape))
+    torch.manual_seed(0)
+    assert torch.equal(out, FeatureGrid((7,), 8)(torch.linspace(0, 1, 7)[None]))
+    assert out.std((2, 3)).min() > 0  # it may say different things in different places
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4, 5), (3, 4, 4), (3, 5, 16)])

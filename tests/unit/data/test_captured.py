@@ -58,3 +58,9 @@ def test_other_arrays_are_refused(tmp_path, array, message):
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     with pytest.raises(ValueError, match=message):
         load_features(tmp_path / "x.npy")
+
+
+def test_a_channels_last_map_is_read_channels_first(tmp_path):
+    features = np.random.default_rng(0).standard_normal((4, 4, 6)).astype(np.float32)
+    np.save(tmp_path / "a.npy", features)
+    assert torch.equal(load_features(tmp_path / "a.npy"), torch.from_numpy(features).permute(2, 0, 1))
