@@ -1,4 +1,5 @@
-# LAYER, TARGET, PRIOR, DATA and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words.
+# LAYER, TARGET, PRIOR, DATA and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
+# (to the training, in `make train eval`).
 LAYER :=
 TARGET :=
 PRIOR :=
@@ -16,7 +17,7 @@ key = $(if $($(1)),$(2)=$(if $(word 2,$($(1))),'$($(1))',$($(1))))
 PAIRS = $(strip $(call key,TARGET,target.name) $(call key,LAYER,target.layer))
 PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(if $(filter prepare,$(MAKECMDGOALS)),$(ARGS)))
 TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
-EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(ARGS))
+EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(if $(filter train,$(MAKECMDGOALS)),,$(ARGS)))
 INVERT = $(strip $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
 BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
 PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))

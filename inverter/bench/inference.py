@@ -15,7 +15,7 @@ from inverter.data.build import PairBuilder, open_source
 from inverter.data.datamodule import pair_loader
 from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
-from inverter.targets import list_layers, load_target
+from inverter.targets import list_layers, load_target, load_targets
 from inverter.targets.target import Target
 from inverter.training import pick_device
 
@@ -35,7 +35,9 @@ def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:
 def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: torch.device) -> Measurement:
     """Writing pair shards over running target and encoder on pictures that are in memory already."""
     prior = load_prior(config.prior).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    target = _target(config, config.target.layer, device)
+    t = config.target
+    options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
+    target = load_targets(t.name, [t.layer], **options).to(device).to(memory_format=torch.channels_last)  # type: ignore[arg-type, call-overload]
     recipe = PrepareConfig(
         target=config.target,
         prior=config.prior,
@@ -48,7 +50,7 @@ def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: 
     def write() -> None:
         with tempfile.TemporaryDirectory(dir=pairs) as folder:
             builder = PairBuilder(
-                Path(folder),
+                {t.layer: Path(folder)},
                 open_source(recipe),
                 recipe,
                 prior.resolution,
@@ -56,14 +58,14 @@ def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: 
                 encode=prior.encode,
                 device=device,
             )
-            builder.write(0)
+            builder.write(0, [t.layer])
 
     @torch.no_grad()
     def run_networks() -> None:
         for batch in images:
             inputs = batch.contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16):
-                target(inputs).float().cpu()
+                target(inputs)[t.layer].float().cpu()
             prior.encode(inputs).float().cpu()
 
     written, bare = alternate([write, run_networks], config.rounds, device)

@@ -117,8 +117,9 @@ def test_make_maps_variables_to_keys():
         f"prepare configs/prepare.yaml configs/prepare_dev.yaml {target} prior=mine",
         f"prepare configs/prepare.yaml configs/prepare_val.yaml {target} prior=mine",
         f"train configs/train.yaml {target} prior=mine trainer.device=cpu seed=1",
-        f"evaluate configs/eval.yaml {target} device=cpu seed=1",
+        f"evaluate configs/eval.yaml {target} device=cpu",
     ]
+    assert make("eval", "ARGS=seed=1")[-1].endswith("configs/eval.yaml seed=1")
     assert make("prepare", "DATA=d")[-1].endswith("configs/prepare_val.yaml output=d")
     assert not any("prepare" in line for line in make("train", "DATA=d"))
     assert make("train", "DATA=d")[-1].endswith("configs/train.yaml data.path=d")
