@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from inverter.data.captured import CapturedSource
-from inverter.data.images import FolderSource, ImageSource, PriorSource, SourceImage, TarSource
 from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
-from inverter.data.photos import PhotoSource
 from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
+from inverter.data.sources.source import ImageSource, SourceImage
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
@@ -27,41 +25,6 @@ if TYPE_CHECKING:
 
 FINGERPRINT = "prepare.json"
 PRECISIONS = ("bf16", "fp32")
-
-
-def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
-    """Source that ``config.source`` names; ``prior`` draws the pictures of ``source=prior``.
-
-    Raises:
-        ValueError: An unknown source, or options that do not go together.
-    """
-    kind, _, location = config.source.partition(":")
-    size, pairs = config.shard_size, config.pairs
-    if config.features is not None:
-        if kind != "folder" or config.augment != "none":
-            raise ValueError(
-                f"source={config.source} augment={config.augment}; with captured features allowed: folder:PATH and none"
-            )
-        return CapturedSource(Path(location), Path(config.features), size, pairs)
-    if kind == "folder" and location:
-        return FolderSource(Path(location), size, pairs)
-    if kind == "shards" and location:
-        return TarSource(location, size, pairs)
-    if config.source == "photos":
-        return PhotoSource(size, pairs, seed=config.seed, split=config.split)
-    if config.source == "prior":
-        steps, batch_size = config.num_inference_steps, config.batch_size
-        return PriorSource(
-            prior,
-            size,
-            pairs,
-            num_inference_steps=steps,
-            batch_size=batch_size,
-            seed=config.seed,
-            split=config.split,
-            bf16=config.precision == "bf16",
-        )
-    raise ValueError(f"source={config.source!r}; allowed: prior, photos, folder:PATH, shards:PATTERN")
 
 
 class PairBuilder:

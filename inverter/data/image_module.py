@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from inverter.config import ImageDataConfig
-from inverter.data.images import expand_shards
 from inverter.data.pictures import read_picture, square, to_tensor
+from inverter.data.sources.tar import expand_shards
 
 
 class ImageShardModule(L.LightningDataModule):

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from inverter.config import ImageDataConfig
 from inverter.data.image_module import collate, decode_sample
-from inverter.data.images import expand_shards
+from inverter.data.sources.tar import expand_shards
 from inverter.progress import track
 
 log = logging.getLogger(__name__)

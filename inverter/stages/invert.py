@@ -13,9 +13,10 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from inverter.config import InvertConfig
-from inverter.data.captured import load_features
-from inverter.data.images import FolderSource, SourceImage
 from inverter.data.pictures import read_picture, square, to_tensor
+from inverter.data.sources.captured import load_features
+from inverter.data.sources.folder import FolderSource
+from inverter.data.sources.source import SourceImage
 from inverter.hub import load_inverter, read_published
 from inverter.progress import track
 from inverter.run_record import record_run, write_text

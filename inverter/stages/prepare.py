@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from inverter.config import PrepareConfig
-from inverter.data.build import Fingerprint, PairBuilder, check_config, check_same_pictures, open_source
-from inverter.data.captured import CapturedSource
+from inverter.data.build import Fingerprint, PairBuilder, check_config, check_same_pictures
 from inverter.data.manifest import Manifest
+from inverter.data.sources.captured import CapturedSource
+from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
 from inverter.priors.prior import load_prior

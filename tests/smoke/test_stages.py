@@ -12,7 +12,7 @@ from PIL import Image
 from inverter import Inverter, load_target
 from inverter.__main__ import main
 from inverter.config import TrainConfig, load_config
-from inverter.data.photos import PHOTOS
+from inverter.data.sources.photos import PHOTOS
 from inverter.priors.prior import DiffusionPrior, load_prior
 
 TARGET = ["target.layer=blocks.1", "target.input_size=64"]

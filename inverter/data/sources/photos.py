@@ -12,8 +12,8 @@ from random import Random
 import av
 from PIL import Image
 
-from inverter.data.images import ImageSource, SourceImage
 from inverter.data.pictures import derive_seed, read_picture
+from inverter.data.sources.source import ImageSource, SourceImage
 
 NUM_CROPS = 256
 NUM_FRAMES = 16

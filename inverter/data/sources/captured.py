@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from inverter.data.images import FolderSource, SourceImage
 from inverter.data.pictures import read_picture
+from inverter.data.sources.folder import FolderSource
+from inverter.data.sources.source import SourceImage
 from inverter.targets.output import channels_first
 from inverter.targets.spec import RESIZE, TargetSpec
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from inverter.data.captured import CapturedSource, load_features
+from inverter.data.sources.captured import CapturedSource, load_features
 
 
 @pytest.fixture

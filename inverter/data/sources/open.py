@@ -1,0 +1,51 @@
+"""From ``source=KIND:LOCATION`` to the source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inverter.data.sources.captured import CapturedSource
+from inverter.data.sources.folder import FolderSource
+from inverter.data.sources.photos import PhotoSource
+from inverter.data.sources.prior import PriorSource
+from inverter.data.sources.source import ImageSource
+from inverter.data.sources.tar import TarSource
+
+if TYPE_CHECKING:
+    from inverter.config import PrepareConfig
+
+
+def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
+    """Source that ``config.source`` names; ``prior`` draws the pictures of ``source=prior``.
+
+    Raises:
+        ValueError: An unknown source, or options that do not go together.
+    """
+    kind, _, location = config.source.partition(":")
+    size, pairs = config.shard_size, config.pairs
+    if config.features is not None:
+        if kind != "folder" or config.augment != "none":
+            raise ValueError(
+                f"source={config.source} augment={config.augment}; with captured features allowed: folder:PATH and none"
+            )
+        return CapturedSource(Path(location), Path(config.features), size, pairs)
+    if kind == "folder" and location:
+        return FolderSource(Path(location), size, pairs)
+    if kind == "shards" and location:
+        return TarSource(location, size, pairs)
+    if config.source == "photos":
+        return PhotoSource(size, pairs, seed=config.seed, split=config.split)
+    if config.source == "prior":
+        steps, batch_size = config.num_inference_steps, config.batch_size
+        return PriorSource(
+            prior,
+            size,
+            pairs,
+            num_inference_steps=steps,
+            batch_size=batch_size,
+            seed=config.seed,
+            split=config.split,
+            bf16=config.precision == "bf16",
+        )
+    raise ValueError(f"source={config.source!r}; allowed: prior, photos, folder:PATH, shards:PATTERN")

@@ -1,0 +1,63 @@
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inverter.data.sources.tar import TarSource, expand_shards
+
+
+def encode(shade: int, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 4), (shade, shade, shade)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_tar(path: Path, samples: list[dict[str, bytes]], mode: str = "w") -> None:
+    with tarfile.open(path, mode) as tar:
+        for sample in samples:
+            for name, data in sample.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+
+
+def shades(source, index: int) -> list[int]:
+    return [int(np.asarray(item.image)[0, 0, 0]) for item in source.shard(index)]
+
+
+@pytest.fixture
+def tars(tmp_path):
+    meta = {"caption": "a fish", "label": 4, "wnid": "n0"}
+    write_tar(tmp_path / "a.tar", [{f"x{n}.png": encode(n), f"x{n}.json": json.dumps(meta).encode()} for n in range(3)])
+    more: list[dict[str, bytes]] = [
+        {"README.md": b"#"},
+        {"x0.PNG": encode(3), "x0.txt": b" a cat\n"},
+        {"y.png": encode(4)},
+    ]
+    write_tar(tmp_path / "b.tar.gz", more, "w:gz")
+    return tmp_path
+
+
+@pytest.mark.parametrize("pattern", ["{a.tar,b.tar.gz}", "*.tar*"])
+def test_tars_are_read_in_any_order_of_shards(tars, pattern):
+    source = TarSource(f"{tars}/{pattern}", 2)
+    assert [shades(source, index) for index in (0, 1, 2, 3)] == [[0, 1], [2, 3], [4], []]
+    assert shades(source, 1) == [2, 3]
+    assert shades(TarSource(f"file://{tars}/a.tar", 2), 1) == [2]
+
+
+def test_tar_texts_labels_and_keys(tars):
+    items = list(TarSource(f"{tars}/*.tar*", 9).shard(0))
+    assert [(item.text, item.label) for item in items] == [("a fish", 4)] * 3 + [("a cat", -1), ("", -1)]
+    assert len({item.key for item in items}) == 5
+    assert [item.key for item in TarSource(f"{tars}/*.tar*", 3).shard(1)] == [item.key for item in items[3:]]
+
+
+@pytest.mark.parametrize("pattern", ["pipe:cat a.tar", "{pipe:cat,x.tar}", "absent-*.tar"])
+def test_commands_and_patterns_that_match_nothing_are_refused(pattern):
+    with pytest.raises(ValueError, match=r"name a command|matches no file"):
+        expand_shards(pattern)
