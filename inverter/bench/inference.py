@@ -11,8 +11,9 @@ from torch import Tensor
 
 from inverter.bench.measurement import Measurement, alternate, divide
 from inverter.config import BenchConfig, PrepareConfig
-from inverter.data.build import PairBuilder, open_source
+from inverter.data.build import PairBuilder
 from inverter.data.datamodule import pair_loader
+from inverter.data.sources.open import open_source
 from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
 from inverter.targets import list_layers, load_target, load_targets
