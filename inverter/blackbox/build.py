@@ -10,7 +10,7 @@ from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.config import TrainConfig, load_config
-from inverter.data.manifest import Manifest
+from inverter.data.manifest import MANIFEST, Manifest
 from inverter.priors.prior import DiffusionPrior, load_prior
 
 KINDS = ("inverter", "upconv")
@@ -62,16 +62,16 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
 
 
 def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
-    """The best state of a training run, its config and its training manifest.
+    """The best state of a training run, its config and the manifest of the pairs that it was trained on.
 
     Raises:
         ValueError: The folder holds no finished training run.
     """
     checkpoint = run / "checkpoints" / "best.ckpt"
-    if not (run / "train.yaml").is_file() or not checkpoint.is_file():
-        raise ValueError(f"{run} is no training run; it needs train.yaml and checkpoints/best.ckpt")
+    if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
+        raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
     config = load_config(TrainConfig, [run / "train.yaml"])
-    manifest = Manifest.load(Path(config.data.path) / "train")
+    manifest = Manifest.load(run)
     module = build_module(config, manifest)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)

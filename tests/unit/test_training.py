@@ -1,8 +1,10 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from inverter.blackbox.module import InverterModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
+from inverter.data.manifest import Manifest
 from inverter.stages import train
 from inverter.training import build_loggers, build_optimizer, build_trainer, ema, pick_device, resume_path
 
@@ -217,12 +220,39 @@ def test_loggers_write_below_the_output(tmp_path):
     assert [Path(logger.log_dir) for logger in loggers] == [tmp_path / "logs", tmp_path / "tensorboard"]
 
 
-def test_resume_path(tmp_path):
-    assert resume_path(tmp_path, True) is None
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"")
-    assert resume_path(tmp_path, True) == str(tmp_path / "checkpoints" / "last.ckpt")
-    assert resume_path(tmp_path, False) is None
+def test_resume_path(config):
+    run = Path(config.output)
+    assert resume_path(config, "train") is None
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"")
+    save_config(config, run / "train.yaml")
+    assert resume_path(config, "train") == str(run / "checkpoints" / "last.ckpt")
+    config.optim.max_steps, config.optim.patience, config.trainer.device = 99, 3, "auto"
+    assert resume_path(config, "train") == str(run / "checkpoints" / "last.ckpt")
+    config.model.width, config.optim.lr = 24, 3e-4
+    with pytest.raises(ValueError, match="holds a run with other values of model.width, optim.lr; train in a new output"):
+        resume_path(config, "train")
+    config.resume = False
+    assert resume_path(config, "train") is None
+
+
+def test_a_run_is_not_spoilt_by_another_config(config):
+    run = train.run(config)
+    before = {name: (run / name).read_bytes() for name in ("train.yaml", "checkpoints/best.ckpt")}
+    config.model = replace(config.model, width=24)
+    with pytest.raises(ValueError, match="holds a run with other values of model.width"):
+        train.run(config)
+    assert before == {name: (run / name).read_bytes() for name in before}
+
+
+def test_a_run_does_not_go_on_with_other_pairs(config, tiny_shards, tmp_path):
+    config.data = replace(config.data, path=str(shutil.copytree(tiny_shards, tmp_path / "pairs")))
+    run = train.run(config)
+    manifest = Manifest.load(run)
+    replace(manifest, seed=1).save(tmp_path / "pairs" / "train")
+    with pytest.raises(ValueError, match="holds a run on other pairs"):
+        train.run(config)
+    assert Manifest.load(run) == manifest
 
 
 def test_devices(monkeypatch):
