@@ -140,12 +140,20 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
 
 
 class Average(WeightAveraging):
-    """Weight averaging whose raw weights are back in place before a checkpoint is written for an exception.
+    """Weight averaging on the training's device that leaves the right weights behind, however the training ends.
 
-    While it validates, the module holds the averaged weights; a signal can end the training there.
+    Raw weights are back in place before a checkpoint is written for an exception, which may come while the averaged
+    ones are validated. A finished run that is resumed trains no step, and still ends with the averaged weights.
     """
 
     validating = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        pl_module.to(trainer.strategy.root_device)  # Lightning does so later, and the average would stay on the CPU
+        super().setup(trainer, pl_module, stage)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.on_train_end(trainer, pl_module)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_validation_epoch_start(trainer, pl_module)

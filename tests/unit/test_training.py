@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
+from inverter.blackbox.build import build_module
 from inverter.blackbox.module import InverterModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
+from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.stages import train
-from inverter.training import build_loggers, build_optimizer, build_trainer, ema, pick_device, resume_path
+from inverter.training import build_loggers, build_optimizer, build_trainer, ema, fit, pick_device, resume_path
 
 WEIGHTS = ("state_dict", "current_model_state")  # averaged, raw
 
@@ -112,6 +115,21 @@ def test_a_finished_run_is_not_trained_again(whole, caplog):
     assert "resuming from" in caplog.text
 
 
+def test_a_finished_run_ends_with_its_averaged_weights(config):
+    def end() -> tuple[torch.Tensor, dict]:
+        data = PairDataModule(f"{config.data.path}/train", f"{config.data.path}/dev", batch_size=4)
+        module = build_module(config, data.manifest)
+        trainer = build_trainer(config.optim, config.trainer, Path(config.output), monitor="dev/psnr")
+        last = Path(config.output) / "checkpoints" / "last.ckpt"
+        fit(trainer, module, data, str(last) if last.is_file() else None)
+        return module.state_dict()["inverter.aligner.stem.weight"], load(Path(config.output))
+
+    for _ in range(2):  # the second trains no step
+        weights, checkpoint = end()
+        assert checkpoint["global_step"] == 5
+        torch.testing.assert_close(weights, checkpoint["state_dict"]["inverter.aligner.stem.weight"], rtol=0, atol=0)
+
+
 def test_a_fresh_start_on_request(config, monkeypatch):
     with monkeypatch.context() as patch:
         terminate_at(patch, 1, "training_step")
@@ -192,6 +210,14 @@ def test_steps_or_time_whichever_is_further_on(monkeypatch, elapsed, step, share
     factor = build_optimizer(module, [torch.nn.Parameter(torch.zeros(()))], optim)["lr_scheduler"]["scheduler"]
     expected = 0.5 * (1 + torch.tensor(share * torch.pi).cos().item())
     assert factor.lr_lambdas[0](step) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_average_lives_where_the_training_does():
+    average, module = ema(0.9), L.LightningModule()
+    module.layer = torch.nn.Linear(2, 2)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    average.setup(trainer, module, "fit")
+    assert {parameter.device.type for parameter in average._average_model.parameters()} == {"meta"}
 
 
 @pytest.mark.parametrize(("count", "kept"), [(1, 2 / 11), (30, 31 / 40), (100_000, 0.9)])
