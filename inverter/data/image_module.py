@@ -20,7 +20,7 @@ from inverter.data.sources.tar import expand_shards
 
 
 class ImageShardModule(L.LightningDataModule):
-    """Endless shuffled training stream, drawn from (seed, rank, worker), and a finite validation pass over image shards.
+    """Endless training stream, drawn from (seed, rank, worker), and a finite validation pass over image shards.
 
     A batch holds ``image`` ``(B, 3, S, S)`` float32 in [0, 1] and ``caption``, ``foreground``, ``background`` (lists).
     """
