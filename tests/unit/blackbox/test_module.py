@@ -134,6 +134,11 @@ def test_an_unknown_kind(make):
         make("gan")
 
 
+def test_the_denoising_loss_needs_a_positive_interval(make):
+    with pytest.raises(ValueError, match=r"model.conditioning_every_n_steps is 0; allowed: 1 or more"):
+        make(conditioning_every_n_steps=0)
+
+
 def test_pairs_of_another_prior_are_refused(train_config, stable_diffusion, tiny_shards, tmp_path):
     config = train_config(tmp_path)
     config.prior = str(stable_diffusion("epsilon"))
