@@ -1,6 +1,7 @@
-# LAYER, TARGET, PRIOR, DATA and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
+# LAYER, LAYERS, TARGET, PRIOR, DATA and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
 # (to the training, in `make train eval`).
 LAYER :=
+LAYERS :=
 TARGET :=
 PRIOR :=
 DATA :=
@@ -18,6 +19,7 @@ PAIRS = $(strip $(call key,TARGET,target.name) $(call key,LAYER,target.layer))
 PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(if $(filter prepare,$(MAKECMDGOALS)),$(ARGS)))
 TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(if $(filter train,$(MAKECMDGOALS)),,$(ARGS)))
+AUDIT = $(strip $(call key,TARGET,target.name) $(if $(LAYERS),'layers=[$(LAYERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 INVERT = $(strip $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
 BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
 PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))
@@ -30,10 +32,10 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup prepare train eval invert publish bench test lint clean
+.PHONY: help setup prepare train eval audit invert publish bench test lint clean
 
 help: ## list the targets
-	@echo 'usage: make TARGET... [LAYER=blocks.2] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
+	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it
@@ -56,6 +58,9 @@ train: setup $(if $(DATA),,prepare) ## prepare (unless DATA names pair shards), 
 
 eval: setup ## evaluate the trained inverter: table, report, reconstructions
 	$(BIN)/inverter evaluate configs/eval.yaml $(EVAL)
+
+audit: setup ## prepare, train and evaluate for each of LAYERS (or a choice of them); one page, one JSON
+	$(BIN)/inverter audit configs/audit.yaml $(AUDIT)
 
 invert: setup ## reconstruct INPUT (a picture, a folder or features) with a published inverter
 	$(BIN)/inverter invert configs/invert.yaml $(INVERT)

@@ -21,12 +21,16 @@ class ConfigError(ValueError):
 
 
 @dataclass
-class TargetConfig:
+class NetworkConfig:
     name: str = "timm:tf_efficientnet_lite0"  # timm:NAME | torchvision:NAME | module:package.module:factory
-    layer: str = "blocks.2"  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
     input_size: int = 224  # pixels a side that the target sees
     payload: str = "identity"  # identity | int8 | gaussian:STD
     pretrained: bool = True
+
+
+@dataclass
+class TargetConfig(NetworkConfig):
+    layer: str = "blocks.2"  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
 
 
 @dataclass
@@ -187,6 +191,42 @@ class EvaluateConfig:
 
 
 @dataclass
+class SplitConfig:
+    source: str = "prior"  # as for prepare
+    pairs: int | None = None  # number of pairs a layer; null takes all that the source has
+    augment: str = "none"  # none | jitter
+    max_time: int | None = None  # seconds for all layers together; stops after the shard under way
+    seed: int = 0
+
+
+@dataclass
+class AuditConfig:
+    target: NetworkConfig = field(default_factory=NetworkConfig)
+    layers: list[str] | None = None  # dotted names; null chooses num_layers of them, evenly spaced
+    num_layers: int = 4
+    prior: str = "embedded"
+    train: SplitConfig = field(default_factory=SplitConfig)
+    dev: SplitConfig = field(default_factory=SplitConfig)
+    val: SplitConfig = field(default_factory=SplitConfig)
+    shard_size: int = 512
+    feature_dtype: str = "float16"  # float16 | float32
+    num_inference_steps: int = 4  # denoising steps of the prior source
+    data: DataConfig = field(default_factory=DataConfig)  # of training; {layer} in data.path stands for the layer
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)  # budget of each layer
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    num_train: int | None = None  # training pairs searched by retrieval; null: all
+    num_bootstrap: int = 2000
+    metric: str = "reid_mrr"  # of the headline score: reid_mrr | reid_top1 | agreement | ssim | psnr | lpips
+    threshold: float = 0.1  # score under which a split is recommended, in (0, 1]
+    fail_above: str | None = None  # LAYER:SCORE[,LAYER:SCORE]: exit with status 3 where a score may be above it
+    num_pictures: int = 6  # shown for each layer
+    output: str = MISSING
+    seed: int = 0
+
+
+@dataclass
 class InvertConfig:
     method: str = "blackbox"  # blackbox
     target: TargetConfig = field(default_factory=TargetConfig)  # names the inverter in invert.yaml
@@ -269,12 +309,6 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere
         raise ConfigError(f"key {str(error.full_key)!r}: {str(error).splitlines()[0]}") from error
-
-
-def changed_keys(one: Any, other: Any) -> list[str]:
-    """Dotted names of the keys in which two configs of one schema differ."""
-    before, after = OmegaConf.structured(one), OmegaConf.structured(other)
-    return [key for key in _keys(one) if OmegaConf.select(before, key) != OmegaConf.select(after, key)]
 
 
 def find_config(file: str | Path) -> Path:

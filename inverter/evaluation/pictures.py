@@ -69,12 +69,17 @@ def save_recons(folder: Path) -> Callable[[str, Sequence[str], Tensor], None]:
     """Callback for ``evaluate`` that writes ``FOLDER/METHOD/KEY.png``; names are percent-encoded where they must be."""
 
     def save(method: str, keys: Sequence[str], recon: Tensor) -> None:
-        place = Path(folder) / _file_name(method)
-        place.mkdir(parents=True, exist_ok=True)
         for key, picture in zip(keys, to_bytes(recon), strict=True):
-            (place / f"{_file_name(key)}.png").write_bytes(png(picture))
+            path = recon_path(Path(folder), method, key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(picture))
 
     return save
+
+
+def recon_path(folder: Path, method: str, key: str) -> Path:
+    """Where :func:`save_recons` puts a picture."""
+    return folder / _file_name(method) / f"{_file_name(key)}.png"
 
 
 def _file_name(name: str) -> str:

@@ -16,7 +16,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def render_report(results: Results, title: str = "Evaluation") -> str:
     """The page as ASCII HTML; every string of the results is escaped, captions included."""
-    page = _environment().get_template("report.html.j2").render(title=title, results=results)
+    page = page_environment().get_template("report.html.j2").render(title=title, results=results)
     return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
@@ -26,9 +26,10 @@ def write_report(results: Results, path: Path, title: str = "Evaluation") -> Non
     write_text(path, render_report(results, title))
 
 
-def _environment() -> jinja2.Environment:
+def page_environment(*templates: Path) -> jinja2.Environment:
+    """Renders pages of ``templates`` and of this package: everything escaped, metrics named and rounded."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([*templates, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -41,5 +42,6 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _data_uri(picture: Tensor) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
+def _data_uri(picture: Tensor | bytes) -> str:
+    data = picture if isinstance(picture, bytes) else png(picture)
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"

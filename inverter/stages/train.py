@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, Timer
 
 from inverter.blackbox.build import build_module
 from inverter.callbacks.reconstructions import ReconstructionGrid
@@ -25,8 +25,7 @@ def run(config: TrainConfig) -> Path:
     """Train until the time, the steps or the patience are over; the best by dev PSNR is ``checkpoints/best.ckpt``.
 
     Raises:
-        ValueError: The shards come from another target or layer than the config says, or the output holds a run with
-            another config or other pairs.
+        ValueError: The shards come from another target or layer than the config says.
     """
     output, data_path = Path(config.output), Path(config.data.path)
     data = PairDataModule(
@@ -38,13 +37,10 @@ def run(config: TrainConfig) -> Path:
         limit=config.data.limit,
     )
     check_target(config, data.manifest)
-    checkpoint = resume_path(config, "train")
-    if checkpoint and Manifest.load(output) != data.manifest:
-        raise ValueError(f"output: {output} holds a run on other pairs than {data_path}; train in a new output")
+    checkpoint = resume_path(output, config.resume)
+    record_run(config, output, "train")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
-    record_run(config, output, "train")
-    data.manifest.save(output)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     callbacks: list = [ReconstructionGrid(output)]
     if config.optim.patience is not None:
@@ -58,10 +54,12 @@ def run(config: TrainConfig) -> Path:
     if best is None or last > float(best):
         trainer.save_checkpoint(output / "checkpoints" / "best.ckpt")
         best = last
+    timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     summary = {
         "pairs": min(data.manifest.num_pairs, config.data.limit or data.manifest.num_pairs),
         "pairs_seen": trainer.global_step * config.data.batch_size * trainer.world_size,
         "steps": trainer.global_step,
+        "seconds": timer.time_elapsed(),
         "dev/psnr": last,
         "best dev/psnr": float(best),
     }

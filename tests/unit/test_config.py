@@ -24,6 +24,7 @@ SCHEMAS = {  # first word of a config's name: its schema, and the keys that it l
     "prepare": (PrepareConfig, []),
     "train": (TrainConfig, []),
     "eval": (EvaluateConfig, []),
+    "audit": (schemas.AuditConfig, []),
     "invert": (schemas.InvertConfig, ["input=photo.png"]),
     "autoencoder": (AutoencoderConfig, []),
     "denoiser": (schemas.DenoiserConfig, []),
@@ -121,7 +122,7 @@ def test_a_misspelt_key_in_a_file_names_the_file(tmp_path):
 
 
 def test_a_key_like_no_other_lists_them_all():
-    with pytest.raises(ConfigError, match=r"allowed: target.name, target.layer, .*optim.lr"):
+    with pytest.raises(ConfigError, match=r"allowed: target.name, target.input_size, .*optim.lr"):
         load_config(TrainConfig, [], [*REQUIRED, "zzzzzz=1"])
 
 

@@ -126,6 +126,14 @@ def test_make_maps_variables_to_keys():
     assert make("eval", "DATA=d")[-1].endswith("configs/eval.yaml data=d")
 
 
+def test_make_audit_runs_exactly_one_command():
+    words = ["TARGET=timm:resnet18", "LAYERS=layer1,layer3", "DEVICE=cpu", "ARGS=fail_above=layer3:0.5"]
+    expected = "target.name=timm:resnet18 'layers=[layer1,layer3]' trainer.device=cpu fail_above=layer3:0.5"
+    ours = [line for line in make("audit", *words) if "bin/inverter" in line]
+    assert ours == [f".venv/bin/inverter audit configs/audit.yaml {expected}"]
+    assert make("audit")[-1] == ".venv/bin/inverter audit configs/audit.yaml"
+
+
 @pytest.mark.parametrize("goal", ["invert", "publish"])
 def test_make_says_which_variable_is_missing(goal):
     done = subprocess.run(["make", "--no-print-directory", "-n", goal], cwd=ROOT, capture_output=True, text=True)

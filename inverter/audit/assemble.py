@@ -1,0 +1,121 @@
+"""From the files that a finished audit's stages left to what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from inverter.audit.diagnosis import diagnose, diagnose_depth
+from inverter.audit.ledger import Ledger
+from inverter.audit.metrics import headline, read_per_image, score_metrics
+from inverter.audit.pictures import SHOWN
+from inverter.audit.plan import Step
+from inverter.audit.recommend import exceeded, recommend
+from inverter.audit.record import Audit, LayerRecord, sent_bytes
+from inverter.audit.score import LeakScore
+from inverter.config import AuditConfig
+from inverter.data.manifest import Manifest
+from inverter.evaluation.metrics import Missing
+from inverter.evaluation.results import Results
+from inverter.run_record import commit, environment
+
+CAVEATS = (
+    "It is a lower bound on leakage: a stronger prior, more pairs, longer training or another attack may get more. A "
+    "low score is no proof of privacy.",
+    "It says how well pictures come back, not what they contain: a face, a text or a place may be recognisable in a "
+    "poor reconstruction, and a single attribute may be read from features that give no picture at all.",
+    "It holds for the pictures evaluated, at the size compared and for this target's input size; features of other or "
+    "sharper pictures may tell more or less.",
+    "0 is the best guess that reads no features and 1 the prior's own round trip, not the original: with a weak prior, "
+    "1 is little.",
+    "It is an average over pictures: single pictures come back better, see the pictures and each layer's report.",
+    "The attacker is black-box. One who knows the weights of the target can do more.",
+)
+
+
+def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, float]) -> Audit:
+    """Read every layer's evaluation, score it, and draw the conclusions.
+
+    Raises:
+        ValueError: A file is damaged, or the headline metric was not computed.
+    """
+    results = {step.info.name: _results(step) for step in steps}
+    scored = {
+        step.info.name: score_metrics(
+            results[step.info.name], read_per_image(step.evaluation / "per_image.csv"), config.num_bootstrap
+        )
+        for step in steps
+    }
+    metric = headline(list(scored.values()), config.metric)
+    layers = [_layer(step, results[step.info.name], scored[step.info.name], metric) for step in steps]
+    scores = {layer.layer: layer.scores[metric] for layer in layers if metric in layer.scores}
+    names = [layer.layer for layer in layers]
+    late = diagnose_depth(names, scores)
+    manifest, first = Manifest.load(steps[0].pairs / "train"), results[names[0]]
+    return Audit(
+        target={**asdict(config.target), "weights_sha256": manifest.target.weights_sha256},
+        prior=config.prior,
+        picture_size=manifest.resolution,
+        layers=tuple(
+            replace(layer, diagnosis=(*layer.diagnosis, *([late[layer.layer]] if layer.layer in late else [])))
+            for layer in layers
+        ),
+        metric=metric,
+        threshold=config.threshold,
+        recommended=recommend(names, scores, config.threshold),
+        limits=dict(limits),
+        exceeded=exceeded(limits, scores),
+        num_images=first.num_images,
+        num_sources=first.num_sources,
+        threat_model=manifest.threat_model,
+        caveats=CAVEATS,
+        notes=first.notes,
+        config=asdict(config),
+        seed=config.seed,
+        commit=commit(),
+        environment=environment(),
+    )
+
+
+def _results(step: Step) -> Results:
+    path = step.evaluation / "metrics.json"
+    try:
+        return Results.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}; delete {path.parent} to evaluate again") from error
+
+
+def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missing], metric: str) -> LayerRecord:
+    train, dev = (Manifest.load(step.pairs / split) for split in ("train", "dev"))
+    spec, summary = train.target, json.loads((step.run / "summary.json").read_text())
+    seconds = {row.name: row.cost["seconds_per_image"] for row in results.rows if row.name in SHOWN}
+    prompt_change = Ledger(step).found("evaluate", "prompt_change")
+    return LayerRecord(
+        layer=step.info.name,
+        feature_shape=spec.feature_shape,
+        numbers=spec.num_features,
+        bytes=sent_bytes(spec),
+        ratio=results.payload.ratio,
+        device_share=step.info.device_share,
+        scores={key: score for key, score in scored.items() if isinstance(score, LeakScore)},
+        unscored={key: score.reason for key, score in scored.items() if isinstance(score, Missing)},
+        metrics={row.name: row.scores for row in results.rows},
+        cost={
+            "pairs": summary["pairs"],
+            "target_queries": train.num_pairs + dev.num_pairs,
+            "pairs_seen": summary["pairs_seen"],
+            "steps": summary["steps"],
+            "train_seconds": summary["seconds"],
+            **{f"{method}_seconds_per_image": cost for method, cost in seconds.items()},
+        },
+        prompt_change=prompt_change,
+        diagnosis=diagnose(
+            results,
+            scored,
+            metric,
+            pairs=summary["pairs"],
+            pairs_seen=summary["pairs_seen"],
+            prompt_change=prompt_change,
+        ),
+    )

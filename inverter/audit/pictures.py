@@ -1,0 +1,57 @@
+"""The few pictures that an audit shows of every layer, always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inverter.audit.metrics import CEILING, read_per_image
+from inverter.audit.plan import Step
+from inverter.evaluation.pictures import recon_path
+
+SHOWN = ("mean", "sample")
+
+
+@dataclass(frozen=True)
+class Strip:
+    """PNG files of the same pictures, in one order, under a title."""
+
+    title: str
+    pictures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Strips of the audited pictures: the originals, the round trip, then each layer's ``mean`` and ``sample``."""
+
+    keys: tuple[str, ...]
+    strips: tuple[Strip, ...]
+
+
+def read_gallery(steps: Sequence[Step], num_pictures: int) -> Gallery:
+    """Read the pictures that the evaluations wrote.
+
+    The first picture of each source comes first, then further ones, so that few pictures show many sources.
+
+    Raises:
+        ValueError: A picture is missing.
+    """
+    per_image = read_per_image(steps[0].evaluation / "per_image.csv")
+    first: dict[str, str] = {}
+    for key, group in zip(per_image.keys, per_image.groups, strict=True):
+        first.setdefault(group, key)
+    keys = tuple(dict.fromkeys([*first.values(), *per_image.keys]))[:num_pictures]
+    strips = [_strip(steps[0], "original", "original", keys), _strip(steps[0], CEILING, CEILING, keys)]
+    strips += [_strip(step, f"{step.info.name}, {method}", method, keys) for step in steps for method in SHOWN]
+    return Gallery(keys, tuple(strips))
+
+
+def _strip(step: Step, title: str, method: str, keys: Sequence[str]) -> Strip:
+    folder: Path = step.evaluation / "recon"
+    try:
+        return Strip(title, tuple(recon_path(folder, method, key).read_bytes() for key in keys))
+    except OSError as error:
+        raise ValueError(
+            f"{folder}: a picture is missing ({error}); delete {step.evaluation} to evaluate again"
+        ) from error

@@ -1,0 +1,186 @@
+"""What an audit is made of: the layers, and for each the configs of the stages that it goes through."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from inverter.audit.metrics import SCORED
+from inverter.config import (
+    AuditConfig,
+    DataConfig,
+    EvaluateConfig,
+    PrepareConfig,
+    SplitConfig,
+    TargetConfig,
+    TrainConfig,
+)
+from inverter.data.manifest import MANIFEST, SPLITS, Manifest
+from inverter.targets.layers import LayerInfo, list_layers
+from inverter.targets.load import load_network
+from inverter.targets.target import weights_sha256
+
+MIN_FAMILY = 3
+"""Numbered siblings (``blocks.0``, ``blocks.1``, ...) that count as the stages of a network."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer's way through the stages: its place in the network, and a config a stage and split."""
+
+    info: LayerInfo
+    prepare: dict[str, PrepareConfig]
+    train: TrainConfig
+    evaluate: EvaluateConfig
+
+    @property
+    def run(self) -> Path:
+        """Folder of the layer's training run."""
+        return Path(self.train.output)
+
+    @property
+    def evaluation(self) -> Path:
+        return self.run / "evaluation"
+
+    @property
+    def pairs(self) -> Path:
+        """Folder of the layer's splits."""
+        return Path(self.train.data.path)
+
+
+def plan_audit(config: AuditConfig) -> list[Step]:
+    """Steps of an audit, in the order of the forward pass.
+
+    Raises:
+        ValueError: Unknown target or layer, or a value that no later step would name.
+    """
+    if config.metric.partition("/")[0] not in SCORED:
+        raise ValueError(f"metric={config.metric!r}; allowed: {', '.join(SCORED)}, or one of them followed by /JUDGE")
+    if not 0 < config.threshold <= 1:
+        raise ValueError(f"threshold={config.threshold}; allowed: above 0, at most 1")
+    if "{layer}" not in config.data.path:
+        raise ValueError(f"data.path={config.data.path!r} must hold {{layer}}, which stands for the layer's name")
+    if config.trainer.devices != 1:
+        raise ValueError(f"trainer.devices={config.trainer.devices}; an audit runs on one device, allowed: 1")
+    known = list_layers(config.target.name, config.target.input_size)
+    layers = spread_layers(known, config.num_layers) if config.layers is None else find_layers(known, config.layers)
+    return [_step(config, info) for info in layers]
+
+
+def check_weights(config: AuditConfig, steps: Sequence[Step]) -> None:
+    """Refuse pairs on disk that were made with other weights than the target has now.
+
+    Raises:
+        ValueError: A folder of pairs is of other weights.
+    """
+    made = {step.pairs / split for step in steps for split in SPLITS}
+    manifests = {folder: Manifest.load(folder) for folder in sorted(made) if (folder / MANIFEST).is_file()}
+    if not manifests:
+        return
+    target = config.target
+    network = load_network(target.name, input_size=target.input_size, pretrained=target.pretrained).network
+    sha256 = weights_sha256(network)
+    for folder, manifest in manifests.items():
+        if manifest.target.weights_sha256 != sha256:
+            raise ValueError(
+                f"data.path: {folder} was made with weights {manifest.target.weights_sha256[:12]} of {target.name}, "
+                f"which now has {sha256[:12]}; choose another data.path and output, or delete the old ones"
+            )
+
+
+def find_layers(known: Sequence[LayerInfo], names: Sequence[str]) -> list[LayerInfo]:
+    """The layers of these names, in the order of ``known``.
+
+    Raises:
+        ValueError: No name, one given twice, or one that is not known; the message lists the nearest.
+    """
+    by_name = {info.name: info for info in known}
+    for name in names:
+        if name not in by_name:
+            nearest = difflib.get_close_matches(name, by_name, n=6, cutoff=0.0)
+            raise ValueError(f"layers: {name!r} cannot be tapped; the nearest that can are {', '.join(nearest)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"layers={list(names)!r}; allowed: one or more, each once; null chooses them")
+    return [info for info in known if info.name in names]
+
+
+def spread_layers(known: Sequence[LayerInfo], count: int) -> list[LayerInfo]:
+    """Choose ``count`` layers, evenly spaced over the stages of a network.
+
+    Stages are the shallowest three or more modules that differ in their number alone and have modules inside, such as
+    ``blocks.0`` to ``blocks.6``; where there are none, every layer at which work was done since the one before.
+
+    Raises:
+        ValueError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"num_layers={count}; allowed: 1 or more")
+    families: dict[str, list[LayerInfo]] = {}
+    for info in known:
+        family, number = re.fullmatch(r"(.*?)(\d*)", info.name).groups()  # type: ignore[union-attr]
+        if number and any(other.name.startswith(f"{info.name}.") for other in known):
+            families.setdefault(family, []).append(info)
+    stages = [family for family in families if len(families[family]) >= MIN_FAMILY]
+    if stages:
+        candidates = families[min(stages, key=lambda family: (family.count("."), -len(families[family])))]
+    else:
+        candidates = list({info.device_share: info for info in reversed(known)}.values())[::-1]
+    last = len(candidates) - 1
+    places = {round(i * last / max(count - 1, 1)) for i in range(count)}
+    return [candidates[place] for place in sorted(places)]
+
+
+def _step(config: AuditConfig, info: LayerInfo) -> Step:
+    network = config.target
+    target = TargetConfig(**asdict(network), layer=info.name)
+    folder = re.sub(r"[^\w.-]+", "-", info.name)
+    pairs, run = config.data.path.replace("{layer}", folder), str(Path(config.output) / folder)
+    data = config.data
+    return Step(
+        info=info,
+        prepare={split: _prepare(config, target, split, getattr(config, split), pairs) for split in SPLITS},
+        train=TrainConfig(
+            target=target,
+            prior=config.prior,
+            data=DataConfig(pairs, data.limit, data.batch_size, data.num_workers),
+            model=config.model,
+            optim=config.optim,
+            trainer=config.trainer,
+            output=run,
+            seed=config.seed,
+        ),
+        evaluate=EvaluateConfig(
+            target=target,
+            inverter=run,
+            judges=config.judges,
+            num_train=config.num_train,
+            batch_size=data.batch_size,
+            num_bootstrap=config.num_bootstrap,
+            precision=config.optim.precision,
+            device=config.trainer.device,
+            seed=config.seed,
+        ),
+    )
+
+
+def _prepare(
+    config: AuditConfig, target: TargetConfig, split: str, pictures: SplitConfig, output: str
+) -> PrepareConfig:
+    return PrepareConfig(
+        target=target,
+        prior=config.prior,
+        output=output,
+        split=split,
+        source=pictures.source,
+        pairs=pictures.pairs,
+        shard_size=config.shard_size,
+        feature_dtype=config.feature_dtype,
+        augment=pictures.augment,
+        num_inference_steps=config.num_inference_steps,
+        precision=config.optim.precision,
+        max_time=pictures.max_time,
+        seed=pictures.seed,
+    )

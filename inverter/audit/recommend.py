@@ -1,0 +1,60 @@
+"""Where to split under a threshold, and which layers break a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from inverter.audit.score import LeakScore
+
+
+def recommend(layers: Sequence[str], scores: Mapping[str, LeakScore], threshold: float) -> str | None:
+    """Earliest layer from which on every score's upper end stays under the threshold; None where there is none.
+
+    Deeper features are computed from shallower ones and cannot tell more. So a layer is no safer than the layers behind
+    it: one that scores low while a deeper one does not was attacked too weakly.
+
+    Args:
+        layers: The audited layers, in the order of the forward pass.
+        scores: Layer to its headline score; a layer without one counts as above every threshold.
+        threshold: Score in (0, 1].
+    """
+    chosen = None
+    for layer in reversed(layers):
+        high = upper_end(scores.get(layer))
+        if high is None or high >= threshold:
+            break
+        chosen = layer
+    return chosen
+
+
+def parse_limits(text: str | None, layers: Sequence[str]) -> dict[str, float]:
+    """Limits of ``LAYER:SCORE[,LAYER:SCORE ...]`` by layer; none of None.
+
+    Raises:
+        ValueError: Another form, a layer that is not audited or given twice, or a score outside [0, 1].
+    """
+    limits: dict[str, float] = {}
+    for part in text.split(",") if text is not None else ():
+        layer, _, number = part.strip().rpartition(":")
+        try:
+            score = float(number)
+        except ValueError:
+            score = -1.0
+        if layer not in layers or layer in limits or not 0 <= score <= 1:
+            raise ValueError(
+                f"fail_above={text!r}; allowed: LAYER:SCORE with one of the audited layers ({', '.join(layers)}), each "
+                "once, and a score from 0 to 1 (quote it where YAML sees a number: fail_above='\"1:0.5\"')"
+            )
+        limits[layer] = score
+    return limits
+
+
+def exceeded(limits: Mapping[str, float], scores: Mapping[str, LeakScore]) -> tuple[str, ...]:
+    """Layers whose score's upper end is above their limit, or that have no upper end to hold against it."""
+    ends = {layer: upper_end(scores.get(layer)) for layer in limits}
+    return tuple(layer for layer, limit in limits.items() if (end := ends[layer]) is None or end > limit)
+
+
+def upper_end(score: LeakScore | None) -> float | None:
+    """Upper end of the interval; None where there is no score or no interval."""
+    return None if score is None else score.high

@@ -1,0 +1,44 @@
+"""An audit as a table for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from inverter.audit.record import Audit
+from inverter.audit.score import LeakScore
+from inverter.evaluation.labels import label
+
+
+def audit_table(audit: Audit) -> Group:
+    """Layers down, the headline score and what travels across; then the verdict and every diagnosis."""
+    table = Table(title=f"{audit.target['name']}: leak score by {label(audit.metric).title}")
+    for column in ("layer", "numbers", "KiB", "ratio", "device\nshare %", "score", "95 % interval", "best attack"):
+        table.add_column(column, justify="left" if column in ("layer", "best attack") else "right", overflow="fold")
+    for layer in audit.layers:
+        score = layer.scores.get(audit.metric)
+        size = [f"{layer.numbers:,}", f"{layer.bytes / 1024:,.1f}", f"{layer.ratio:.2f}"]
+        share = f"{100 * layer.device_share:.1f}"
+        found = [f"{score.value:.3f}", interval(score), score.attack] if score else ["none", "", ""]
+        table.add_row(*map(Text, [layer.layer, *size, share, *found]))
+    lines = [verdict(audit), *(f"{layer.layer}: {line}" for layer in audit.layers for line in layer.diagnosis)]
+    return Group(table, *map(Text, lines))
+
+
+def print_audit(audit: Audit, console: Console | None = None) -> None:
+    """Print :func:`audit_table`."""
+    (console or Console()).print(audit_table(audit))
+
+
+def verdict(audit: Audit) -> str:
+    """The recommended split in a sentence."""
+    if audit.recommended is None:
+        return f"No audited layer stays under a score of {audit.threshold:g} together with every deeper one."
+    under = f"the earliest that stays under {audit.threshold:g} together with every deeper one"
+    return f"Recommended split: {audit.recommended}, {under}."
+
+
+def interval(score: LeakScore) -> str:
+    """Ends of the interval; empty where there is none."""
+    return "" if score.low is None or score.high is None else f"[{score.low:.3f}, {score.high:.3f}]"

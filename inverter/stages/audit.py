@@ -1,0 +1,64 @@
+"""Stage ``audit``: prepare, train and evaluate for each layer of a target, then one page and one JSON."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from inverter.audit.assemble import assemble
+from inverter.audit.ledger import Ledger
+from inverter.audit.page import write_page
+from inverter.audit.pictures import read_gallery
+from inverter.audit.plan import Step, check_weights, plan_audit
+from inverter.audit.prompt import probe_prompt
+from inverter.audit.recommend import parse_limits
+from inverter.audit.record import Audit
+from inverter.audit.table import print_audit
+from inverter.config import AuditConfig
+from inverter.data.manifest import SPLITS
+from inverter.run_record import record_run
+from inverter.stages import evaluate, prepare, train
+
+log = logging.getLogger(__name__)
+LIMIT_EXCEEDED = 3
+"""Exit status where a layer may leak more than ``fail_above`` allows."""
+
+
+def run(config: AuditConfig) -> Audit:
+    """Do what is not done yet; write ``report.json`` and ``report.html``; print the table.
+
+    Raises:
+        ValueError: An unknown target or layer, a value that is not allowed, or a folder with work of another recipe.
+        SystemExit: A limit of ``fail_above`` is exceeded (status 3), or the training was terminated.
+    """
+    steps, output = plan_audit(config), Path(config.output)
+    limits = parse_limits(config.fail_above, [step.info.name for step in steps])
+    check_weights(config, steps)
+    record_run(config, output, "audit")
+    for split in SPLITS:
+        prepare.prepare_layers([step.prepare[split] for step in steps])
+    for number, step in enumerate(steps, 1):
+        log.info("layer %d of %d: %s", number, len(steps), step.info.name)
+        measure(step)
+    audit = assemble(config, steps, limits)
+    audit.save(output / "report.json")
+    write_page(audit, read_gallery(steps, config.num_pictures), output / "report.html")
+    print_audit(audit)
+    for name in ("report.html", "report.json"):
+        log.info("%s", output / name)
+    if audit.exceeded:
+        log.error("fail_above=%s is exceeded by %s", config.fail_above, ", ".join(audit.exceeded))
+        raise SystemExit(LIMIT_EXCEEDED)
+    return audit
+
+
+def measure(step: Step) -> None:
+    """Train and evaluate one layer, as far as that is not done."""
+    ledger = Ledger(step)
+    if not ledger.done("train"):
+        ledger.begin("train")
+        train.run(step.train)
+        ledger.finish("train")
+    if not ledger.done("evaluate"):
+        evaluate.run(step.evaluate)
+        ledger.finish("evaluate", prompt_change=probe_prompt(step))

@@ -1,0 +1,126 @@
+"""An audit of a tiny network with two layers: killed, gone on with, read back, held against limits."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from markupsafe import escape
+
+from inverter.__main__ import main
+from inverter.audit.record import Audit
+from inverter.stages import audit as stage
+from inverter.stages import evaluate, train
+
+NETWORK = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 1))
+"""
+SIZES = [
+    "model.width=16",
+    "model.depth=1",
+    "model.num_tokens=2",
+    "model.head_width=8",
+    "data.batch_size=4",
+    "data.num_workers=0",
+    "optim.max_steps=20",
+    "optim.lr=5e-3",
+    "optim.warmup_steps=2",
+    "optim.max_time=null",
+    "optim.precision=fp32",
+    "trainer.progress=false",
+    "trainer.device=cpu",
+    "num_bootstrap=50",
+    "shard_size=8",
+    "train.pairs=16",
+    "dev.pairs=8",
+    "val.pairs=6",
+    "num_inference_steps=1",
+]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    root = tmp_path_factory.mktemp("audit")
+    (root / "nets_for_audit.py").write_text(NETWORK)
+    target = ["target.name=module:nets_for_audit:build", "target.input_size=32", "layers=[1,3]"]
+    places = [f"data.path={root}/pairs-{{layer}}", f"output={root}/audit"]
+    return ["audit", "configs/audit.yaml", *target, *places, *SIZES]
+
+
+@pytest.fixture
+def output(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = Path(next(word for word in words if word.startswith("output=")).removeprefix("output="))
+    monkeypatch.syspath_prepend(folder.parent)
+    return folder
+
+
+def test_a_killed_audit_goes_on_and_fails_above_its_limit(
+    words: list[str], output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def spy(name: str, run, killed: bool):
+        def call(config):
+            if killed:
+                raise Killed
+            done.append(f"{name} {config.target.layer}")
+            return run(config)
+
+        return call
+
+    train_run, evaluate_run = train.run, evaluate.run
+    monkeypatch.setattr(stage.train, "run", spy("train", train_run, killed=False))
+    monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=True))
+    with pytest.raises(Killed):
+        main(words)
+    shards = {path: path.stat().st_mtime_ns for path in output.parent.rglob("*.tar")}
+    assert done == ["train 1"] and len(shards) == 2 * (2 + 1 + 1)
+
+    monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=False))
+    assert main(words) == 0
+    assert done == ["train 1", "evaluate 1", "train 3", "evaluate 3"]
+    assert shards == {path: path.stat().st_mtime_ns for path in output.parent.rglob("*.tar")}
+
+    audit = Audit.load(output / "report.json")
+    assert [layer.layer for layer in audit.layers] == ["1", "3"]
+    assert [(layer.feature_shape, layer.bytes) for layer in audit.layers] == [((4, 16, 16), 4096), ((6, 8, 8), 1536)]
+    assert audit.layers[0].device_share < audit.layers[1].device_share < 1
+    assert audit.layers[0].ratio == 1024 / (3 * 64 * 64)
+    assert audit.layers[0].cost["target_queries"] == 24 and audit.layers[0].cost["train_seconds"] > 0
+    assert (audit.metric, audit.num_images) == ("reid_mrr/efficientnet-lite1", 6)
+    page = (output / "report.html").read_text()
+    assert page.count("<img") == 6 * (2 + 2 * 2) and "<svg" in page and "<script" not in page
+    assert "What the score does not say" in page and str(escape(audit.layers[0].diagnosis[0])) in page
+
+    leaks = [(layer.layer, metric) for layer in audit.layers for metric, s in layer.scores.items() if s.high > 0]
+    layer, metric = leaks[0]
+    assert main([*words, f"metric={metric}", f'fail_above="{layer}:1"']) == 0  # no score is above 1
+    with pytest.raises(SystemExit) as error:
+        main([*words, f"metric={metric}", f'fail_above="{layer}:0"'])
+    assert error.value.code == 3
+    judged = Audit.load(output / "report.json")
+    assert (judged.metric, judged.exceeded) == (metric, (layer,))
+    assert len(done) == 4  # other questions to the same measurements
+
+
+def test_new_weights_of_the_target_are_refused(
+    words: list[str], output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import nets_for_audit
+
+    torch.manual_seed(1)
+    network = nets_for_audit.build()
+    monkeypatch.setattr(nets_for_audit, "build", lambda: network)
+    assert main(words) == 2
+    assert "was made with weights" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_changed_training_is_refused(words: list[str], output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "optim.max_steps=7"]) == 2
+    assert "optim.max_steps: 20 there, 7 now" in capsys.readouterr().err.splitlines()[-1]

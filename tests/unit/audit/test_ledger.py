@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from inverter.audit.ledger import LEFT, Ledger
+from inverter.audit.plan import Step
+from inverter.config import EvaluateConfig, TrainConfig
+from inverter.targets.layers import LayerInfo
+
+
+@pytest.fixture
+def step(tmp_path: Path, train_config) -> Step:
+    for split in ("train", "dev", "val"):
+        (tmp_path / "pairs" / split).mkdir(parents=True)
+        (tmp_path / "pairs" / split / "manifest.json").write_text(split)
+    train: TrainConfig = train_config(tmp_path / "run")
+    train.data.path = str(tmp_path / "pairs")
+    info = LayerInfo("features.2", (6, 5, 7), 210, 840, 0.1, 0.5)
+    return Step(info, {}, train, EvaluateConfig(inverter=train.output))
+
+
+def leave(step: Step, stage: str) -> None:
+    for file in LEFT[stage]:
+        (step.run / file).parent.mkdir(parents=True, exist_ok=True)
+        (step.run / file).touch()
+
+
+def test_done_when_finished_and_whole(step):
+    ledger = Ledger(step)
+    assert not ledger.done("train")
+    ledger.begin("train")
+    leave(step, "train")
+    assert not Ledger(step).done("train")  # killed before it was noted
+    ledger.finish("train")
+    leave(step, "evaluate")
+    ledger.finish("evaluate", prompt_change=2.5)
+    again = Ledger(step)
+    assert again.done("train") and again.done("evaluate") and again.found("evaluate", "prompt_change") == 2.5
+    (step.evaluation / "metrics.json").unlink()
+    assert not Ledger(step).done("evaluate")
+
+
+def test_what_does_not_matter_may_change(step):
+    ledger = Ledger(step)
+    ledger.begin("train")
+    step.train.trainer.every_n_seconds, step.train.data.num_workers, step.train.resume = 7, 3, False
+    step.evaluate.device = "cuda"
+    assert Ledger(step).recipes == ledger.recipes
+
+
+def test_another_training_is_refused(step):
+    Ledger(step).begin("train")
+    step.train.optim.lr = 0.5
+    with pytest.raises(ValueError, match=r"trained with another recipe \(optim.lr: 0.001 there, 0.5 now\); choose"):
+        Ledger(step)
+    step.train.optim.lr = 1e-3
+    (step.pairs / "dev" / "manifest.json").write_text("other pairs")
+    with pytest.raises(ValueError, match=r"another recipe .*dev: "):
+        Ledger(step)
+
+
+def test_another_evaluation_is_only_done_again(step):
+    for stage in ("train", "evaluate"):
+        leave(step, stage)
+        Ledger(step).finish(stage)
+    step.evaluate.num_bootstrap = 7
+    assert Ledger(step).done("train") and not Ledger(step).done("evaluate")
+    step.evaluate.num_bootstrap = EvaluateConfig.num_bootstrap
+    assert Ledger(step).done("evaluate")
+    (step.pairs / "val" / "manifest.json").write_text("other pictures")
+    assert Ledger(step).done("train") and not Ledger(step).done("evaluate")
+
+
+def test_a_run_that_no_audit_made_is_refused(step):
+    step.run.mkdir()
+    (step.run / "train.yaml").write_text("seed: 0\n")
+    with pytest.raises(ValueError, match="holds a run that no audit made"):
+        Ledger(step)
+
+
+def test_the_ledger_is_plain_json(step):
+    Ledger(step).begin("train")
+    saved = json.loads((step.run / "steps.json").read_text())
+    assert saved["train"]["done"] is False and saved["train"]["recipe"]["optim"]["lr"] == 1e-3

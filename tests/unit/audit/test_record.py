@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from inverter.audit.record import Audit, sent_bytes
+from inverter.audit.strict import decode
+from inverter.targets.spec import RESIZE, TargetSpec
+
+
+def test_what_is_saved_is_read_back(audit, tmp_path):
+    audit.save(tmp_path / "deep" / "report.json")
+    assert Audit.load(tmp_path / "deep" / "report.json") == audit
+    assert json.loads((tmp_path / "deep" / "report.json").read_text())["schema_version"] == 1
+
+
+def change(values: dict, path: str, value) -> dict:
+    *parents, last = path.split(".")
+    inner = values
+    for key in parents:
+        inner = inner[int(key)] if key.isdigit() else inner[key]
+    if value is KeyError:
+        del inner[last]
+    else:
+        inner[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("schema_version", 2, "schema_version is 2; allowed: 1"),
+        ("schema_version", KeyError, "schema_version is None"),
+        ("surplus", 1, r"audit: missing keys \[\], unknown keys \['surplus'\]"),
+        ("threshold", KeyError, r"missing keys \['threshold'\]"),
+        ("threshold", "0.4", r"audit\.threshold: '0\.4' is no float"),
+        ("threshold", float("nan"), "audit.threshold: nan is no float"),
+        ("num_images", True, "audit.num_images: True is no int"),
+        ("commit", 3, "audit.commit: 3 is no str"),
+        ("layers", {}, r"audit.layers: \{\} is no tuple"),
+        ("layers.0.cost", [], r"audit.layers\[0\].cost: \[\] is no dict"),
+        ("layers.0.scores", {"psnr": 3}, r"audit.layers\[0\].scores\['psnr'\]: 3 is no object"),
+        ("layers.1.scores.psnr.high", "0.6", r"audit.layers\[1\].scores\['psnr'\].high: '0.6' is no float"),
+        ("layers.1.feature_shape", [1, 2.5], r"audit.layers\[1\].feature_shape\[1\]: 2.5 is no int"),
+        ("layers.1.layer", "<i>a</i>", "must be unique"),
+        ("recommended", "z", "and hold `recommended`"),
+        ("limits", {"z": 0.1}, "every limit's layer"),
+        ("exceeded", [], "does not follow from limits and scores"),
+    ],
+)
+def test_whatever_breaks_the_schema_is_refused(audit, path, value, message):
+    values = json.loads(json.dumps(audit.to_json()))
+    with pytest.raises(ValueError, match=message):
+        Audit.from_json(change(values, path, value))
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "null", "{", '{"schema_version": 1}', "[" * 100_000])
+def test_files_that_are_no_audit(tmp_path, text):
+    path = tmp_path / "report.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=r"report\.json"):
+        Audit.load(path)
+
+
+def test_decoding_keeps_to_the_type():
+    assert decode(tuple[float, ...], [1, 2.5], "x") == (1.0, 2.5)
+    assert decode(float | None, None, "x") is None
+    with pytest.raises(ValueError, match="x: None is no float"):
+        decode(float, None, "x")
+    with pytest.raises(ValueError, match=r"x: 'a{56}\.\.\. is no int"):
+        decode(int, "a" * 1000, "x")
+
+
+@pytest.mark.parametrize(("payload", "size"), [("identity", 96), ("int8", 28), ("gaussian:0.1", 96)])
+def test_bytes_that_travel(payload, size):
+    half = {"resize": RESIZE, "mean": [0.5] * 3, "std": [0.5] * 3}
+    assert sent_bytes(TargetSpec("net", "a", 8, (6, 2, 2), payload, half, "0" * 64)) == size
