@@ -16,7 +16,7 @@ INSTALLED := .venv/.installed
 
 key = $(if $($(1)),$(2)=$(if $(word 2,$($(1))),'$($(1))',$($(1))))
 PAIRS = $(strip $(call key,TARGET,target.name) $(call key,LAYER,target.layer))
-PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(if $(filter prepare,$(MAKECMDGOALS)),$(ARGS)))
+PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(call key,DEVICE,device) $(if $(filter prepare,$(MAKECMDGOALS)),$(ARGS)))
 TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(if $(filter train,$(MAKECMDGOALS)),,$(ARGS)))
 AUDIT = $(strip $(call key,TARGET,target.name) $(if $(LAYERS),'layers=[$(LAYERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))

@@ -57,6 +57,7 @@ class PrepareConfig:
     batch_size: int = 32
     precision: str = "bf16"  # bf16 | fp32
     max_time: int | None = None  # seconds; stops after the shard under way
+    device: str = "auto"  # auto | cpu | cuda
     seed: int = 0
 
 

@@ -18,12 +18,14 @@ from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
 from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
+from inverter.run_record import commit
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
     from inverter.targets.target import MultiTarget
 
 FINGERPRINT = "prepare.json"
+NO_RECIPE = ("output", "max_time", "device")
 PRECISIONS = ("bf16", "fp32")
 
 
@@ -108,14 +110,14 @@ class Fingerprint:
 
     Args:
         folder: Folder of the shards.
-        config: Recipe; ``output`` and ``max_time`` play no part in it.
+        config: Recipe; ``output``, ``max_time`` and ``device`` play no part in it.
     Raises:
         ValueError: The folder holds shards of another recipe, or of none that is known.
     """
 
     def __init__(self, folder: Path, config: PrepareConfig) -> None:
         self.path, self.max_time = folder / FINGERPRINT, config.max_time
-        self.recipe = {k: v for k, v in dataclasses.asdict(config).items() if k not in ("output", "max_time")}
+        self.recipe = {k: v for k, v in dataclasses.asdict(config).items() if k not in NO_RECIPE}
         if not self.path.is_file():
             if (folder / MANIFEST).exists() or any(folder.glob("*.tar")):
                 raise ValueError(
@@ -142,7 +144,7 @@ class Fingerprint:
         """
         if "weights" in self.saved:
             self._compare(self.saved["weights"], weights)
-        self._save({"recipe": self.recipe, "weights": weights, "complete": False})
+        self._save({"recipe": self.recipe, "weights": weights, "commit": commit(), "complete": False})
 
     def finish(self, stopped_after: int | None) -> None:
         """Note that the manifest and every shard are written, or those that ``stopped_after`` seconds allowed."""

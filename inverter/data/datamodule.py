@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 
-from inverter.data.manifest import Manifest
+from inverter.data.manifest import Manifest, check_disjoint
 from inverter.data.pictures import derive_seed
 from inverter.data.reader import PairDataset, collate_pairs
 
@@ -145,7 +145,8 @@ class PairDataModule(L.LightningDataModule):
         seed: Seed of the order.
         limit: Train on the first pairs only; None uses all.
     Raises:
-        ValueError: A manifest is missing or invalid, or dev was made of another target or size than train.
+        ValueError: A manifest is missing or invalid, or dev was made of another target or size than train, or of
+            the same shards.
     """
 
     def __init__(
@@ -163,6 +164,7 @@ class PairDataModule(L.LightningDataModule):
         self.manifest = Manifest.load(train)
         if dev is not None:
             _check_agreement(self.manifest, Manifest.load(dev), dev)
+            check_disjoint(f"{train} and {dev}", self.manifest, Manifest.load(dev))
 
     def train_dataloader(self) -> PairLoader:
         dataset = PairDataset(self.train, self.limit)

@@ -174,6 +174,12 @@ class Manifest:
                 )
 
 
+def check_disjoint(what: str, one: Manifest, other: Manifest) -> None:
+    """Raise ValueError where two splits, which ``what`` names, hold a shard in common."""
+    if shared := {shard.sha256 for shard in one.shards} & {shard.sha256 for shard in other.shards}:
+        raise ValueError(f"{what} have {len(shared)} shard(s) in common; prepare each split from pictures of its own")
+
+
 def channel_axis(feature_shape: tuple[int, ...]) -> int:
     """Axis of the channels in one image's features: first of ``(C, h, w)``, last of ``(N, D)`` and ``(D,)``."""
     return 0 if len(feature_shape) == 3 else len(feature_shape) - 1

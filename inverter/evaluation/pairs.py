@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from inverter.data.manifest import Manifest
+from inverter.data.manifest import Manifest, check_disjoint
 from inverter.targets.spec import TargetSpec, check_same_features
 
 NUM_DISTRACTORS = 1000
@@ -25,13 +25,16 @@ class EvaluationPairs:
         """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
 
         Raises:
-            ValueError: There is no ``val``, or a folder holds features of another target, layer or payload.
+            ValueError: There is no ``val``, a folder holds features of another target, layer or payload, or both hold
+                the same shards.
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
         for found in (manifest, train_manifest):
             if found is not None:
                 check_same_features(what, target, found.target)
+        if train_manifest is not None:
+            check_disjoint(f"{train} and {val}", train_manifest, manifest)
         return cls(val, train, manifest, train_manifest)
 
     @property

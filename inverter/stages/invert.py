@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -83,9 +84,8 @@ def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list
     if target is None:
         raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)")
     size = published.spec.resolution
-    pictures = list(_pictures(path))
-    for first in range(0, len(pictures), config.batch_size):
-        chosen_pictures = pictures[first : first + config.batch_size]
+    pictures = _pictures(path)
+    while chosen_pictures := list(islice(pictures, config.batch_size)):  # a folder may not fit into memory
         images = torch.stack([to_tensor(square(picture.image, size)) for picture in chosen_pictures]).to(device)
         with torch.no_grad():
             yield [picture.key for picture in chosen_pictures], target(images.float() / 255)

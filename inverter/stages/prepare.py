@@ -16,6 +16,7 @@ from inverter.data.write import write_shards
 from inverter.priors.prior import load_prior
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
+from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     if not configs:
         return
     config, target = configs[0], None
-    prior = load_prior(config.prior).to(device := "cuda" if torch.cuda.is_available() else "cpu")
+    prior = load_prior(config.prior).to(device := pick_device(config.device))
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = open_source(config, prior)
     if isinstance(source, CapturedSource):

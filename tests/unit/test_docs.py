@@ -113,9 +113,9 @@ def test_make_maps_variables_to_keys():
         line.removeprefix(".venv/bin/inverter ") for line in make("train", "eval", *words) if "bin/inverter" in line
     ]
     assert ours == [
-        f"prepare configs/prepare.yaml {target} prior=mine",
-        f"prepare configs/prepare.yaml configs/prepare_dev.yaml {target} prior=mine",
-        f"prepare configs/prepare.yaml configs/prepare_val.yaml {target} prior=mine",
+        f"prepare configs/prepare.yaml {target} prior=mine device=cpu",
+        f"prepare configs/prepare.yaml configs/prepare_dev.yaml {target} prior=mine device=cpu",
+        f"prepare configs/prepare.yaml configs/prepare_val.yaml {target} prior=mine device=cpu",
         f"train configs/train.yaml {target} prior=mine trainer.device=cpu seed=1",
         f"evaluate configs/eval.yaml {target} device=cpu",
     ]

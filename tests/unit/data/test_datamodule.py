@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import lightning as L
@@ -86,6 +87,14 @@ def test_limit_and_agreement(write_shards):
     text = (dev / "manifest.json").read_text()
     (dev / "manifest.json").write_text(text.replace('"features.2"', '"features.3"'))
     with pytest.raises(ValueError, match=r"dev pairs in .* have target="):
+        PairDataModule(str(train), str(dev))
+
+
+def test_the_pairs_that_train_do_not_choose(write_shards, tmp_path):
+    train = write_shards((3, 2))
+    dev = Path(shutil.copytree(train, tmp_path / "dev"))
+    (dev / "manifest.json").write_text((dev / "manifest.json").read_text().replace('"train"', '"dev"'))
+    with pytest.raises(ValueError, match=r"train and .*dev have 2 shard\(s\) in common"):
         PairDataModule(str(train), str(dev))
 
 

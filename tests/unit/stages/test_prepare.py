@@ -1,3 +1,4 @@
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import nn
 from inverter.config import PrepareConfig, TargetConfig
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
+from inverter.run_record import commit
 from inverter.stages import prepare
 from inverter.targets.target import MultiTarget
 
@@ -141,6 +143,19 @@ def test_another_recipe_is_refused(config):
     config.target.layer = "1"
     (folder / "prepare.json").unlink()
     with pytest.raises(ValueError, match=r"holds shards but no prepare.json"):
+        prepare.run(config)
+
+
+def test_the_record_names_the_commit_and_no_device(config, monkeypatch):
+    """Where pairs were computed is no part of their recipe: a folder begun on a GPU goes on without one."""
+    folder = prepare.run(config)
+    saved = json.loads((folder / "prepare.json").read_text())
+    assert saved["commit"] == commit()
+    assert "device" not in saved["recipe"]
+    config.device = "cpu"
+    assert prepare.run(config) == folder
+    config.device, config.split = "tpu", "dev"
+    with pytest.raises(ValueError, match=r"device is 'tpu'; allowed: auto, cpu, cuda"):
         prepare.run(config)
 
 
