@@ -21,6 +21,7 @@ STAGES = {  # stage: (module, schema, what it does)
     "train_prior denoiser": ("train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
 }
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
+YAML = (".yaml", ".yml")
 CONFIG_ERROR = 2
 
 
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stage = words.pop(0)
     if stage == "train_prior" and words and not words[0].startswith("-"):
         stage = f"{stage} {words.pop(0)}"
+    elif stage == "train_prior" and words:
+        print(usage())
+        return 0
     if stage not in STAGES:
         print(f"error: unknown stage {stage!r}; allowed: {', '.join(STAGES)}", file=sys.stderr)
         return CONFIG_ERROR
@@ -64,9 +68,9 @@ def run_stage(stage: str, words: list[str]) -> int:
         print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:")
         print(OmegaConf.to_yaml(OmegaConf.structured(schema)))
         return 0
-    if words and stage in POSITIONAL and "=" not in words[0] and not words[0].endswith(".yaml"):
+    if words and stage in POSITIONAL and "=" not in words[0] and not words[0].endswith(YAML):
         words[0] = f"{POSITIONAL[stage]}={words[0]}"
-    files = [word for word in words if word.endswith((".yaml", ".yml")) and "=" not in word]
+    files = [word for word in words if word.endswith(YAML) and "=" not in word]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for noisy in ("httpx", "torch", "lightning.fabric", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

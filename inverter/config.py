@@ -312,6 +312,12 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         raise ConfigError(f"key {str(error.full_key)!r}: {str(error).splitlines()[0]}") from error
 
 
+def changed_keys(one: Any, other: Any) -> list[str]:
+    """Dotted names of the keys in which two configs of one schema differ."""
+    before, after = OmegaConf.structured(one), OmegaConf.structured(other)
+    return [key for key in _keys(one) if OmegaConf.select(before, key) != OmegaConf.select(after, key)]
+
+
 def find_config(file: str | Path) -> Path:
     """Path of a config file: as given, or among the configs that come with the project."""
     given = Path(file)

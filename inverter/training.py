@@ -19,11 +19,21 @@ from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
-from inverter.config import OptimConfig, TrainerConfig
+from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
 
 log = logging.getLogger(__name__)
 PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
 LOGGERS = ("csv", "tensorboard", "wandb")
+MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
+    "trainer.",
+    "optim.max_steps",
+    "optim.max_time",
+    "optim.patience",
+    "data.path",
+    "data.num_workers",
+    "output",
+    "resume",
+)
 
 
 def build_optimizer(module: L.LightningModule, parameters: Iterable[nn.Parameter], optim: OptimConfig) -> Any:
@@ -130,12 +140,20 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
 
 
 class Average(WeightAveraging):
-    """Weight averaging whose raw weights are back in place before a checkpoint is written for an exception.
+    """Weight averaging on the training's device that leaves the right weights behind, however the training ends.
 
-    While it validates, the module holds the averaged weights; a signal can end the training there.
+    Raw weights are back in place before a checkpoint is written for an exception, which may come while the averaged
+    ones are validated. A finished run that is resumed trains no step, and still ends with the averaged weights.
     """
 
     validating = False
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        pl_module.to(trainer.strategy.root_device)  # Lightning does so later, and the average would stay on the CPU
+        super().setup(trainer, pl_module, stage)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.on_train_end(trainer, pl_module)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_validation_epoch_start(trainer, pl_module)
@@ -160,13 +178,24 @@ def ema(decay: float) -> Average:
     return Average(use_buffers=False, avg_fn=average)
 
 
-def resume_path(output: Path, resume: bool) -> str | None:
-    """Checkpoint to go on from, or None for a fresh start."""
+def resume_path(config: Any, stage: str) -> str | None:
+    """Checkpoint in ``config.output`` to go on from, or None for a fresh start.
+
+    Raises:
+        ValueError: The run there was begun with another config, whose record and checkpoints this one would spoil.
+    """
+    output = Path(config.output)
     path = output / "checkpoints" / "last.ckpt"
-    if resume and path.is_file():
-        log.info("resuming from %s", path)
-        return str(path)
-    return None
+    if not config.resume or not path.is_file():
+        return None
+    keys = changed_keys(load_config(type(config), [output / f"{stage}.yaml"]), config)
+    if changed := [key for key in keys if not key.startswith(MAY_CHANGE)]:
+        raise ValueError(
+            f"output: {output} holds a run with other values of {', '.join(changed)}; train in a new output, or set "
+            "resume=false to begin anew there"
+        )
+    log.info("resuming from %s", path)
+    return str(path)
 
 
 def _progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:

@@ -102,9 +102,7 @@ def layers(config: BenchConfig, images: Tensor, device: torch.device) -> list[Me
 def inversion(config: BenchConfig, features: list[Tensor], device: torch.device) -> list[Measurement]:
     """Images a second of both operating points of a published inverter."""
     inverter = load_inverter(config.inverter).to(device).eval()
-    inverter.prior.to(device)
     inverter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    inverter.prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     count = sum(map(len, features))
     generator = torch.Generator().manual_seed(config.seed)
 

@@ -85,8 +85,6 @@ def _module(train: TrainConfig, data: PairDataModule, device: torch.device, *, f
     if fast:  # as the train stage does it
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module.on_fit_start()
-    else:
-        module.inverter.prior.to(device)  # type: ignore[union-attr]
     return module
 
 

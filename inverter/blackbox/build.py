@@ -10,7 +10,7 @@ from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.config import TrainConfig, load_config
-from inverter.data.manifest import Manifest
+from inverter.data.manifest import MANIFEST, Manifest
 from inverter.priors.prior import DiffusionPrior, load_prior
 
 KINDS = ("inverter", "upconv")
@@ -50,6 +50,9 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         return UpconvModule(decoder, config.optim, config.seed)
     if config.model.kind != "inverter":
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
+    if config.model.conditioning_every_n_steps < 1:
+        every = config.model.conditioning_every_n_steps
+        raise ValueError(f"model.conditioning_every_n_steps is {every}; allowed: 1 or more")
     prior = load_prior(config.prior)
     if manifest.latents and manifest.autoencoder_sha256 != prior.autoencoder_sha256:
         raise ValueError(
@@ -62,16 +65,16 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
 
 
 def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
-    """The best state of a training run, its config and its training manifest.
+    """The best state of a training run, its config and the manifest of the pairs that it was trained on.
 
     Raises:
         ValueError: The folder holds no finished training run.
     """
     checkpoint = run / "checkpoints" / "best.ckpt"
-    if not (run / "train.yaml").is_file() or not checkpoint.is_file():
-        raise ValueError(f"{run} is no training run; it needs train.yaml and checkpoints/best.ckpt")
+    if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
+        raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
     config = load_config(TrainConfig, [run / "train.yaml"])
-    manifest = Manifest.load(Path(config.data.path) / "train")
+    manifest = Manifest.load(run)
     module = build_module(config, manifest)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -71,7 +72,8 @@ class _Shared:
 class Inverter(nn.Module):
     """Reconstruct images from features: ``mean`` in one pass, ``sample`` with the prior drawing what is left open.
 
-    The prior is used and not owned: its weights are neither parameters nor part of the state dict.
+    The prior is used and not owned: its weights are neither parameters nor part of the state dict. It follows the
+    inverter to another device, dtype or memory format.
     """
 
     def __init__(self, spec: InverterSpec, prior: DiffusionPrior | None = None) -> None:
@@ -107,6 +109,11 @@ class Inverter(nn.Module):
                 raise ValueError(f"prior {prior.name!r} has {name} {its}; this inverter was trained for {mine}")
         self._shared = _Shared(prior)
         return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Inverter:
+        if self._shared.prior is not None:
+            self._shared.prior._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     def align(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Latents ``(B, C, h, w)`` and conditioning ``(B, K, D)`` of features ``(B, *feature_shape)``."""

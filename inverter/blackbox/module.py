@@ -66,12 +66,8 @@ class InverterModule(PairModule):
         return self.inverter
 
     def on_fit_start(self) -> None:
-        self.inverter.prior.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
             self.inverter.prior.unet.set_attn_processor(AttnProcessor())
-
-    def on_validation_start(self) -> None:
-        self.inverter.prior.to(self.device)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         image = batch["image"]

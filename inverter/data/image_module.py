@@ -20,7 +20,7 @@ from inverter.data.sources.tar import expand_shards
 
 
 class ImageShardModule(L.LightningDataModule):
-    """Endless shuffled training stream and a finite validation pass over image shards.
+    """Endless training stream, drawn from (seed, rank, worker), and a finite validation pass over image shards.
 
     A batch holds ``image`` ``(B, 3, S, S)`` float32 in [0, 1] and ``caption``, ``foreground``, ``background`` (lists).
     """
@@ -30,10 +30,12 @@ class ImageShardModule(L.LightningDataModule):
         self.config, self.resolution, self.seed = config, resolution, seed
 
     def train_dataloader(self) -> DataLoader:
-        pipeline = wds.WebDataset(
-            expand_shards(self.config.shards), resampled=True, shardshuffle=False, seed=self.seed, empty_check=False
+        dataset = wds.DataPipeline(
+            wds.ResampledShards(expand_shards(self.config.shards), seed=self.seed, deterministic=True),
+            wds.tarfile_to_samples(),
+            wds.shuffle(2000, initial=500, seed=self.seed),
+            wds.map(self._train_sample),
         )
-        dataset = pipeline.shuffle(2000, initial=500).map(self._train_sample)
         return DataLoader(
             dataset,
             batch_size=self.config.batch_size,

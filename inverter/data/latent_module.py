@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from inverter.config import ImageDataConfig
 from inverter.data.image_module import collate, decode_sample
+from inverter.data.manifest import write_atomic
 from inverter.data.sources.tar import expand_shards
 from inverter.progress import track
 
@@ -110,7 +111,7 @@ def encode_shards(shards: str, vae: nn.Module, resolution: int, path: Path, batc
     partial = path.with_suffix(".partial.npy")
     np.save(partial, np.stack([np.concatenate(part) for part in stored]))
     partial.replace(path.with_suffix(".npy"))
-    path.with_suffix(".json").write_text(json.dumps(captions))  # written last: says that the pair is complete
+    write_atomic(path.with_suffix(".json"), json.dumps(captions).encode())  # written last: says that both are complete
     log.info("%d latents of %s in %s", len(captions), shards, path.with_suffix(".npy"))
 
 

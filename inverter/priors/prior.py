@@ -119,6 +119,11 @@ class DiffusionPrior(nn.Module):
         longest = self.scheduler.config.num_train_timesteps
         if not 1 <= num_inference_steps <= longest:
             raise ValueError(f"num_inference_steps is {num_inference_steps}; allowed: 1 to {longest}")
+        if latents is not None and strength and strength * num_inference_steps < 1:
+            raise ValueError(
+                f"strength is {strength}, which leaves none of num_inference_steps={num_inference_steps} to run; "
+                f"allowed: 0, which keeps the latents, or {1 / num_inference_steps:.3g} to 1"
+            )
         if latents is not None:
             self._check_latents(latents)
         sizes = {len(x) for x in (conditioning, latents) if x is not None} | ({batch_size} if batch_size else set())

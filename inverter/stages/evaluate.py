@@ -52,7 +52,7 @@ def run(config: EvaluateConfig) -> Results:
     num_train = config.num_train or subject.num_pairs
     attacks = attack_methods(inverter, baseline, bf16=bf16, device=device, seed=config.seed)
     references = reference_methods(
-        inverter.prior.to(device),
+        inverter.prior,
         pairs.val,
         pairs.train,
         limit=config.limit,

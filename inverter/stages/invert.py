@@ -41,7 +41,6 @@ def run(config: InvertConfig) -> Path:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
     output, device = Path(config.output), torch.device(pick_device(config.device))
     inverter = load_inverter(config.inverter).to(device)
-    inverter.prior.to(device)
     record_run(config, output, "invert")
     (output / "recon").mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(config.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from inverter.blackbox.build import load_run, run_inverter
 from inverter.config import PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
-from inverter.hub import save_inverter
+from inverter.hub import WEIGHTS, save_inverter
 from inverter.model_card import render_card
 from inverter.targets.target import weights_sha256
 
@@ -28,11 +29,15 @@ def run(config: PublishConfig) -> Path:
     """Write ``OUTPUT/NAME`` with weights, config, metrics, model card and preview; it appears whole or not at all.
 
     Raises:
-        ValueError: The run was not evaluated, trained a baseline, or the name is taken.
+        ValueError: The run was not finished or evaluated, trained a baseline, or the name is taken or no plain name.
     """
+    if not re.fullmatch(r"\w[\w.-]*", config.name):
+        raise ValueError(f"name is {config.name!r}; allowed: letters, digits, '_', '.' and '-', no '.' or '-' in front")
     run_folder, folder = Path(config.run), Path(config.output) / config.name
     if folder.exists() and not config.overwrite:
         raise ValueError(f"name is {config.name!r}, but {folder} exists; choose another or set overwrite=true")
+    if folder.exists() and not (folder / WEIGHTS).is_file():
+        raise ValueError(f"name is {config.name!r}, but {folder} is no published inverter and is not overwritten")
     metrics = run_folder / "evaluation" / "metrics.json"
     if not metrics.is_file():
         raise ValueError(
@@ -61,6 +66,8 @@ def run(config: PublishConfig) -> Path:
 
 def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[str, object]:
     """What the model card and the config say of the training."""
+    if not (run / "summary.json").is_file():
+        raise ValueError(f"run {run} has no summary.json, so its training was cut off; train it to its end first")
     record = json.loads((run / "train.json").read_text())
     summary = json.loads((run / "summary.json").read_text())
     return {

@@ -25,7 +25,8 @@ def run(config: TrainConfig) -> Path:
     """Train until the time, the steps or the patience are over; the best by dev PSNR is ``checkpoints/best.ckpt``.
 
     Raises:
-        ValueError: The shards come from another target or layer than the config says.
+        ValueError: The shards come from another target or layer than the config says, or the output holds a run with
+            another config or other pairs.
     """
     output, data_path = Path(config.output), Path(config.data.path)
     data = PairDataModule(
@@ -37,10 +38,13 @@ def run(config: TrainConfig) -> Path:
         limit=config.data.limit,
     )
     check_target(config, data.manifest)
-    checkpoint = resume_path(output, config.resume)
-    record_run(config, output, "train")
+    checkpoint = resume_path(config, "train")
+    if checkpoint and Manifest.load(output) != data.manifest:
+        raise ValueError(f"output: {output} holds a run on other pairs than {data_path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
+    record_run(config, output, "train")
+    data.manifest.save(output)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     callbacks: list = [ReconstructionGrid(output)]
     if config.optim.patience is not None:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def run(config: AutoencoderConfig) -> Path:
     """Train, then write the averaged weights to ``OUTPUT/vae`` in diffusers' format."""
     output = Path(config.output)
-    checkpoint = resume_path(output, config.resume)
+    checkpoint = resume_path(config, "train_autoencoder")
     record_run(config, output, "train_autoencoder")
     L.seed_everything(config.seed, verbose=False)
     data = ImageShardModule(config.data, config.resolution, config.seed)

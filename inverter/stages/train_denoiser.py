@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def run(config: DenoiserConfig) -> Path:
     """Train, then write the whole prior to ``OUTPUT/prior``, as ``load_prior`` and diffusers read it."""
     output = Path(config.output)
-    checkpoint = resume_path(output, config.resume)
+    checkpoint = resume_path(config, "train_denoiser")
     record_run(config, output, "train_denoiser")
     L.seed_everything(config.seed, verbose=False)
     vae = diffusers.AutoencoderTiny.from_pretrained(config.autoencoder, use_safetensors=True).eval()

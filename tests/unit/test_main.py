@@ -67,7 +67,7 @@ def test_a_bad_key_is_one_line_without_a_traceback():
 
 
 def test_help_names_every_stage(capsys):
-    for words in (["--help"], ["-h"], ["help"], []):
+    for words in (["--help"], ["-h"], ["help"], [], ["train_prior", "--help"]):
         assert main(words) == 0
         text = capsys.readouterr().out
         assert all(f"\n  {stage} " in text for stage in STAGES)
@@ -94,6 +94,7 @@ def test_an_unknown_stage(words, capsys):
     ("words", "message"),
     [
         (["train", "nowhere.yaml"], "config file 'nowhere.yaml' does not exist"),
+        (["layers", "nowhere.yml"], "config file 'nowhere.yml' does not exist"),
         (["train"], "required key(s) without a value: data.path, output"),
         (["train", "output"], "argument 'output' is neither a YAML file nor key=value"),
         (["prepare", "output=x", "pairs=many"], "pairs"),

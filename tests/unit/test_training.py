@@ -1,19 +1,25 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
+from inverter.blackbox.build import build_module
 from inverter.blackbox.module import InverterModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
+from inverter.data.datamodule import PairDataModule
+from inverter.data.manifest import Manifest
 from inverter.stages import train
-from inverter.training import build_loggers, build_optimizer, build_trainer, ema, pick_device, resume_path
+from inverter.training import build_loggers, build_optimizer, build_trainer, ema, fit, pick_device, resume_path
 
 WEIGHTS = ("state_dict", "current_model_state")  # averaged, raw
 
@@ -109,6 +115,21 @@ def test_a_finished_run_is_not_trained_again(whole, caplog):
     assert "resuming from" in caplog.text
 
 
+def test_a_finished_run_ends_with_its_averaged_weights(config):
+    def end() -> tuple[torch.Tensor, dict]:
+        data = PairDataModule(f"{config.data.path}/train", f"{config.data.path}/dev", batch_size=4)
+        module = build_module(config, data.manifest)
+        trainer = build_trainer(config.optim, config.trainer, Path(config.output), monitor="dev/psnr")
+        last = Path(config.output) / "checkpoints" / "last.ckpt"
+        fit(trainer, module, data, str(last) if last.is_file() else None)
+        return module.state_dict()["inverter.aligner.stem.weight"], load(Path(config.output))
+
+    for _ in range(2):  # the second trains no step
+        weights, checkpoint = end()
+        assert checkpoint["global_step"] == 5
+        torch.testing.assert_close(weights, checkpoint["state_dict"]["inverter.aligner.stem.weight"], rtol=0, atol=0)
+
+
 def test_a_fresh_start_on_request(config, monkeypatch):
     with monkeypatch.context() as patch:
         terminate_at(patch, 1, "training_step")
@@ -191,6 +212,14 @@ def test_steps_or_time_whichever_is_further_on(monkeypatch, elapsed, step, share
     assert factor.lr_lambdas[0](step) == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_average_lives_where_the_training_does():
+    average, module = ema(0.9), L.LightningModule()
+    module.layer = torch.nn.Linear(2, 2)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    average.setup(trainer, module, "fit")
+    assert {parameter.device.type for parameter in average._average_model.parameters()} == {"meta"}
+
+
 @pytest.mark.parametrize(("count", "kept"), [(1, 2 / 11), (30, 31 / 40), (100_000, 0.9)])
 def test_the_average_forgets_early_steps_fast(count, kept):
     average = ema(0.9)._kwargs["avg_fn"]
@@ -217,12 +246,39 @@ def test_loggers_write_below_the_output(tmp_path):
     assert [Path(logger.log_dir) for logger in loggers] == [tmp_path / "logs", tmp_path / "tensorboard"]
 
 
-def test_resume_path(tmp_path):
-    assert resume_path(tmp_path, True) is None
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").write_bytes(b"")
-    assert resume_path(tmp_path, True) == str(tmp_path / "checkpoints" / "last.ckpt")
-    assert resume_path(tmp_path, False) is None
+def test_resume_path(config):
+    run = Path(config.output)
+    assert resume_path(config, "train") is None
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"")
+    save_config(config, run / "train.yaml")
+    assert resume_path(config, "train") == str(run / "checkpoints" / "last.ckpt")
+    config.optim.max_steps, config.optim.patience, config.trainer.device = 99, 3, "auto"
+    assert resume_path(config, "train") == str(run / "checkpoints" / "last.ckpt")
+    config.model.width, config.optim.lr = 24, 3e-4
+    with pytest.raises(ValueError, match=r"holds a run with other values of model.width, optim.lr; train in a "):
+        resume_path(config, "train")
+    config.resume = False
+    assert resume_path(config, "train") is None
+
+
+def test_a_run_is_not_spoilt_by_another_config(config):
+    run = train.run(config)
+    before = {name: (run / name).read_bytes() for name in ("train.yaml", "checkpoints/best.ckpt")}
+    config.model = replace(config.model, width=24)
+    with pytest.raises(ValueError, match=r"holds a run with other values of model.width"):
+        train.run(config)
+    assert before == {name: (run / name).read_bytes() for name in before}
+
+
+def test_a_run_does_not_go_on_with_other_pairs(config, tiny_shards, tmp_path):
+    config.data = replace(config.data, path=str(shutil.copytree(tiny_shards, tmp_path / "pairs")))
+    run = train.run(config)
+    manifest = Manifest.load(run)
+    replace(manifest, seed=1).save(tmp_path / "pairs" / "train")
+    with pytest.raises(ValueError, match="holds a run on other pairs"):
+        train.run(config)
+    assert Manifest.load(run) == manifest
 
 
 def test_devices(monkeypatch):

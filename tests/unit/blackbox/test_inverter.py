@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.priors.prior import load_prior
 
 
 @pytest.fixture
@@ -50,6 +51,12 @@ def test_a_fresh_head_changes_nothing_and_a_trained_one_does(inverter, features)
     assert torch.equal(inverter.mean(features), inverter.mean(features, head=False))
     torch.nn.init.normal_(inverter.head.body[-2].weight, std=0.1)
     assert not torch.allclose(inverter.mean(features), inverter.mean(features, head=False), atol=1e-3)
+
+
+def test_the_prior_follows_to_another_device(spec, tiny_prior_folder):
+    inverter = Inverter(spec, load_prior(tiny_prior_folder)).to("meta")
+    assert {parameter.device.type for parameter in inverter.prior.parameters()} == {"meta"}
+    assert inverter.mean(torch.randn(2, 6, 5, 7, device="meta")).device.type == "meta"
 
 
 def test_without_a_head(spec, tiny_prior, features):

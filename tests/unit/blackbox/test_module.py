@@ -1,4 +1,6 @@
 import copy
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,6 +134,11 @@ def test_an_unknown_kind(make):
         make("gan")
 
 
+def test_the_denoising_loss_needs_a_positive_interval(make):
+    with pytest.raises(ValueError, match=r"model.conditioning_every_n_steps is 0; allowed: 1 or more"):
+        make(conditioning_every_n_steps=0)
+
+
 def test_pairs_of_another_prior_are_refused(train_config, stable_diffusion, tiny_shards, tmp_path):
     config = train_config(tmp_path)
     config.prior = str(stable_diffusion("epsilon"))
@@ -167,6 +174,20 @@ def test_the_best_state_of_a_run_loads_and_scores_as_recorded(train_config, tiny
         load_run(run)
 
 
+def test_a_run_keeps_what_it_knows_of_its_pairs(train_config, tiny_shards, tmp_path):
+    """Pairs may be prepared further, moved or deleted once a run is trained; its inverter stays what it was."""
+    config = train_config(tmp_path / "run", max_steps=1)
+    config.data = replace(config.data, path=str(shutil.copytree(tiny_shards, tmp_path / "pairs")))
+    run = train.run(config)
+    features = torch.randn(2, *Manifest.load(run).target.feature_shape)
+    before = load_run(run)[0].reconstruct(features)
+    manifest = Manifest.load(tmp_path / "pairs" / "train")
+    replace(manifest, feature_mean=[mean + 1 for mean in manifest.feature_mean]).save(tmp_path / "pairs" / "train")
+    assert torch.equal(load_run(run)[0].reconstruct(features), before)
+    shutil.rmtree(tmp_path / "pairs")
+    assert torch.equal(load_run(run)[0].reconstruct(features), before)
+
+
 def test_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(ValueError, match=r"is no training run; it needs train.yaml and checkpoints/best.ckpt"):
+    with pytest.raises(ValueError, match=r"is no training run; it needs train.yaml, manifest.json and "):
         load_run(tmp_path)

@@ -54,6 +54,16 @@ def test_training_is_endless_and_full(shards):
     assert len({caption for batch in batches for caption in batch["caption"]}) == 6
 
 
+def test_the_seed_decides_what_training_sees(shards):
+    config = ImageDataConfig(shards=shards, dev=shards, batch_size=4, num_workers=0)
+
+    def captions(seed: int) -> list[str]:
+        batches = islice(ImageShardModule(config, 8, seed).train_dataloader(), 8)
+        return [caption for batch in batches for caption in batch["caption"]]
+
+    assert captions(3) == captions(3) != captions(4)
+
+
 def test_captions_come_without_decoding(shards):
     texts = list(read_captions(shards))
     assert [text["caption"] for text in texts] == [f"grey {n}" for n in range(6)]

@@ -226,6 +226,12 @@ def test_inputs_and_scheduler_stay_as_they_were(tiny_prior):
     assert tiny_prior.scheduler.num_inference_steps == steps
 
 
+def test_a_strength_that_leaves_no_step_is_no_sample(tiny_prior):
+    latents = torch.randn(1, *tiny_prior.latent_shape)
+    with pytest.raises(ValueError, match=r"strength is 0.25, which leaves none of num_inference_steps=3 to run"):
+        tiny_prior.sample(latents=latents, strength=0.25, num_inference_steps=3)
+
+
 @pytest.mark.parametrize("strength", [-0.1, 1.1])
 def test_strength_outside_its_range(tiny_prior, strength):
     with pytest.raises(ValueError, match=rf"strength is {strength}; allowed: 0 to 1"):
