@@ -182,5 +182,6 @@ def _prepare(
         num_inference_steps=config.num_inference_steps,
         precision=config.optim.precision,
         max_time=pictures.max_time,
+        device=config.trainer.device,
         seed=pictures.seed,
     )
