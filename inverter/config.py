@@ -41,12 +41,32 @@ class LayersConfig:
 
 
 @dataclass
+class VideoConfig:
+    stride: int = 1  # take every so many-th frame of a clip
+    fps: float | None = None  # take so many frames a second instead; null goes by stride
+
+
+@dataclass
+class DatasetConfig:
+    root: str | None = None  # folder of torchvision's files
+    split: str | None = None  # as the dataset calls it, huggingface also a slice such as train[:90%]; null: its own
+    config: str | None = None  # configuration of a huggingface dataset that has several
+    image: str | None = None  # huggingface column of the pictures; null takes the first
+    text: str | None = None  # huggingface column of the captions; null takes the names of the classes
+    start: int = 0  # number of the first sample taken: keeps splits of one dataset apart
+    shuffle: bool = True  # in an order that is always the same; false keeps the dataset's own
+    download: bool = False  # let torchvision download what is not there
+
+
+@dataclass
 class PrepareConfig:
     target: TargetConfig = field(default_factory=TargetConfig)
     prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id
     output: str = MISSING  # folder of the splits; pairs go to OUTPUT/SPLIT
     split: str = "train"  # train | dev | val
-    source: str = "prior"  # prior | photos | folder:PATH | shards:PATTERN
+    source: str = "prior"  # prior | photos | (folder|shards|video):PATH | (torchvision|huggingface):NAME
+    video: VideoConfig = field(default_factory=VideoConfig)  # of source=video:
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of source=torchvision: and source=huggingface:
     features: str | None = None  # folder of captured features, one file an image (folder: source only)
     pairs: int | None = None  # number of pairs; null takes all that the source has
     shard_size: int = 512
@@ -64,9 +84,10 @@ class PrepareConfig:
 @dataclass
 class DataConfig:
     path: str = MISSING  # folder with train/ and dev/ pair shards
-    limit: int | None = None  # use the first N training pairs only
+    limit: int | None = None  # use the first N training pairs, or pictures of images, only
     batch_size: int = 64
     num_workers: int = 1
+    images: str | None = None  # image shards sent through the target while training; null: the stored training pairs
 
 
 @dataclass

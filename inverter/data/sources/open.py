@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.folder import FolderSource
+from inverter.data.sources.huggingface_dataset import HuggingFaceSource
 from inverter.data.sources.photos import PhotoSource
 from inverter.data.sources.prior import PriorSource
 from inverter.data.sources.source import ImageSource
 from inverter.data.sources.tar import TarSource
+from inverter.data.sources.torchvision_dataset import TorchvisionSource
+from inverter.data.sources.video import VideoSource
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
+
+SOURCES = (
+    "prior",
+    "photos",
+    "folder:PATH",
+    "shards:PATTERN",
+    "video:PATH",
+    "torchvision:NAME",
+    "huggingface:NAME",
+)
 
 
 def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
@@ -34,6 +47,12 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
         return FolderSource(Path(location), size, pairs)
     if kind == "shards" and location:
         return TarSource(location, size, pairs)
+    if kind == "video" and location:
+        return VideoSource(location, size, pairs, stride=config.video.stride, fps=config.video.fps)
+    if kind == "torchvision" and location:
+        return TorchvisionSource(location, config.dataset, size, pairs)
+    if kind == "huggingface" and location:
+        return HuggingFaceSource(location, config.dataset, size, pairs)
     if config.source == "photos":
         return PhotoSource(size, pairs, seed=config.seed, split=config.split)
     if config.source == "prior":
@@ -48,4 +67,4 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
             split=config.split,
             bf16=config.precision == "bf16",
         )
-    raise ValueError(f"source={config.source!r}; allowed: prior, photos, folder:PATH, shards:PATTERN")
+    raise ValueError(f"source={config.source!r}; allowed: {', '.join(SOURCES)}")

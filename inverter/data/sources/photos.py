@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
-import av
 from PIL import Image
 
 from inverter.data.pictures import derive_seed, read_picture
+from inverter.data.sources.clips import read_frames, to_picture
 from inverter.data.sources.source import ImageSource, SourceImage
 
 NUM_CROPS = 256
@@ -106,12 +106,9 @@ def load_frames(photo: Photo) -> tuple[tuple[int, Image.Image], ...]:
     path = find_photo(photo)
     if not photo.is_clip:
         return ((-1, read_picture(path, str(path))),)
-    with av.open(str(path)) as container:
-        total = sum(1 for _ in container.decode(video=0))
-        container.seek(0)
-        wanted = {round(i * (total - 1) / (NUM_FRAMES - 1)) for i in range(NUM_FRAMES)}
-        decoded = enumerate(container.decode(video=0))
-        return tuple((number, frame.to_image()) for number, frame in decoded if number in wanted)
+    total = sum(1 for _ in read_frames(path))
+    wanted = {round(i * (total - 1) / (NUM_FRAMES - 1)) for i in range(NUM_FRAMES)}
+    return tuple((number, to_picture(frame)) for number, frame in read_frames(path) if number in wanted)
 
 
 def find_photo(photo: Photo) -> Path:

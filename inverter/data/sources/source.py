@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Generic, TypeVar
 
 from PIL import Image
 from torch import Tensor
 
+Item = TypeVar("Item")
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -61,6 +63,39 @@ class ImageSource(ABC):
         """Numbers of the pictures in shard ``index``, as far as the length is known."""
         stop = (index + 1) * self.shard_size
         return range(index * self.shard_size, stop if self.num_images is None else min(stop, self.num_images))
+
+
+class SequentialSource(ImageSource, Generic[Item]):
+    """Pictures that are read one after the other.
+
+    Going forward skips without decoding, going back starts again.
+    """
+
+    def __init__(self, shard_size: int, num_images: int | None) -> None:
+        super().__init__(shard_size, num_images)
+        self._items: Iterator[Item] | None = None
+        self._position = 0
+
+    @abstractmethod
+    def items(self) -> Iterator[Item]:
+        """What stands for each picture, all from the first on."""
+
+    @abstractmethod
+    def decode(self, item: Item) -> SourceImage:
+        """The picture that an item stands for."""
+
+    def shard(self, index: int) -> Iterator[SourceImage]:
+        numbers = self.numbers(index)
+        if not numbers:
+            return
+        if self._items is None or self._position > numbers.start:
+            self._items, self._position = self.items(), 0
+        for item in self._items:
+            self._position += 1
+            if self._position > numbers.start:
+                yield self.decode(item)
+            if self._position >= numbers.stop:
+                return
 
 
 def unique_key(name: str, used: set[str]) -> str:

@@ -14,14 +14,13 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inverter.data.manifest import is_url
 from inverter.data.pictures import read_picture
-from inverter.data.sources.source import EXTENSIONS, ImageSource, SourceImage, unique_key
+from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
 
 
-class TarSource(ImageSource):
+class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
     """Pictures of WebDataset shards (``.tar``, ``.tar.gz``) with optional ``json`` or ``txt`` beside each.
 
-    ``json`` may hold ``caption`` or ``text``, ``label`` (an integer) and ``group``. Going forward skips by counting,
-    without decoding; going back starts again.
+    ``json`` may hold ``caption`` or ``text``, ``label`` (an integer) and ``group``.
 
     Args:
         pattern: Path, glob, braces, or an fsspec URL.
@@ -34,28 +33,15 @@ class TarSource(ImageSource):
     def __init__(self, pattern: str, shard_size: int, num_images: int | None = None) -> None:
         super().__init__(shard_size, num_images)
         self.urls = expand_shards(pattern)
-        self._samples: Iterator[dict[str, Any]] | None = None
-        self._position = 0
-        self._used: set[str] = set()
 
-    def shard(self, index: int) -> Iterator[SourceImage]:
-        numbers = self.numbers(index)
-        if not numbers:
-            return
-        if self._samples is None or self._position > numbers.start:
-            self._samples, self._position, self._used = self._open(), 0, set()
-        for sample in self._samples:
-            key = unique_key(sample["__key__"], self._used)
-            self._position += 1
-            if self._position > numbers.start:
-                yield _decode_sample(key, sample)
-            if self._position >= numbers.stop:
-                return
-
-    def _open(self) -> Iterator[dict[str, Any]]:
+    def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        used: set[str] = set()
         for sample in group_by_keys(tar_file_expander(self._streams())):
             if any(extension[1:] in sample for extension in EXTENSIONS):
-                yield sample
+                yield unique_key(sample["__key__"], used), sample
+
+    def decode(self, item: tuple[str, dict[str, Any]]) -> SourceImage:
+        return _decode_sample(*item)
 
     def _streams(self) -> Iterator[dict[str, Any]]:
         for url in self.urls:  # opened here rather than by WebDataset, which would also run `pipe:` commands
@@ -64,7 +50,7 @@ class TarSource(ImageSource):
 
 
 def expand_shards(pattern: str) -> list[str]:
-    """Shards that a path, glob, brace pattern or URL names, in order.
+    """Shards that a path or URL names, with globs and braces, in order.
 
     Raises:
         ValueError: A ``pipe:`` command, or nothing matches.
@@ -73,11 +59,18 @@ def expand_shards(pattern: str) -> list[str]:
     for part in braceexpand.braceexpand(pattern):
         if part.lstrip().startswith("pipe:") or "::pipe:" in part:
             raise ValueError(f"shards {pattern!r} name a command; allowed: a path, glob, braces or URL")
-        found = [part] if is_url(part) else sorted(glob.glob(part, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        found = _glob_url(part) if is_url(part) else sorted(glob.glob(part, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
         if not found:
             raise ValueError(f"shards {pattern!r}: {part!r} matches no file")
         urls += found
     return urls
+
+
+def _glob_url(url: str) -> list[str]:
+    if not glob.has_magic(url):
+        return [url]
+    files, pattern = fsspec.url_to_fs(url)
+    return sorted(files.unstrip_protocol(path) for path in files.glob(pattern))
 
 
 def _decode_sample(key: str, sample: dict[str, Any]) -> SourceImage:

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from inverter.data.sources.clips import read_frames, thin, to_picture
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "mpeg4"), ("a.mkv", "ffv1"), ("a.webm", "libvpx-vp9"), ("a.avi", "mjpeg")]
+)
+def test_every_codec_gives_each_frame_in_order(write_clip, name, codec):
+    frames = list(read_frames(write_clip(name, codec=codec)))
+    assert [number for number, _ in frames] == list(range(7))
+    shades = [np.asarray(to_picture(frame)).mean() for _, frame in frames]
+    np.testing.assert_allclose(shades, 10 * np.arange(7), atol=4)
+    assert to_picture(frames[0][1]).size == (32, 16)
+
+
+def test_thinning_goes_by_number_or_by_time(write_clip):
+    path = write_clip("a.mkv", count=20, codec="ffv1", rate=10)
+
+    def numbers(**options) -> list[int]:
+        return [number for number, _ in thin(read_frames(path), **options)]
+
+    assert numbers(stride=6) == [0, 6, 12, 18]
+    assert numbers(fps=2.5) == [0, 4, 8, 12, 16]
+    assert numbers(fps=4) == [0, 3, 5, 8, 10, 13, 15, 18]  # every 0.25 s, from the first frame on
+    assert numbers(fps=99) == list(range(20))
+
+
+def test_a_clip_that_tells_its_rotation_is_turned(write_clip):
+    class Turned:
+        rotation = 90
+
+        def to_image(self):
+            return to_picture(next(read_frames(write_clip("a.mp4")))[1])
+
+    assert to_picture(Turned()).size == (16, 32)
+
+
+def test_what_is_no_clip_is_one_clear_error(tmp_path, write_clip):
+    (tmp_path / "text.mp4").write_text("no clip")
+    with pytest.raises(ValueError, match=r"clip .*text\.mp4 cannot be read: "):
+        list(read_frames(tmp_path / "text.mp4"))
+    whole = write_clip("whole.mkv", count=30, codec="ffv1").read_bytes()
+    (tmp_path / "sound.mkv").write_bytes(whole[:40])
+    with pytest.raises(ValueError, match=r"clip .*sound\.mkv"):
+        list(read_frames(tmp_path / "sound.mkv"))
+    (tmp_path / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(ValueError, match=r"clip .*list\.mp4"):
+        list(read_frames(tmp_path / "list.mp4"))
