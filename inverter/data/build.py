@@ -117,16 +117,17 @@ class Fingerprint:
 
     def __init__(self, folder: Path, config: PrepareConfig) -> None:
         self.path, self.max_time = folder / FINGERPRINT, config.max_time
-        self.recipe = {k: v for k, v in dataclasses.asdict(config).items() if k not in NO_RECIPE}
-        if not self.path.is_file():
-            if (folder / MANIFEST).exists() or any(folder.glob("*.tar")):
+        self.recipe = _recipe(config)
+        written = (folder / MANIFEST).exists() or any(folder.glob("*.tar"))
+        if not written or not self.path.is_file():  # a run that failed before its first shard binds no other
+            if written:
                 raise ValueError(
                     f"output: {folder} holds shards but no {FINGERPRINT}; choose another output or delete it"
                 )
             self.saved: dict[str, Any] = {"complete": False}
             return
         self.saved = json.loads(self.path.read_text())
-        self._compare(self.saved["recipe"], self.recipe)
+        self._compare({**_recipe(type(config)()), **self.saved["recipe"]}, self.recipe)  # older ones lack newer options
 
     @property
     def complete(self) -> bool:
@@ -162,6 +163,10 @@ class Fingerprint:
                 f"output: {self.path.parent} holds shards of another recipe ({'; '.join(changed)}); "
                 "choose another output or delete it"
             )
+
+
+def _recipe(config: PrepareConfig) -> dict[str, Any]:
+    return {k: v for k, v in dataclasses.asdict(config).items() if k not in NO_RECIPE}
 
 
 def check_config(config: PrepareConfig) -> None:

@@ -218,7 +218,7 @@ def decode_pair(key: str, members: Mapping[str, Any], shard: str, latents: bool)
 def _to_array(what: str, values: Tensor, dtype: str) -> np.ndarray:
     array = values.detach().cpu().float().numpy()
     if not np.isfinite(array).all():
-        raise ValueError(f"{what} hold NaN or infinity; try precision=fp32, or look at the target and the layer")
+        raise ValueError(f"{what} hold NaN or infinity; try precision=fp32, a float32 target or another layer")
     with np.errstate(over="ignore"):
         stored = array.astype(dtype)
     if not np.isfinite(stored).all():

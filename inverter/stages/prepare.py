@@ -9,6 +9,7 @@ import torch
 from inverter.config import PrepareConfig
 from inverter.data.build import Fingerprint, PairBuilder, check_config, check_same_pictures
 from inverter.data.manifest import Manifest
+from inverter.data.size import check_space, pair_bytes
 from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
@@ -70,8 +71,12 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         target, specs = target.to(device).to(memory_format=torch.channels_last), target.specs
     folders = {c.target.layer: folder_of(c) for c in configs}
     drawn = {"prior_sha256": prior.weights_sha256} if config.source == "prior" else {}
-    for layer, folder in folders.items():
+    for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
+    stored = (config.feature_dtype, prior.resolution, prior.latent_shape if config.latents else None)
+    sizes = {folder: pair_bytes(specs[layer].feature_shape, *stored) for layer, folder in folders.items()}
+    check_space(sizes, source.num_images)
+    for layer in folders:
         made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
         fingerprints[layer].begin(made_by)
     encode = prior.encode if config.latents else None
@@ -81,8 +86,8 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         layer, records = c.target.layer, written[c.target.layer]
         (manifest := summarise(records, c, specs[layer], prior)).save(folders[layer])
         fingerprints[layer].finish(None if complete else c.max_time)
-        sizes = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
-        log.info("%s: %d pairs of %d sources, %d bytes", folders[layer], *sizes)
+        counts = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
+        log.info("%s: %d pairs of %d sources, %d bytes", folders[layer], *counts)
     if not complete:
         log.warning("max_time=%s is over; a larger one, or null, goes on from here", config.max_time)
     if complete and config.pairs is not None and manifest.num_pairs < config.pairs:

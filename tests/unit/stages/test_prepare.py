@@ -1,7 +1,9 @@
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from torch import nn
 from inverter.config import PrepareConfig, TargetConfig
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
+from inverter.data.reader import PairDataset
+from inverter.data.sources.photos import PHOTOS, find_photo
 from inverter.run_record import commit
 from inverter.stages import prepare
 from inverter.targets.target import MultiTarget
@@ -19,6 +23,7 @@ from inverter.targets.target import MultiTarget
 
 class FakePrior(nn.Module):
     resolution = 8
+    latent_shape = (1, 2, 2)
     weights_sha256 = "1" * 64
     autoencoder_sha256 = "2" * 64
     prompts = ("a cat", "a dog")
@@ -192,6 +197,69 @@ def test_captured_pairs_need_no_target(config, tmp_path, monkeypatch):
         prepare.run(config)
 
 
+def test_what_does_not_fit_on_the_disk_is_refused_before_anything_is_written(config, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    with pytest.raises(ValueError, match=r"output: .* has 10 kB free; the pairs need 2\d.* kB: take fewer pairs"):
+        prepare.run(config)
+    assert list(Path(config.output).rglob("*.*")) == []
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["stored in half precision", "network in half precision"])
+def test_features_that_overflow_half_precision_say_what_to_do(config, monkeypatch, half):
+    class Large(nn.Module):
+        def forward(self, images):
+            features = images.mean(1, keepdim=True) * 0 + 70000
+            return features.half().float() if half else features
+
+    def load_targets(name, layers, *, input_size, payload, pretrained):
+        network = nn.Sequential(nn.Identity(), Large())
+        return MultiTarget(network, layers, name=name, input_size=input_size, mean=[0.5] * 3, std=[1.0] * 3)
+
+    monkeypatch.setattr(prepare, "load_targets", load_targets)
+    stored = "reach 70000, float16 ends at 65504; set feature_dtype=float32"
+    with pytest.raises(ValueError, match="hold NaN or infinity; .* a float32 target" if half else stored):
+        prepare.run(config)
+    assert not list(Path(config.output).rglob("*.tar*"))
+    config.feature_dtype = "float32"  # into the same folder: nothing was written that the new recipe could spoil
+    if not half:
+        (batch,) = pair_loader(prepare.run(config), 7)
+        assert (batch["features"] == 70000).all()
+
+
+def test_a_folder_of_an_older_version_goes_on(config):
+    folder = prepare.run(config)
+    path = folder / "prepare.json"
+    saved = json.loads(path.read_text())
+    del saved["recipe"]["video"]  # an option that did not exist yet
+    path.write_text(json.dumps(saved))
+    assert prepare.run(config) == folder
+    config.video.stride = 2
+    with pytest.raises(ValueError, match=r"shards of another recipe .*video"):
+        prepare.run(config)
+
+
+def test_frames_of_a_clip_keep_clip_and_number(config, tmp_path):
+    photo = next(photo for photo in PHOTOS if photo.group == "carphone")
+    config.source, config.pairs, config.video.stride = f"video:{find_photo(photo)}", 4, 5
+    folder = prepare.run(config)
+    manifest = Manifest.load(folder)
+    assert (manifest.num_pairs, manifest.num_sources, manifest.source) == (4, 1, "video:carphone_pristine.mp4")
+    pairs = list(PairDataset(folder))
+    assert [(pair["clip"], pair["frame"]) for pair in pairs] == [("carphone_pristine", n) for n in (0, 5, 10, 15)]
+
+
+@pytest.mark.parametrize("payload", ["int8", "gaussian:0.5"])
+def test_what_is_stored_is_what_arrives(config, payload):
+    exact = PairDataset(prepare.run(config))
+    config.target.payload, config.output = payload, f"{config.output}-{payload}"
+    sent = PairDataset(prepare.run(config))
+    assert sent.manifest.target.payload == payload
+    for one, other in zip(exact, sent, strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
+        change = (other["features"] - one["features"]).astype(np.float32)
+        assert 0 < np.abs(change).mean() < np.abs(one["features"]).mean()
+
+
 def test_fewer_pictures_than_pairs_is_a_warning(config, tmp_path, caplog):
     Image.new("RGB", (12, 9), "red").save(tmp_path / "a.png")
     config.source = f"folder:{tmp_path}"
@@ -202,7 +270,7 @@ def test_fewer_pictures_than_pairs_is_a_warning(config, tmp_path, caplog):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("source", "webcam", "allowed: prior, photos, folder:PATH, shards:PATTERN"),
+        ("source", "webcam", "allowed: prior, photos, folder:PATH, shards:PATTERN, video:PATH, torchvision:NAME"),
         ("split", "test", "split='test'; allowed: train, dev, val"),
         ("augment", "flip", "augment='flip'; allowed: none, jitter"),
         ("precision", "fp16", "precision='fp16'; allowed: bf16, fp32"),
