@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from inverter.data.manifest import Manifest, ShardInfo, is_url, open_member
+from inverter.data.manifest import Manifest, ShardInfo, open_member
+from inverter.data.ranges import RangeReader
 from inverter.data.shards import LATENTS, MEMBERS, decode_pair
 
 
@@ -43,19 +42,35 @@ class PairDataset(Dataset[dict[str, Any]]):
             spans.append(shard_spans)
             self._starts.append(self._starts[-1] + shard.count)
         self._keys, self._spans = np.concatenate(keys), np.concatenate(spans)
-        self._files: dict[int, int] = {}
+        self._reader = RangeReader([f"{self.folder.rstrip('/')}/{shard.name}" for shard in self.manifest.shards])
 
     def __len__(self) -> int:
         return self.num_pairs
 
     def __getitem__(self, number: int) -> dict[str, Any]:
+        return self.__getitems__([number])[0]
+
+    def __getitems__(self, numbers: list[int]) -> list[dict[str, Any]]:
+        """Several pairs, each with one read; a loader asks for a batch, which URLs then give at once."""
+        places = [self._locate(number) for number in numbers]
+        blocks = self._reader.read(places)
+        return [
+            self._decode(number, shard, begin, data)
+            for number, (shard, begin, _), data in zip(numbers, places, blocks, strict=True)
+        ]
+
+    def _locate(self, number: int) -> tuple[int, int, int]:
+        """Shard of a pair, and offset and size of what its members cover."""
         if not 0 <= number < self.num_pairs:
             raise IndexError(f"pair {number} of {self.num_pairs}")
         shard = int(np.searchsorted(self._starts, number, side="right")) - 1
-        spans = {member: span for member, span in zip(MEMBERS, self._spans[number].tolist(), strict=True) if span[1]}
-        begin = min(offset for offset, _ in spans.values())
-        data = self._read(shard, begin, max(offset + size for offset, size in spans.values()) - begin)
-        members = {member: data[offset - begin : offset - begin + size] for member, (offset, size) in spans.items()}
+        spans = [(offset, size) for offset, size in self._spans[number].tolist() if size]
+        begin = min(offset for offset, _ in spans)
+        return shard, begin, max(offset + size for offset, size in spans) - begin
+
+    def _decode(self, number: int, shard: int, begin: int, data: bytes) -> dict[str, Any]:
+        spans = zip(MEMBERS, self._spans[number].tolist(), strict=True)
+        members = {name: data[offset - begin : offset - begin + size] for name, (offset, size) in spans if size}
         key, name = self._keys[number].decode(), self.manifest.shards[shard].name
         pair = decode_pair(key, members, name, self.manifest.latents)
         found, expected = pair["features"].shape, self.manifest.target.feature_shape
@@ -67,22 +82,6 @@ class PairDataset(Dataset[dict[str, Any]]):
                 f"shard {name}: image of {key!r} is {tuple(pair['image'].shape)}; the manifest says {side}"
             )
         return pair
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": {}}  # a worker process opens its own
-
-    def __del__(self) -> None:
-        for handle in getattr(self, "_files", {}).values():
-            os.close(handle)
-
-    def _read(self, shard: int, offset: int, size: int) -> bytes:
-        name = self.manifest.shards[shard].name
-        if is_url(self.folder):
-            url = f"{self.folder.rstrip('/')}/{name}"
-            return fsspec.url_to_fs(url)[0].cat_file(url, start=offset, end=offset + size)
-        if shard not in self._files:
-            self._files[shard] = os.open(Path(self.folder) / name, os.O_RDONLY)
-        return os.pread(self._files[shard], size, offset)  # no shared position: safe after a fork
 
 
 def index_shard(folder: str, shard: ShardInfo, latents: bool) -> tuple[np.ndarray, np.ndarray]:
