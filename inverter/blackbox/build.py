@@ -10,6 +10,7 @@ from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.config import TrainConfig, load_config
+from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.priors.prior import DiffusionPrior, load_prior
 
@@ -62,6 +63,40 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
     if manifest.resolution != prior.resolution:
         raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
     return InverterModule(build_spec(config, manifest, prior), config.model, config.optim, prior, config.seed)
+
+
+def build_data(config: TrainConfig) -> PairDataModule:
+    """Pairs that the config trains on: stored ones, or with ``data.images`` such as the target makes in the loop.
+
+    Raises:
+        ValueError: Pairs are missing, or come from another target or layer than the config says.
+    """
+    data, target = config.data, config.target
+    train, dev = (f"{data.path.rstrip('/')}/{split}" for split in ("train", "dev"))
+    check_target(config, Manifest.load(train))
+    if data.images is None:
+        return PairDataModule(train, dev, data.batch_size, data.num_workers, config.seed, data.limit)
+    from inverter.data.online import OnlinePairModule  # stored pairs are trained on without the target's package
+    from inverter.targets import load_target
+
+    loaded = load_target(
+        target.name, target.layer, input_size=target.input_size, payload=target.payload, pretrained=target.pretrained
+    )
+    bf16 = config.optim.precision == "bf16"
+    return OnlinePairModule(
+        data.images, loaded, train, dev, data.batch_size, data.num_workers, config.seed, data.limit, bf16
+    )
+
+
+def check_target(config: TrainConfig, manifest: Manifest) -> None:
+    """Raise when the shards were made from another target or layer than the config names."""
+    for key in ("name", "layer", "input_size", "payload"):
+        wanted, found = getattr(config.target, key), getattr(manifest.target, key)
+        if wanted != found:
+            raise ValueError(
+                f"target.{key} is {wanted!r}, but the pairs in {config.data.path} were made with {found!r}; "
+                f"set target.{key}={found} or prepare other pairs"
+            )
 
 
 def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Subject:
         target: Network and layer whose features it was trained on.
         source: Where its training pictures came from.
         threat_model: What its training was given.
-        num_pairs: Pairs that it was trained on: the first of their folder.
+        num_pairs: Pairs that it was trained on: the first of their folder, or pictures that went through the target.
         data: Folder of its pair shards; None for a published inverter, which has none.
     """
 
@@ -41,6 +42,8 @@ def load_subject(name: str) -> Subject:
     if is_run(name):
         module, config, manifest = load_run(Path(name))
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
+        if config.data.images is not None:
+            num_pairs = _pictures(Path(name))
         data = Path(config.data.path)
         return Subject(run_inverter(module), manifest.target, manifest.source, manifest.threat_model, num_pairs, data)
     published = read_published(name)
@@ -56,3 +59,10 @@ def load_subject(name: str) -> Subject:
         int(training["pairs"]),
         None,
     )
+
+
+def _pictures(run: Path) -> int:
+    path = run / "summary.json"
+    if not path.is_file():
+        raise ValueError(f"{run} has no {path.name}; finish its training first")
+    return int(json.loads(path.read_text())["pairs"])

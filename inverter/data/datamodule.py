@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from inverter.data.manifest import Manifest, check_disjoint
@@ -83,17 +83,24 @@ class PairLoader(DataLoader):
         dataset: The pairs.
         sampler: Their order.
         num_workers: Reading processes; 0 reads in this one.
+        collate: Makes a batch of samples.
     """
 
     sampler: StreamSampler
 
-    def __init__(self, dataset: PairDataset, sampler: StreamSampler, num_workers: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[dict[str, Any]],
+        sampler: StreamSampler,
+        num_workers: int = 0,
+        collate: Callable[[list[dict[str, Any]]], dict[str, Any]] = collate_pairs,
+    ) -> None:
         super().__init__(
             dataset,
             sampler.batch_size,
             sampler=sampler,
             num_workers=num_workers,
-            collate_fn=collate_pairs,
+            collate_fn=collate,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
@@ -166,9 +173,14 @@ class PairDataModule(L.LightningDataModule):
             _check_agreement(self.manifest, Manifest.load(dev), dev)
             check_disjoint(f"{train} and {dev}", self.manifest, Manifest.load(dev))
 
+    @property
+    def num_pairs(self) -> int:
+        """Pairs, or pictures, that an epoch goes through."""
+        return min(self.manifest.num_pairs, self.limit or self.manifest.num_pairs)
+
     def train_dataloader(self) -> PairLoader:
         dataset = PairDataset(self.train, self.limit)
-        rank, world_size = _rank()
+        rank, world_size = process_rank()
         sampler = StreamSampler(len(dataset), self.batch_size, seed=self.seed, rank=rank, world_size=world_size)
         return PairLoader(dataset, sampler, self.num_workers)
 
@@ -195,14 +207,15 @@ def pair_loader(
     return DataLoader(
         dataset,
         batch_size,
-        sampler=ShareSampler(len(dataset), *_rank()),
+        sampler=ShareSampler(len(dataset), *process_rank()),
         num_workers=num_workers,
         collate_fn=collate_pairs,
         pin_memory=torch.cuda.is_available(),
     )
 
 
-def _rank() -> tuple[int, int]:
+def process_rank() -> tuple[int, int]:
+    """This process and the number of all."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1

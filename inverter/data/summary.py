@@ -15,8 +15,6 @@ from inverter.targets.spec import TargetSpec
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
 
-_ATTACKER = "black-box: the attacker has {pairs} and sees no weights or gradients of the target"
-
 
 def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: TargetSpec, prior: Any) -> Manifest:
     """Manifest of the shards, their statistics merged in order.
@@ -45,10 +43,15 @@ def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: Targe
         feature_std=statistics.std.tolist(),
         latents=config.latents,
         shards=[record.info for record in records],
-        threat_model=_ATTACKER.format(pairs=_pairs(config)),
+        threat_model=threat_model(_pairs(config)),
         seed=config.seed,
         augment=config.augment,
     )
+
+
+def threat_model(pairs: str) -> str:
+    """Sentence for manifests: what the attacker was given, beside ``pairs``."""
+    return f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
 
 
 def _pairs(config: PrepareConfig) -> str:

@@ -45,6 +45,8 @@ class EvaluationPairs:
     def notes(self, num_train: int) -> list[str]:
         """What a reader has to know of the pictures, when floors search the first ``num_train`` training pairs."""
         notes = [f"Evaluated on pictures from {self.manifest.source}."]
+        if (payload := self.manifest.target.payload) != "identity":
+            notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
         if self.train_manifest is not None:
             searched = min(num_train, self.train_manifest.num_pairs)
             notes.append(f"Floors and searches see {searched:,} training pairs from {self.train_manifest.source}.")

@@ -10,10 +10,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 
-from inverter.blackbox.build import build_module
+from inverter.blackbox.build import build_data, build_module
 from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
-from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.run_record import record_run, write_text
 from inverter.training import build_trainer, fit, resume_path
@@ -28,19 +27,11 @@ def run(config: TrainConfig) -> Path:
         ValueError: The shards come from another target or layer than the config says, or the output holds a run with
             another config or other pairs.
     """
-    output, data_path = Path(config.output), Path(config.data.path)
-    data = PairDataModule(
-        str(data_path / "train"),
-        str(data_path / "dev"),
-        batch_size=config.data.batch_size,
-        num_workers=config.data.num_workers,
-        seed=config.seed,
-        limit=config.data.limit,
-    )
-    check_target(config, data.manifest)
+    output = Path(config.output)
+    data = build_data(config)
     checkpoint = resume_path(config, "train")
     if checkpoint and Manifest.load(output) != data.manifest:
-        raise ValueError(f"output: {output} holds a run on other pairs than {data_path}; train in a new output")
+        raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
     record_run(config, output, "train")
@@ -60,7 +51,7 @@ def run(config: TrainConfig) -> Path:
         best = last
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     summary = {
-        "pairs": min(data.manifest.num_pairs, config.data.limit or data.manifest.num_pairs),
+        "pairs": data.num_pairs,
         "pairs_seen": trainer.global_step * config.data.batch_size * trainer.world_size,
         "steps": trainer.global_step,
         "seconds": timer.time_elapsed(),
@@ -70,14 +61,3 @@ def run(config: TrainConfig) -> Path:
     write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
     log.info("trained: %s; run in %s", ", ".join(f"{key} {value:.6g}" for key, value in summary.items()), output)
     return output
-
-
-def check_target(config: TrainConfig, manifest: Manifest) -> None:
-    """Raise when the shards were made from another target or layer than the config names."""
-    for key in ("name", "layer", "input_size", "payload"):
-        wanted, found = getattr(config.target, key), getattr(manifest.target, key)
-        if wanted != found:
-            raise ValueError(
-                f"target.{key} is {wanted!r}, but the pairs in {config.data.path} were made with {found!r}; "
-                f"set target.{key}={found} or prepare other pairs"
-            )
