@@ -85,8 +85,9 @@ class PrepareConfig:
 class DataConfig:
     path: str = MISSING  # folder with train/ and dev/ pair shards
     limit: int | None = None  # use the first N training pairs, or pictures of images, only
-    batch_size: int = 64
+    batch_size: int = 64  # pairs a process
     num_workers: int = 1
+    pin_memory: bool | None = None  # page-locked batches, copied to the GPU beside its work; null: where there is a GPU
     images: str | None = None  # image shards sent through the target while training; null: the stored training pairs
 
 
@@ -125,8 +126,9 @@ class OptimConfig:
 @dataclass
 class TrainerConfig:
     device: str = "auto"  # auto | cpu | cuda
-    devices: int = 1
-    strategy: str = "auto"
+    devices: int = 1  # processes a node, each with a GPU of its own; -1 takes all GPUs
+    num_nodes: int = 1
+    strategy: str = "auto"  # auto | ddp | any other of Lightning's
     every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
     loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
     progress: bool = True
@@ -140,6 +142,8 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    channels_last: bool = True  # memory layout of the weights that convolutions like on CPUs with AMX and on GPUs
+    compile: bool = False  # torch.compile what is trained; takes a while at the start, so for long runs on a GPU
     output: str = MISSING
     resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
     seed: int = 0

@@ -14,7 +14,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def track(items: Iterable[T], description: str, total: int | None = None, every_seconds: float = 20.0) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: int | None = None, every_seconds: float = 30.0) -> Iterator[T]:
     """Iterate and show how far it is and how long it will take."""
     if total is None:
         try:

@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from inverter.config import save_config
+from inverter.processes import rank
 
 PACKAGES = ("torch", "torchvision", "lightning", "diffusers", "timm", "torchmetrics")
 
 
 def record_run(config: Any, output: Path, stage: str) -> None:
-    """Write ``OUTPUT/STAGE.yaml`` (resolved config) and ``OUTPUT/STAGE.json`` (commit, seed, environment)."""
+    """Write ``OUTPUT/STAGE.yaml`` (resolved config) and ``OUTPUT/STAGE.json`` (commit, seed, environment).
+
+    Of several processes the first one does it.
+    """
+    if rank():
+        return
     output.mkdir(parents=True, exist_ok=True)
     save_config(config, output / f"{stage}.yaml")
     record = {"stage": stage, "commit": commit(), "seed": getattr(config, "seed", None), "environment": environment()}

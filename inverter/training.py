@@ -12,18 +12,21 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar, Timer
-from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, Logger
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar, Timer
 from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor, nn
+from torch import nn
 
+from inverter.callbacks.average import ema
+from inverter.callbacks.progress import progress
+from inverter.callbacks.shared_clock import SharedClock
+from inverter.callbacks.speed import Speed
+from inverter.checkpoint_io import AtomicCheckpointIO
 from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
+from inverter.loggers import build_loggers
 
 log = logging.getLogger(__name__)
 PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
-LOGGERS = ("csv", "tensorboard", "wandb")
 MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
     "trainer.",
     "optim.max_steps",
@@ -31,6 +34,9 @@ MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
     "optim.patience",
     "data.path",
     "data.num_workers",
+    "data.pin_memory",
+    "channels_last",
+    "compile",
     "output",
     "resume",
 )
@@ -60,10 +66,14 @@ def build_trainer(
     mode: str = "max",
     callbacks: Iterable[Callback] = (),
 ) -> L.Trainer:
-    """Trainer with EMA, a time budget, time-based validation, and checkpoints at each validation and at SIGTERM.
+    """Trainer with EMA, a time budget, time-based validation, and checkpoints after each validation and at SIGTERM.
 
     ``OUTPUT/checkpoints/best.ckpt`` is the best by ``monitor``, ``last.ckpt`` the newest state; both hold the averaged
-    weights as ``state_dict`` and the raw ones for an exact resume.
+    weights as ``state_dict`` and the raw ones for an exact resume. The newest is written after the best, so that a run
+    killed in between validates once more.
+
+    Raises:
+        ValueError: A precision, a device or a logger that is not allowed, or nothing that ends the training.
     """
     if optim.precision not in PRECISION:
         raise ValueError(f"optim.precision is {optim.precision!r}; allowed: {', '.join(PRECISION)}")
@@ -76,24 +86,32 @@ def build_trainer(
         Timer(duration={"seconds": optim.max_time} if optim.max_time is not None else None),
         ema(optim.ema_decay),
         LearningRateMonitor("step"),
+        Speed(),
         ModelCheckpoint(folder, filename="best", monitor=monitor, mode=mode, enable_version_counter=False),
         ModelCheckpoint(
             folder,
             filename="last",
             save_top_k=1,
             monitor=None,
-            train_time_interval=every,
             save_on_exception=True,
             enable_version_counter=False,
         ),
     ]
-    if config.progress:
-        common.append(RichProgressBar(leave=True))
+    shown = progress() if config.progress else None
+    if shown is not None:
+        common.append(shown)
+    if several := config.num_nodes > 1 or config.devices != 1:
+        common.append(SharedClock(config.every_n_seconds))
+    strategy = config.strategy
+    if several and strategy in ("auto", "ddp"):  # most steps leave the conditioning tokens without a gradient
+        strategy = "ddp_find_unused_parameters_true"
     return L.Trainer(
         default_root_dir=output,
         accelerator=accelerator,
         devices=config.devices,
-        strategy=config.strategy,
+        num_nodes=config.num_nodes,
+        strategy=strategy,
+        plugins=[AtomicCheckpointIO()],
         precision=PRECISION[optim.precision],  # type: ignore[arg-type]
         logger=build_loggers(config.loggers, output),
         callbacks=[*common, *callbacks],
@@ -103,28 +121,9 @@ def build_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=20,
-        enable_progress_bar=config.progress,
+        enable_progress_bar=isinstance(shown, ProgressBar),  # else Lightning adds a bar of its own
         enable_model_summary=False,
     )
-
-
-def build_loggers(names: Iterable[str], output: Path) -> list[Logger]:
-    """Loggers by name; each writes below ``output`` and none needs an account or a network."""
-    loggers: list[Logger] = []
-    for name in names:
-        if name == "csv":
-            loggers.append(CSVLogger(output, name="logs", version=""))
-        elif name == "tensorboard":
-            from lightning.pytorch.loggers import TensorBoardLogger
-
-            loggers.append(TensorBoardLogger(output, name="tensorboard", version=""))
-        elif name == "wandb":
-            from lightning.pytorch.loggers import WandbLogger
-
-            loggers.append(WandbLogger(project="inverter", save_dir=output, offline=True))
-        else:
-            raise ValueError(f"trainer.loggers holds {name!r}; allowed: {', '.join(LOGGERS)}")
-    return loggers
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: str | None) -> None:
@@ -137,45 +136,6 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except SIGTERMException as error:
         raise SystemExit(128 + signal.SIGTERM) from error
-
-
-class Average(WeightAveraging):
-    """Weight averaging on the training's device that leaves the right weights behind, however the training ends.
-
-    Raw weights are back in place before a checkpoint is written for an exception, which may come while the averaged
-    ones are validated. A finished run that is resumed trains no step, and still ends with the averaged weights.
-    """
-
-    validating = False
-
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        pl_module.to(trainer.strategy.root_device)  # Lightning does so later, and the average would stay on the CPU
-        super().setup(trainer, pl_module, stage)
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.on_train_end(trainer, pl_module)
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        super().on_validation_epoch_start(trainer, pl_module)
-        self.validating = True
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        super().on_validation_epoch_end(trainer, pl_module)
-        self.validating = False
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        if self.validating:
-            self.on_validation_epoch_end(trainer, pl_module)
-
-
-def ema(decay: float) -> Average:
-    """Exponential moving average of the weights; the decay grows from 0.1 so that early steps are soon forgotten."""
-
-    def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
-        rate = torch.clamp((1 + count) / (10 + count), max=decay)
-        return averaged + (current - averaged) * (1 - rate.to(averaged))
-
-    return Average(use_buffers=False, avg_fn=average)
 
 
 def resume_path(config: Any, stage: str) -> str | None:
@@ -205,7 +165,8 @@ def _progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float
         shares.append(step / optim.max_steps)
     timers = [callback for callback in module.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
     if optim.max_time and timers:
-        shares.append(timers[0].time_elapsed(RunningStage.TRAINING) / optim.max_time)
+        elapsed = timers[0].time_elapsed(RunningStage.TRAINING)
+        shares.append(module.trainer.strategy.broadcast(elapsed) / optim.max_time)  # one rate for all processes
     return max(shares)
 
 

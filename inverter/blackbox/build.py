@@ -75,7 +75,7 @@ def build_data(config: TrainConfig) -> PairDataModule:
     train, dev = (f"{data.path.rstrip('/')}/{split}" for split in ("train", "dev"))
     check_target(config, Manifest.load(train))
     if data.images is None:
-        return PairDataModule(train, dev, data.batch_size, data.num_workers, config.seed, data.limit)
+        return PairDataModule(train, dev, data.batch_size, data.num_workers, config.seed, data.limit, data.pin_memory)
     from inverter.data.online import OnlinePairModule  # stored pairs are trained on without the target's package
     from inverter.targets import load_target
 
@@ -84,7 +84,16 @@ def build_data(config: TrainConfig) -> PairDataModule:
     )
     bf16 = config.optim.precision == "bf16"
     return OnlinePairModule(
-        data.images, loaded, train, dev, data.batch_size, data.num_workers, config.seed, data.limit, bf16
+        data.images,
+        loaded,
+        train,
+        dev,
+        data.batch_size,
+        data.num_workers,
+        config.seed,
+        data.limit,
+        bf16,
+        data.pin_memory,
     )
 
 

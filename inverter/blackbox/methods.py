@@ -15,14 +15,15 @@ BASELINE = "upconv"
 
 
 def attack_methods(
-    inverter: Inverter, baseline: PairModule | None, *, bf16: bool, device: torch.device, seed: int
+    inverter: Inverter, baseline: PairModule | None, *, bf16: bool, device: torch.device
 ) -> dict[str, Method]:
     """Both operating points, ``mean`` also without its image head, and the baseline where there is one.
+
+    The noise of ``sample`` comes from PyTorch's generator on the CPU, which the evaluation seeds.
 
     Raises:
         ValueError: The baseline takes features of another shape.
     """
-    generator = torch.Generator().manual_seed(seed)
 
     def cast(reconstruct: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def call(features: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ def attack_methods(
     if inverter.head is not None:
         plain = cast(lambda features: inverter.mean(features, head=False))
         methods["mean without head"] = Method(plain, operating_point="mean", cost=one_pass)
-    drawn = cast(lambda features: inverter.sample(features, generator=generator))
+    drawn = cast(inverter.sample)
     methods["sample"] = Method(drawn, operating_point="sample", cost=one_pass | {"denoiser_calls": steps})
     if baseline is not None:
         methods[BASELINE] = Method(cast(baseline.to(device).reconstruct), operating_point="mean", cost=one_pass)

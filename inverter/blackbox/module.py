@@ -7,6 +7,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics import MeanMetric
 
 from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
@@ -25,6 +26,7 @@ class PairModule(L.LightningModule):
     def __init__(self, optim: OptimConfig, seed: int = 0) -> None:
         super().__init__()
         self.optim, self.seed = optim, seed
+        self.dev_psnr = MeanMetric()  # over images, whichever process has them
 
     def network(self) -> nn.Module:
         """The part that is trained and saved."""
@@ -34,13 +36,18 @@ class PairModule(L.LightningModule):
         """Images ``(B, 3, S, S)`` in [0, 1]."""
         raise NotImplementedError
 
+    def compile_parts(self) -> None:
+        """Compile what is run in each step, in place: names of parameters stay the same."""
+        for part in self.network().children():
+            part.compile()
+
     def on_train_batch_start(self, batch: dict, batch_idx: int) -> None:
         """Draw each step's noise from (seed, step, rank) alone, so that a resumed run repeats it exactly."""
         torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
-        recon = self.reconstruct(batch["features"])
-        self.log("dev/psnr", psnr(recon, batch["image"]).mean(), batch_size=len(recon), prog_bar=True, sync_dist=True)
+        self.dev_psnr(psnr(self.reconstruct(batch["features"]), batch["image"]))
+        self.log("dev/psnr", self.dev_psnr, prog_bar=True)
 
     def configure_optimizers(self) -> dict:
         return build_optimizer(self, self.network().parameters(), self.optim)

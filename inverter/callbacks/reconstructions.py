@@ -7,9 +7,10 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
+
+from inverter.loggers import log_picture
 
 
 class ReconstructionGrid(Callback):
@@ -50,11 +51,3 @@ def reconstruction_grid(image: Tensor, recon: Tensor) -> Tensor:
     image, recon = image.float().cpu(), recon.float().cpu()
     error = (2 * (recon - image).abs()).clamp(0, 1)
     return make_grid(torch.cat([image, recon, error]), nrow=len(image), padding=2)
-
-
-def log_picture(logger: Logger, name: str, picture: Tensor, step: int) -> None:
-    """Hand a picture ``(3, H, W)`` to a logger that takes pictures; others are left alone."""
-    if isinstance(logger, TensorBoardLogger):
-        logger.experiment.add_image(name, picture, step)
-    elif isinstance(logger, WandbLogger):
-        logger.log_image(name, [picture], step=step)

@@ -18,6 +18,7 @@ from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
 from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
+from inverter.processes import rank
 from inverter.run_record import commit
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ class PairBuilder:
         inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             made = None if self.target is None else self.target(inputs)
-        latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float())
+        latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         for layer, writer in writers.items():
-            features = [source.features for source in batch] if made is None else list(made[layer].float())
+            features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
             for source, image, feature, latent in zip(batch, images, features, latents, strict=True):
                 if feature is None:
                     raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
@@ -152,7 +153,8 @@ class Fingerprint:
         self._save({**self.saved, "complete": True, "stopped_after": stopped_after})
 
     def _save(self, values: dict[str, Any]) -> None:
-        write_atomic(self.path, (json.dumps(values, indent=1) + "\n").encode())
+        if rank() == 0:
+            write_atomic(self.path, (json.dumps(values, indent=1) + "\n").encode())
         self.saved = values
 
     def _compare(self, saved: dict[str, Any], now: dict[str, Any]) -> None:

@@ -14,17 +14,29 @@ from torch.utils.data.distributed import DistributedSampler
 from inverter.data.manifest import Manifest, check_disjoint
 from inverter.data.pictures import derive_seed
 from inverter.data.reader import PairDataset, collate_pairs
+from inverter.processes import rank, world_size
 
 
 class ShareSampler(DistributedSampler):
-    """Numbers that one process reads for evaluation: in order, shared by the processes without repetition.
+    """Numbers that one process reads for evaluation: in order, dealt to the processes in blocks, none twice.
 
     A ``DistributedSampler``, so that Lightning does not put its own, which repeats samples, in its place.
+
+    Args:
+        num_pairs: Pairs in all.
+        rank: This process, from 0.
+        world_size: Number of processes.
+        block: Pairs dealt at once.
+    Raises:
+        ValueError: A process would get none.
     """
 
-    def __init__(self, num_pairs: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, num_pairs: int, rank: int = 0, world_size: int = 1, block: int = 1) -> None:
+        if (world_size - 1) * block >= num_pairs:
+            raise ValueError(f"{num_pairs} pairs, {block} at once, are too few for {world_size} processes; use fewer")
         super().__init__(cast(Any, range(num_pairs)), world_size, rank, shuffle=False)
-        self.numbers = range(rank, num_pairs, world_size)
+        blocks = range(rank * block, num_pairs, world_size * block)
+        self.numbers = [n for first in blocks for n in range(first, min(first + block, num_pairs))]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.numbers)
@@ -84,6 +96,7 @@ class PairLoader(DataLoader):
         sampler: Their order.
         num_workers: Reading processes; 0 reads in this one.
         collate: Makes a batch of samples.
+        pin_memory: Page-locked batches; None where there is a GPU.
     """
 
     sampler: StreamSampler
@@ -94,6 +107,7 @@ class PairLoader(DataLoader):
         sampler: StreamSampler,
         num_workers: int = 0,
         collate: Callable[[list[dict[str, Any]]], dict[str, Any]] = collate_pairs,
+        pin_memory: bool | None = None,
     ) -> None:
         super().__init__(
             dataset,
@@ -102,7 +116,7 @@ class PairLoader(DataLoader):
             num_workers=num_workers,
             collate_fn=collate,
             persistent_workers=num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
         )
         self.next_batch = 0  # of the stream; the sampler runs ahead of it, for the workers
 
@@ -151,6 +165,7 @@ class PairDataModule(L.LightningDataModule):
         num_workers: Reading processes a loader; more than there are shards is fine.
         seed: Seed of the order.
         limit: Train on the first pairs only; None uses all.
+        pin_memory: Page-locked batches for training; None where there is a GPU.
     Raises:
         ValueError: A manifest is missing or invalid, or dev was made of another target or size than train, or of
             the same shards.
@@ -164,9 +179,10 @@ class PairDataModule(L.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         limit: int | None = None,
+        pin_memory: bool | None = None,
     ) -> None:
         super().__init__()
-        self.train, self.dev = train, dev
+        self.train, self.dev, self.pin_memory = train, dev, pin_memory
         self.batch_size, self.num_workers, self.seed, self.limit = batch_size, num_workers, seed, limit
         self.manifest = Manifest.load(train)
         if dev is not None:
@@ -180,24 +196,24 @@ class PairDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> PairLoader:
         dataset = PairDataset(self.train, self.limit)
-        rank, world_size = process_rank()
-        sampler = StreamSampler(len(dataset), self.batch_size, seed=self.seed, rank=rank, world_size=world_size)
-        return PairLoader(dataset, sampler, self.num_workers)
+        sampler = StreamSampler(len(dataset), self.batch_size, seed=self.seed, rank=rank(), world_size=world_size())
+        return PairLoader(dataset, sampler, self.num_workers, pin_memory=self.pin_memory)
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
-        return [] if self.dev is None else pair_loader(self.dev, self.batch_size, self.num_workers)
+        return [] if self.dev is None else pair_loader(self.dev, self.batch_size, self.num_workers, block=1)
 
 
 def pair_loader(
-    folder: str | Path, batch_size: int, num_workers: int = 0, limit: int | None = None
+    folder: str | Path, batch_size: int, num_workers: int = 0, limit: int | None = None, *, block: int | None = None
 ) -> DataLoader[dict[str, Any]]:
-    """Every pair of a folder exactly once, in order; under several processes each reads its share, none twice.
+    """Every pair of a folder exactly once, in order.
 
     Args:
         folder: Folder with ``manifest.json`` and shards.
         batch_size: Pairs a batch; the last one may be smaller.
         num_workers: Reading processes; order and contents do not depend on it.
         limit: Use the first pairs only; None uses all.
+        block: Deal the pairs to the processes, so many at once; None gives all to each.
     Returns:
         Batches of ``key``, ``image``, ``features``, ``latents`` (if stored), ``text``, ``label``, ``group``.
     """
@@ -207,18 +223,11 @@ def pair_loader(
     return DataLoader(
         dataset,
         batch_size,
-        sampler=ShareSampler(len(dataset), *process_rank()),
+        sampler=ShareSampler(len(dataset), rank(), world_size(), block) if block else None,
         num_workers=num_workers,
         collate_fn=collate_pairs,
         pin_memory=torch.cuda.is_available(),
     )
-
-
-def process_rank() -> tuple[int, int]:
-    """This process and the number of all."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
 
 
 def _check_agreement(train: Manifest, dev: Manifest, folder: str) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from inverter.data.datamodule import PairDataModule, PairLoader, StreamSampler, process_rank
+from inverter.data.datamodule import PairDataModule, PairLoader, StreamSampler
 from inverter.data.image_dataset import ImageShardDataset, collate_pictures
 from inverter.data.pictures import derive_seed
 from inverter.data.summary import describe_source, threat_model
+from inverter.processes import rank, world_size
 from inverter.targets.spec import check_same_features
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class OnlinePairModule(PairDataModule):
         seed: Seed of order, augmentation and payload noise.
         limit: Train on the first pictures only; None uses all.
         bf16: Run the target under bf16 autocast, as ``prepare`` does.
+        pin_memory: Page-locked batches for training; None where there is a GPU.
     Raises:
         ValueError: As ``PairDataModule``; or the shards hold no picture, or the stored pairs are of another target.
     """
@@ -55,8 +57,9 @@ class OnlinePairModule(PairDataModule):
         seed: int = 0,
         limit: int | None = None,
         bf16: bool = False,
+        pin_memory: bool | None = None,
     ) -> None:
-        super().__init__(train, dev, batch_size, num_workers, seed, limit)
+        super().__init__(train, dev, batch_size, num_workers, seed, limit, pin_memory)
         check_same_features(f"training on pairs in {train}", self.manifest.target, target.spec)
         self.manifest = replace(
             self.manifest,
@@ -72,9 +75,8 @@ class OnlinePairModule(PairDataModule):
         return len(self.pictures)
 
     def train_dataloader(self) -> PairLoader:
-        rank, world_size = process_rank()
-        sampler = EpochSampler(self.num_pairs, self.batch_size, seed=self.seed, rank=rank, world_size=world_size)
-        return PairLoader(self.pictures, sampler, self.num_workers, collate_pictures)
+        sampler = EpochSampler(self.num_pairs, self.batch_size, seed=self.seed, rank=rank(), world_size=world_size())
+        return PairLoader(self.pictures, sampler, self.num_workers, collate_pictures, self.pin_memory)
 
     @torch.no_grad()
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:

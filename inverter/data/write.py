@@ -5,46 +5,58 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from itertools import count
+from itertools import count, takewhile
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inverter.data.build import PairBuilder
 from inverter.data.shards import ShardRecord, read_record
+from inverter.processes import gather, rank, world_size
 
 log = logging.getLogger(__name__)
 COLUMNS = (TextColumn("pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
 def write_shards(builder: PairBuilder, max_time: int | None) -> tuple[dict[str, list[ShardRecord]], bool]:
-    """Write the shards that are not there yet.
+    """Write the shards that are not there yet; several processes take them in turn.
 
     Args:
         builder: Makes the pairs of each layer.
         max_time: Seconds after which no further shard is begun; None writes all.
     Returns:
-        Every layer's shards in order, and whether the source ended before ``max_time`` did.
+        Every layer's shards in order, up to the first that is missing, and whether the source ended before ``max_time``
+        did; the same for every process, when all are done.
     """
+    ended = all(gather([_write_share(builder, max_time)]))
+    written = {layer: _read_records(folder) for layer, folder in builder.folders.items()}
+    return written, ended or builder.ended(sum(record.info.count for record in next(iter(written.values()))))
+
+
+def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
+    """Write this process's shards; whether the source ended before ``max_time`` did."""
     started = said = time.monotonic()
-    written: dict[str, list[ShardRecord]] = {layer: [] for layer in builder.folders}
+    total = builder.source.num_images if world_size() == 1 else None
     done = 0
-    with Progress(*COLUMNS, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("pairs", total=builder.source.num_images)
-        for index in count():
-            read = {layer: read_record(folder, index) for layer, folder in builder.folders.items()}
-            found = {layer: record for layer, record in read.items() if record is not None}
-            if missing := [layer for layer in builder.folders if layer not in found]:
+    with Progress(*COLUMNS, console=Console(stderr=True), disable=rank() > 0 or not sys.stderr.isatty()) as progress:
+        task = progress.add_task("pairs", total=total)
+        for index in count(rank(), world_size()):
+            found = {layer: read_record(folder, index) for layer, folder in builder.folders.items()}
+            if missing := [layer for layer, record in found.items() if record is None]:
                 if (made := builder.write(index, missing)) is None:
                     break
                 found |= made
-            for layer, record in found.items():
-                written[layer].append(record)
-            done += next(iter(found.values())).info.count
+            done += next(record.info.count for record in found.values() if record is not None)
             progress.update(task, completed=done)
             if progress.disable and (now := time.monotonic()) - said > 30:
                 said = now
-                log.info("%d of %s pairs, %.0f s", done, builder.source.num_images or "unknown", now - started)
+                log.info("%d of %s pairs, %.0f s", done, total or "unknown", now - started)
             if max_time is not None and time.monotonic() - started > max_time:
-                return written, builder.ended(done)
-    return written, True
+                return False
+    return True
+
+
+def _read_records(folder: Path) -> list[ShardRecord]:
+    records = (read_record(folder, index) for index in count())
+    return list(takewhile(lambda record: record is not None, records))  # type: ignore[arg-type]

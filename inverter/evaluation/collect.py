@@ -1,5 +1,7 @@
 """One pass over the evaluation pairs: every method on every batch, metrics per image, what judges saw, pictures."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inverter.data.pictures import derive_seed
 from inverter.evaluation.judges import Judge, Verdict
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing, feature_cosine, psnr, quantise, ssim, to_pictures
+from inverter.processes import gather
 from inverter.progress import track
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
@@ -35,6 +39,16 @@ class Record:
         """uint8 ``(n, 3, h, w)``."""
         return torch.cat(self.pictures)
 
+    def add(self, other: Record) -> None:
+        """Take in what the method did on further images."""
+        for metric, parts in other.values.items():
+            self.values.setdefault(metric, []).extend(parts)
+        for judge, seen in other.verdicts.items():
+            self.verdicts.setdefault(judge, []).extend(seen)
+        self.pictures += other.pictures
+        self.seconds += other.seconds
+        self.peak_memory = max(self.peak_memory, other.peak_memory)
+
     def verdict(self, judge: str) -> Verdict:
         seen = self.verdicts[judge]
         return Verdict(torch.cat([v.probabilities for v in seen]), torch.cat([v.embeddings for v in seen]))
@@ -52,6 +66,16 @@ class Sample:
     num_features: int = 0
     num_pixels: int = 0
 
+    def add(self, other: Sample) -> None:
+        """Take in further images."""
+        self.original.add(other.original)
+        for name, record in other.records.items():
+            self.records.setdefault(name, Record()).add(record)
+        self.keys += other.keys
+        self.groups += other.groups
+        self.text += other.text
+        self.num_features, self.num_pixels = other.num_features, other.num_pixels
+
 
 def collect(
     methods: Mapping[str, Method],
@@ -62,35 +86,57 @@ def collect(
     lpips: Lpips | Missing,
     device: torch.device,
     on_recon: OnRecon | None,
+    seed: int = 0,
 ) -> Sample:
-    """Run every method once on every batch.
+    """Run every method once on every batch; several processes, each with batches dealt in turn, get all of them back.
+
+    PyTorch's generator on the CPU is seeded before each call by ``seed``, the method and the batch's keys, so what a
+    method draws does not depend on the batches and methods before it, nor on the process that has the batch.
 
     Raises:
         ValueError: No image at all, a key twice, or a method gives another shape than the image's or values not finite.
     """
+    with torch.random.fork_rng(devices=[]):
+        parts = [
+            _measure_batch(methods, batch, target, judges, lpips, device, on_recon, seed)
+            for batch in track(batches, "evaluate")
+        ]
     sample = Sample(Record(), {name: Record() for name in methods})
-    for batch in track(batches, "evaluate"):
-        image, features = batch["image"].to(device), batch["features"].to(device)
-        sample.keys += batch["key"]
-        sample.groups += batch["group"]
-        sample.text += batch["text"]
-        sample.num_features, sample.num_pixels = features[0].numel(), image[0].numel()
-        verdicts = {judge.name: judge.look(image) for judge in judges}
-        _measure(sample.original, image, image, features, target, lpips)
-        _agree(sample.original, verdicts, verdicts)
-        for name, method in methods.items():
-            record = sample.records[name]
-            recon = _reconstruct(name, method, record, image, features)
-            _measure(record, recon, image, features, target, lpips)
-            _agree(record, {judge.name: judge.look(recon) for judge in judges}, verdicts)
-            if on_recon is not None:
-                on_recon(name, batch["key"], recon)
-        if on_recon is not None:
-            on_recon("original", batch["key"], batch["image"])
+    for part in gather(parts):
+        sample.add(part)
     if not sample.keys:
         raise ValueError("batches is empty: there is no image to evaluate")
     if len(set(sample.keys)) < len(sample.keys):
         raise ValueError(f"batches holds {len(sample.keys) - len(set(sample.keys))} key(s) twice; keys must be unique")
+    return sample
+
+
+def _measure_batch(
+    methods: Mapping[str, Method],
+    batch: Mapping[str, Any],
+    target: Callable[[Tensor], Tensor] | None,
+    judges: Sequence[Judge],
+    lpips: Lpips | Missing,
+    device: torch.device,
+    on_recon: OnRecon | None,
+    seed: int,
+) -> Sample:
+    image, features = batch["image"].to(device), batch["features"].to(device)
+    sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
+    sample = Sample(Record(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
+    verdicts = {judge.name: judge.look(image) for judge in judges}
+    _measure(sample.original, image, image, features, target, lpips)
+    _agree(sample.original, verdicts, verdicts)
+    for name, method in methods.items():
+        record = sample.records[name] = Record()
+        torch.default_generator.manual_seed(derive_seed(seed, name, *batch["key"]))
+        recon = _reconstruct(name, method, record, image, features)
+        _measure(record, recon, image, features, target, lpips)
+        _agree(record, {judge.name: judge.look(recon) for judge in judges}, verdicts)
+        if on_recon is not None:
+            on_recon(name, batch["key"], recon)
+    if on_recon is not None:
+        on_recon("original", batch["key"], batch["image"])
     return sample
 
 

@@ -55,7 +55,7 @@ def evaluate(
         train_batches: Training pairs, passed over once, to tell retrieval from inversion; None leaves it out.
         baseline: Method that every other attack is compared with.
         pairs: Further comparisons ``(a, b)``, read as a minus b.
-        seed: Seeds the bootstrap.
+        seed: Seeds the bootstrap, and what methods draw from PyTorch's generator.
         num_bootstrap: Replicates.
         device: Where images and features go before a method gets them.
         config: Resolved configuration, plain data, recorded as it is.
@@ -75,7 +75,9 @@ def evaluate(
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     lpips = load_lpips(device)
-    sample = collect(methods, batches, target=target, judges=judges, lpips=lpips, device=device, on_recon=on_recon)
+    sample = collect(
+        methods, batches, target=target, judges=judges, lpips=lpips, device=device, on_recon=on_recon, seed=seed
+    )
     missing = [lpips] if isinstance(lpips, Missing) else []
     if target is None:
         missing.append(Missing("feature_cosine", "the target was not at hand"))

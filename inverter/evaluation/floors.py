@@ -85,22 +85,20 @@ class NearestTrainingImage:
 
 
 class UnconditionalSample:
-    """A picture that the prior draws with nothing to go by; the same seed draws the same pictures in the same batches.
+    """A picture that the prior draws with nothing to go by, its noise from PyTorch's generator on the CPU.
 
     Args:
         prior: Diffusion prior.
         num_inference_steps: Denoising steps.
-        seed: Seed of the first batch; the generator runs on from there.
     """
 
-    def __init__(self, prior: Prior, num_inference_steps: int = 8, seed: int = 0) -> None:
+    def __init__(self, prior: Prior, num_inference_steps: int = 8) -> None:
         self.prior, self.num_inference_steps = prior, num_inference_steps
-        self._generator = torch.Generator().manual_seed(seed)
 
     @torch.no_grad()
     def __call__(self, features: Tensor) -> Tensor:
         latents = self.prior.sample(
-            batch_size=len(features), num_inference_steps=self.num_inference_steps, generator=self._generator
+            batch_size=len(features), num_inference_steps=self.num_inference_steps, generator=None
         )
         return self.prior.decode(latents)
 

@@ -21,6 +21,7 @@ from inverter.evaluation.references import NEAREST_BY_FEATURES, reference_method
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
+from inverter.processes import joined, rank
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import check_same_features
@@ -33,9 +34,17 @@ log = logging.getLogger(__name__)
 def run(config: EvaluateConfig) -> Results:
     """Evaluate; write ``metrics.json``, ``per_image.csv``, ``report.html`` and ``recon/``; print the table.
 
+    Processes that torchrun started share the batches, get the same results, and the first one writes them.
+
     Raises:
         ValueError: The inverter, its pairs or the baseline cannot be found or do not fit each other.
     """
+    with joined():
+        return measure(config)
+
+
+def measure(config: EvaluateConfig) -> Results:
+    """What ``run`` does, in one of its processes."""
     device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
     subject = load_subject(config.inverter)
     if (data := config.data or subject.data) is None:
@@ -50,19 +59,14 @@ def run(config: EvaluateConfig) -> Results:
     record_run(config, output, "evaluate")
     inverter = subject.inverter.to(device).eval()
     num_train = config.num_train or subject.num_pairs
-    attacks = attack_methods(inverter, baseline, bf16=bf16, device=device, seed=config.seed)
+    attacks = attack_methods(inverter, baseline, bf16=bf16, device=device)
+    batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
     references = reference_methods(
-        inverter.prior,
-        pairs.val,
-        pairs.train,
-        limit=config.limit,
-        num_train=num_train,
-        batch_size=config.batch_size,
-        seed=config.seed,
+        inverter.prior, batches, pairs.train, num_train=num_train, batch_size=config.batch_size
     )
     results = evaluate(
         attacks | references,
-        pair_loader(pairs.val, config.batch_size, limit=config.limit),
+        batches,
         target=load_same_target(pairs.manifest.target, config.target.name, device, pretrained=config.target.pretrained),
         judges=[load_judge(name, device=device) for name in config.judges],
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
@@ -79,6 +83,8 @@ def run(config: EvaluateConfig) -> Results:
         notes=[f"Trained on {subject.num_pairs:,} pairs from {subject.source}.", *pairs.notes(num_train)],
         on_recon=save_recons(output / "recon"),
     )
+    if rank():
+        return results
     results.save(output / "metrics.json")
     results.write_csv(output / "per_image.csv")
     write_report(results, output / "report.html", f"{subject.target.name} at {subject.target.layer}")

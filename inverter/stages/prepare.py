@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -14,7 +15,9 @@ from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
+from inverter.lock import locked
 from inverter.priors.prior import load_prior
+from inverter.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
 from inverter.training import pick_device
@@ -26,7 +29,7 @@ def run(config: PrepareConfig) -> Path:
     """Write the pairs of one split to ``output/split``, which is returned; shards that a stopped run finished are kept.
 
     Raises:
-        ValueError: A value is not allowed, or the folder holds pairs of another recipe.
+        ValueError: A value is not allowed, the folder holds pairs of another recipe, or another run is writing to it.
     """
     return prepare_layers([config])[0]
 
@@ -34,20 +37,32 @@ def run(config: PrepareConfig) -> Path:
 def prepare_layers(configs: Sequence[PrepareConfig]) -> list[Path]:
     """Do what ``run`` does for configs that differ in layer and output only; each picture is drawn and encoded once.
 
+    Processes that torchrun started share the shards; any number of them may go on with what others left.
+
     Raises:
         ValueError: As ``run``, or the configs differ in more.
     """
     check_same_pictures(configs)
-    todo: dict[str, Fingerprint] = {}  # by layer
     for config in configs:
         check_config(config)
+    with joined(), ExitStack() as locks:
+        for config in configs:
+            locks.enter_context(locked(folder_of(config)))
+        write_missing(configs)
+        wait_for_all()  # for the manifests
+    return [folder_of(config) for config in configs]
+
+
+def write_missing(configs: Sequence[PrepareConfig]) -> None:
+    """Write the pairs and manifests of every config whose folder is not finished."""
+    todo: dict[str, Fingerprint] = {}  # by layer
+    for config in configs:
         fingerprint = Fingerprint(folder_of(config), config)
         if fingerprint.complete:
             log.info("%s is finished: %d pairs", folder_of(config), Manifest.load(folder_of(config)).num_pairs)
         else:
             todo[config.target.layer] = fingerprint
     write_pairs([config for config in configs if config.target.layer in todo], todo)
-    return [folder_of(config) for config in configs]
 
 
 def folder_of(config: PrepareConfig) -> Path:
@@ -82,6 +97,8 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     encode = prior.encode if config.latents else None
     builder = PairBuilder(folders, source, config, prior.resolution, target=target, encode=encode, device=device)
     written, complete = write_shards(builder, config.max_time)
+    if rank():
+        return
     for c in configs:
         layer, records = c.target.layer, written[c.target.layer]
         (manifest := summarise(records, c, specs[layer], prior)).save(folders[layer])

@@ -13,7 +13,11 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from inverter.blackbox.build import build_data, build_module
 from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
+from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
+from inverter.lock import locked
+from inverter.loggers import close_loggers
+from inverter.processes import rank
 from inverter.run_record import record_run, write_text
 from inverter.training import build_trainer, fit, resume_path
 
@@ -25,18 +29,28 @@ def run(config: TrainConfig) -> Path:
 
     Raises:
         ValueError: The shards come from another target or layer than the config says, or the output holds a run with
-            another config or other pairs.
+            another config or other pairs, or one that is under way.
     """
     output = Path(config.output)
     data = build_data(config)
+    with locked(output):
+        return train(config, data, output)
+
+
+def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
+    """What ``run`` does in an output that is its own; returns the output."""
     checkpoint = resume_path(config, "train")
     if checkpoint and Manifest.load(output) != data.manifest:
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
     record_run(config, output, "train")
-    data.manifest.save(output)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if rank() == 0:
+        data.manifest.save(output)
+    if config.channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.compile:
+        module.compile_parts()
     callbacks: list = [ReconstructionGrid(output)]
     if config.optim.patience is not None:
         callbacks.append(
@@ -45,10 +59,13 @@ def run(config: TrainConfig) -> Path:
     trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
     fit(trainer, module, data, checkpoint)
     trainer.validate(module, data, verbose=False)
+    close_loggers(trainer.loggers)
     best, last = trainer.checkpoint_callback.best_model_score, float(trainer.callback_metrics["dev/psnr"])  # type: ignore[union-attr]
     if best is None or last > float(best):
         trainer.save_checkpoint(output / "checkpoints" / "best.ckpt")
         best = last
+    if not trainer.is_global_zero:
+        return output
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     summary = {
         "pairs": data.num_pairs,

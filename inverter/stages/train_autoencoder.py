@@ -10,6 +10,8 @@ import torch
 
 from inverter.config import AutoencoderConfig
 from inverter.data.image_module import ImageShardModule
+from inverter.lock import locked
+from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule, start_from_principal_components
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
@@ -19,7 +21,12 @@ log = logging.getLogger(__name__)
 
 def run(config: AutoencoderConfig) -> Path:
     """Train, then write the averaged weights to ``OUTPUT/vae`` in diffusers' format."""
-    output = Path(config.output)
+    with locked(Path(config.output)):
+        return train(config, Path(config.output))
+
+
+def train(config: AutoencoderConfig, output: Path) -> Path:
+    """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, "train_autoencoder")
     record_run(config, output, "train_autoencoder")
     L.seed_everything(config.seed, verbose=False)
@@ -31,6 +38,7 @@ def run(config: AutoencoderConfig) -> Path:
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr")
     fit(trainer, module, data, checkpoint)
+    close_loggers(trainer.loggers)
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.vae.save_pretrained(output / "vae", safe_serialization=True)
     log.info("autoencoder in %s", output / "vae")

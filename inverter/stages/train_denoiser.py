@@ -14,6 +14,8 @@ from inverter.config import DenoiserConfig
 from inverter.data.image_module import read_captions
 from inverter.data.latent_module import LatentModule
 from inverter.data.pictures import derive_seed
+from inverter.lock import locked
+from inverter.loggers import close_loggers
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.prior import DiffusionPrior, folder_sha256
 from inverter.priors.text import train_tokenizer
@@ -25,7 +27,12 @@ log = logging.getLogger(__name__)
 
 def run(config: DenoiserConfig) -> Path:
     """Train, then write the whole prior to ``OUTPUT/prior``, as ``load_prior`` and diffusers read it."""
-    output = Path(config.output)
+    with locked(Path(config.output)):
+        return train(config, Path(config.output))
+
+
+def train(config: DenoiserConfig, output: Path) -> Path:
+    """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, "train_denoiser")
     record_run(config, output, "train_denoiser")
     L.seed_everything(config.seed, verbose=False)
@@ -40,6 +47,7 @@ def run(config: DenoiserConfig) -> Path:
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min")
     fit(trainer, module, data, checkpoint)
+    close_loggers(trainer.loggers)
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prior = DiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
     prior.to(memory_format=torch.contiguous_format).half().save(output / "prior")  # type: ignore[call-overload]

@@ -28,6 +28,7 @@ SCHEMAS = {  # first word of a config's name: its schema, and the keys that it l
     "invert": (schemas.InvertConfig, ["input=photo.png"]),
     "autoencoder": (AutoencoderConfig, []),
     "denoiser": (schemas.DenoiserConfig, []),
+    "gpu": (TrainConfig, REQUIRED),
     "bench": (schemas.BenchConfig, []),
 }
 

@@ -68,11 +68,17 @@ def test_nothing_is_left_open(doc):
     assert re.findall(r"TODO[^)]*\)?", (ROOT / doc).read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize(
-    "words",
-    [words for doc in DOCS for words in commands((ROOT / doc).read_text(encoding="utf-8"), "inverter")],
-    ids=" ".join,
-)
+def shown_commands() -> list[list[str]]:
+    """Words of every command of the documents and of the job for a cluster, whoever starts the processes."""
+    texts = [(ROOT / doc).read_text(encoding="utf-8") for doc in DOCS]
+    ours = [words for text in texts for words in commands(text, "inverter")]
+    started = [words[words.index("inverter") :] for text in texts for words in commands(text, "torchrun")]
+    job = (ROOT / "configs" / "cluster.sbatch").read_text(encoding="utf-8").replace("$SLURM_NNODES", "2")
+    stages = [shlex.split(line)[:-1] for line in job.splitlines() if line.startswith("stage ")]  # the last word is "$@"
+    return ours + started + [["inverter", *words[1:]] for words in stages]
+
+
+@pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
 def test_commands_parse(words, monkeypatch, capsys):
     stages = []
 
@@ -85,6 +91,10 @@ def test_commands_parse(words, monkeypatch, capsys):
     status = inverter.__main__.main(words[1:])
     assert (status, capsys.readouterr().err) == (0, "")
     assert [type(config).__name__ for config in stages] == [_schema(words)]
+
+
+def test_the_job_for_a_cluster_is_a_shell_script():
+    subprocess.run(["bash", "-n", ROOT / "configs" / "cluster.sbatch"], check=True)
 
 
 def test_readme_shows_every_stage():

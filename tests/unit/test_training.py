@@ -19,7 +19,7 @@ from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.stages import train
-from inverter.training import build_loggers, build_optimizer, build_trainer, ema, fit, pick_device, resume_path
+from inverter.training import build_optimizer, build_trainer, ema, fit, pick_device, resume_path
 
 WEIGHTS = ("state_dict", "current_model_state")  # averaged, raw
 
@@ -205,7 +205,8 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
 def test_steps_or_time_whichever_is_further_on(monkeypatch, elapsed, step, share):
     timer = Timer(duration={"seconds": 60})
     monkeypatch.setattr(timer, "time_elapsed", lambda stage: elapsed)
-    module = SimpleNamespace(trainer=SimpleNamespace(callbacks=[timer]))
+    strategy = SimpleNamespace(broadcast=lambda elapsed: elapsed)
+    module = SimpleNamespace(trainer=SimpleNamespace(callbacks=[timer], strategy=strategy))
     optim = OptimConfig(warmup_steps=1, max_steps=100, max_time=60)
     factor = build_optimizer(module, [torch.nn.Parameter(torch.zeros(()))], optim)["lr_scheduler"]["scheduler"]
     expected = 0.5 * (1 + torch.tensor(share * torch.pi).cos().item())
@@ -241,9 +242,12 @@ def test_settings_that_are_not_allowed(tmp_path, optim, trainer, message):
         build_trainer(OptimConfig(**optim), TrainerConfig(**trainer), tmp_path, monitor="dev/psnr")
 
 
-def test_loggers_write_below_the_output(tmp_path):
-    loggers = build_loggers(["csv", "tensorboard"], tmp_path)
-    assert [Path(logger.log_dir) for logger in loggers] == [tmp_path / "logs", tmp_path / "tensorboard"]
+def test_without_a_terminal_there_is_no_bar(tmp_path, monkeypatch):
+    for terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal, raising=False)
+        config = TrainerConfig(device="cpu")
+        trainer = build_trainer(OptimConfig(), config, tmp_path, monitor="dev/psnr")
+        assert (trainer.progress_bar_callback is not None) == terminal
 
 
 def test_resume_path(config):

@@ -3,11 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from PIL import Image
 from torchvision.io import decode_image
 
-from inverter.callbacks.reconstructions import ReconstructionGrid, log_picture, reconstruction_grid
+from inverter.callbacks.reconstructions import ReconstructionGrid, reconstruction_grid
 from inverter.stages import train
 
 
@@ -46,20 +45,6 @@ def test_tensorboard_gets_the_pictures(run):
     assert {image.step for image in images} == {1, 2}
     assert (images[0].height, images[0].width) == (3 * 34 + 2, 4 * 34 + 2)
     assert "dev/psnr" in events.Tags()["scalars"]
-
-
-def test_loggers_without_pictures_are_left_alone(tmp_path):
-    logger = CSVLogger(tmp_path)
-    log_picture(logger, "dev/reconstructions", torch.zeros(3, 4, 4), 1)
-    assert not list(tmp_path.rglob("*.png"))
-
-
-def test_wandb_gets_the_picture(monkeypatch, tmp_path):
-    seen = []
-    monkeypatch.setattr(WandbLogger, "log_image", lambda self, key, images, step: seen.append((key, images, step)))
-    picture = torch.zeros(3, 4, 4)
-    log_picture(WandbLogger.__new__(WandbLogger), "dev/reconstructions", picture, 7)
-    assert seen == [("dev/reconstructions", [picture], 7)]
 
 
 def test_only_the_first_batch_and_the_first_process_draw(tmp_path):

@@ -33,6 +33,10 @@ def test_processes_share_evaluation_pairs_without_repetition():
     samplers = [ShareSampler(7, rank, 3) for rank in range(3)]
     assert [list(sampler) for sampler in samplers] == [[0, 3, 6], [1, 4], [2, 5]]
     assert [len(sampler) for sampler in samplers] == [3, 2, 2]
+    blocks = [list(ShareSampler(7, rank, 2, block=2)) for rank in range(2)]
+    assert blocks == [[0, 1, 4, 5], [2, 3, 6]]
+    with pytest.raises(ValueError, match="4 pairs, 2 at once, are too few for 3 processes"):
+        ShareSampler(4, 0, 3, block=2)
 
 
 def test_processes_train_on_equal_numbers_of_different_pairs(write_shards):

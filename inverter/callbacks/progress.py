@@ -1,0 +1,42 @@
+"""How far a training is: a bar in a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+
+log = logging.getLogger(__name__)
+
+
+def progress(every_seconds: float = 30.0) -> Callback:
+    """A rich bar where stderr is a terminal, else a line each ``every_seconds``."""
+    if sys.stderr.isatty():
+        return RichProgressBar(leave=True, console_kwargs={"stderr": True})
+    return PlainProgress(every_seconds)
+
+
+class PlainProgress(Callback):
+    """Log steps, loss, dev PSNR and speed, as far as they are known, and nothing in between."""
+
+    def __init__(self, every_seconds: float) -> None:
+        self.every_seconds = every_seconds
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.started = self.said = time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        now = time.monotonic()
+        if now - self.said < self.every_seconds or not trainer.is_global_zero:
+            return
+        self.said = now
+        steps = f"step {trainer.global_step}" + (f" of {trainer.max_steps}" if trainer.max_steps > 0 else "")
+        metrics = trainer.callback_metrics
+        known = [f"{name} {float(metrics[name]):.4g}" for name in METRICS if name in metrics]
+        log.info("%s after %.0f s%s", steps, now - self.started, "".join(f", {text}" for text in known))
+
+
+METRICS = ("train/loss", "dev/psnr", "train/images_per_second")

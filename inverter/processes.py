@@ -1,0 +1,60 @@
+"""The processes of one command, as torchrun or Lightning start them: which one this is, and meeting the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+T = TypeVar("T")
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of torchrun, of Lightning, of srun; the last may be all there is
+_PATIENCE = timedelta(days=7)  # of the first process for the last; one that dies is noticed at once
+_ABSENT = object()
+
+
+def rank() -> int:
+    """Number of this process among those of the command, from 0; known before they meet."""
+    if dist.is_initialized():
+        return dist.get_rank()
+    return int(next((os.environ[name] for name in _RANKS if name in os.environ), 0))
+
+
+def world_size() -> int:
+    """Processes that have met; 1 before they do."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Meet the processes that torchrun started, each on a GPU of its own where there are some; alone, do nothing."""
+    if dist.is_initialized() or not dist.is_torchelastic_launched():
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("gloo", timeout=_PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def gather(share: Sequence[T]) -> list[T]:
+    """Everything that was dealt to the processes in turn, in its order, for each of them; waits for all."""
+    if world_size() == 1:
+        return list(share)
+    shares: list[Sequence[T]] = [()] * world_size()
+    dist.all_gather_object(shares, share)
+    dealt = chain.from_iterable(zip_longest(*shares, fillvalue=_ABSENT))
+    return [item for item in dealt if item is not _ABSENT]  # type: ignore[misc]
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    gather([None])
