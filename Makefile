@@ -74,10 +74,11 @@ bench: setup ## measure how fast this machine is
 test: setup ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-lint: setup ## check style, format and types
+lint: setup ## check style, format, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 clean: ## remove runs, pair shards and caches; never checkpoints
 	rm -rf runs data/shards build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

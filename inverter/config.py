@@ -101,7 +101,7 @@ class ModelConfig:
     head: bool = True  # residual image head on top of the decoded latents
     head_width: int = 64
     latent_weight: float = 1.0
-    image_weight: float = 1.0
+    image_weight: float = 1.0  # 0 with head=false decodes nothing while training
     head_weight: float = 1.0
     conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
     conditioning_every_n_steps: int = 8

@@ -79,13 +79,15 @@ class InverterModule(PairModule):
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         image = batch["image"]
         truth = batch["latents"] if "latents" in batch else self._encode(image)
-        latents, conditioning, decoded, lifted = self.inverter.reconstruct(batch["features"])
-        losses = {
-            "latents": self.model.latent_weight * F.mse_loss(latents, truth),
-            "image": self.model.image_weight * image_loss(decoded, image),
-        }
-        if self.inverter.head is not None:
-            losses["head"] = self.model.head_weight * image_loss(lifted, image)
+        losses = {}
+        if self.model.image_weight or self.inverter.head is not None:
+            latents, conditioning, decoded, lifted = self.inverter.reconstruct(batch["features"])
+            losses["image"] = self.model.image_weight * image_loss(decoded, image)
+            if self.inverter.head is not None:
+                losses["head"] = self.model.head_weight * image_loss(lifted, image)
+        else:  # a large prior's decoder needs memory that latents alone do not
+            latents, conditioning = self.inverter.align(batch["features"])
+        losses["latents"] = self.model.latent_weight * F.mse_loss(latents, truth)
         if self.model.conditioning_weight and self.global_step % self.model.conditioning_every_n_steps == 0:
             prior = self.inverter.prior
             loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)

@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import fsspec
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -36,13 +35,13 @@ class ImageShardDataset(Dataset[dict[str, Any]]):
         files = expand_shards(pattern)
         self.resolution, self.seed = resolution, seed
         self._reader = RangeReader(files)
-        spans: list[tuple[int, int, int]] = []
+        self._spans: list[tuple[int, int, int]] = []
         for number, file in enumerate(files):
-            if limit is None or len(spans) < limit:
-                spans += [(number, offset, size) for offset, size in find_pictures(file)]
-        if not spans:
+            if limit is None or len(self._spans) < limit:
+                self._spans += [(number, offset, size) for offset, size in find_pictures(file)]
+        if not self._spans:
             raise ValueError(f"shards {pattern!r} hold no picture; allowed: {', '.join(EXTENSIONS)}")
-        self._spans = np.array(spans[:limit])  # (N, 3): file, offset, size; shared with worker processes as it is
+        self._spans = self._spans[:limit]
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -52,12 +51,12 @@ class ImageShardDataset(Dataset[dict[str, Any]]):
 
     def __getitems__(self, numbers: list[int]) -> list[dict[str, Any]]:
         """Several at once, fetched together from where the shards lie: ``key`` and ``image`` uint8 ``(3, S, S)``."""
-        files = self._reader.read([self._spans[number % len(self)].tolist() for number in numbers])
+        files = self._reader.read([self._spans[number % len(self)] for number in numbers])
         return [self._augment(number, data) for number, data in zip(numbers, files, strict=True)]
 
     def _augment(self, number: int, data: bytes) -> dict[str, Any]:
         epoch, index = divmod(number, len(self))
-        name = f"{index} of {self._reader.files[self._spans[index, 0]]}"
+        name = f"{index} of {self._reader.files[self._spans[index][0]]}"
         seed = derive_seed(self.seed, "online", epoch, index)
         picture = jitter(read_picture(io.BytesIO(data), name), self.resolution, seed)
         return {"key": f"{index:07d}", "image": to_tensor(picture)}

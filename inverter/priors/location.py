@@ -39,9 +39,15 @@ def find_published(name: str, marker: str, kind: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    try:  # weights as safetensors only: nothing that would have to be unpickled is fetched
+    # safetensors only: nothing that would have to be unpickled; of a prior the parts alone, in full precision
+    weights = "*/*.safetensors" if kind == "prior" else "*.safetensors"
+    try:
         folder = Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.yaml", "*.safetensors", "README.md"])
+            snapshot_download(
+                name,
+                allow_patterns=["*.json", "*.txt", "*.yaml", weights, "README.md"],
+                ignore_patterns=["*.fp16.*", "*.non_ema.*", "safety_checker/*"],
+            )
         )
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise ValueError(f"{message}, and the hub did not give it ({type(error).__name__})") from error

@@ -194,6 +194,11 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     absent = [part for part in PARTS if part not in index or not (folder / part).is_dir()]
     if absent:
         raise ValueError(f"prior {folder}: part(s) {', '.join(absent)} missing; needed: {', '.join(PARTS)}")
+    if "text_encoder_2" in index:
+        raise ValueError(
+            f"prior {folder}: {index.get('_class_name')} has two text encoders; allowed: one, as in Stable Diffusion "
+            "1.x, 2.x and Turbo"
+        )
     for part in ("vae", "unet", "text_encoder"):
         if not any((folder / part).glob("*.safetensors")):
             raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")

@@ -47,7 +47,7 @@ def test_from_pictures_to_reconstructions(
         "model.depth=1",
         "model.num_tokens=2",
         "model.head_width=8",
-        "model.num_inference_steps=1",
+        "model.num_inference_steps=4",
     ]
     short = [
         "optim.max_steps=4",

@@ -62,6 +62,13 @@ def test_the_loss_is_the_sum_of_what_is_logged(make, batch):
     assert module.logged["train/loss"] == pytest.approx(loss.item(), rel=1e-6)
 
 
+def test_without_image_losses_nothing_is_decoded(make, batch):
+    module = make(image_weight=0.0, head=False)
+    module.inverter.prior.vae.decoder.register_forward_hook(lambda *_: pytest.fail("decoded"))
+    module.training_step(batch, 0).backward()
+    assert set(module.logged) == {"train/latents", "train/conditioning", "train/loss"}
+
+
 def test_only_the_denoising_loss_trains_the_conditioning(make, batch):
     module = make()
     module.training_step(batch, 0).backward()

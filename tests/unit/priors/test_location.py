@@ -1,5 +1,6 @@
 import pytest
 from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
+from huggingface_hub.utils import filter_repo_objects
 
 from inverter.priors import location
 from inverter.priors.location import find_prior, find_published
@@ -61,7 +62,7 @@ def test_errors_of_the_hub_become_one_message(monkeypatch, error):
 def test_the_hub_is_asked_for_safe_files_only(tmp_path, monkeypatch):
     asked: dict = {}
 
-    def download(name, allow_patterns):
+    def download(name, allow_patterns, ignore_patterns):
         asked.update(name=name, patterns=allow_patterns)
         return str(tmp_path)
 
@@ -72,3 +73,28 @@ def test_the_hub_is_asked_for_safe_files_only(tmp_path, monkeypatch):
     assert find_published("nobody/thing", "model.safetensors", "inverter") == tmp_path
     assert asked["name"] == "nobody/thing"
     assert not any(pattern.endswith(("bin", "pt", "ckpt", "pkl", "py", "*")) for pattern in asked["patterns"])
+
+
+def test_of_a_prior_the_parts_alone_are_fetched(tmp_path, monkeypatch):
+    files = [
+        "model_index.json",
+        "unet/model.safetensors",
+        "unet/model.fp16.safetensors",
+        "unet/model.non_ema.safetensors",
+    ]
+    files += ["everything.safetensors", "safety_checker/model.safetensors", "vae/model.bin", "tokenizer/merges.txt"]
+
+    def download(name, **patterns):
+        for file in filter_repo_objects(files, **patterns):
+            path = tmp_path / "hub" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return str(tmp_path / "hub")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    folder = find_prior("nobody/prior")
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        "model_index.json",
+        "unet/model.safetensors",
+        "tokenizer/merges.txt",
+    }

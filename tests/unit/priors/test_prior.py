@@ -139,3 +139,22 @@ def test_latents_are_not_clipped_when_the_scheduler_was_saved_as_another_kind(sd
     folder = copy_of(sd_prior_folder, tmp_path)
     diffusers.PNDMScheduler(steps_offset=1).save_pretrained(folder / "scheduler")  # knows no clip_sample
     assert load_prior(folder).scheduler.config.clip_sample is False
+
+
+def test_a_second_text_encoder_is_refused(tiny_prior_folder, tmp_path):
+    folder = copy_of(tiny_prior_folder, tmp_path)
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {"_class_name": "StableDiffusionXLPipeline", "text_encoder_2": ["transformers", "CLIPTextModel"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match="StableDiffusionXLPipeline has two text encoders; allowed: one"):
+        load_prior(folder)
+
+
+def test_a_turbo_schedule_starts_in_pure_noise_even_for_one_step(sd_prior_folder, tmp_path):
+    folder = copy_of(sd_prior_folder, tmp_path)
+    diffusers.EulerDiscreteScheduler(timestep_spacing="trailing").save_pretrained(folder / "scheduler")
+    prior = load_prior(folder)
+    seen = []
+    prior.unet.register_forward_pre_hook(lambda unet, args: seen.append(int(args[1])))
+    drawn = prior.sample(batch_size=1, num_inference_steps=1)
+    assert seen == [999] and drawn.isfinite().all()
