@@ -38,7 +38,7 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one stage; a ValueError becomes one line on stderr and exit status 2."""
+    """Run one stage; a bad value, and what the operating system refuses, are one line on stderr and exit status 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_stage(stage: str, words: list[str]) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
+    from inverter.errors import one_line
     from inverter.memory import keep_freed_memory
 
     module, schema_name, _ = STAGES[stage]
@@ -74,12 +75,17 @@ def run_stage(stage: str, words: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for noisy in ("httpx", "torch", "lightning.fabric", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    config = None
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
         importlib.import_module(f"inverter.stages.{module}").run(config)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return CONFIG_ERROR
+    except OSError as error:
+        place = "" if error.filename else f" in output={getattr(config, 'output', None)}"
+        print(f"error: {one_line(error)}{place}", file=sys.stderr)
         return CONFIG_ERROR
     return 0
 

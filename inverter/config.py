@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from inverter.errors import one_line
+
 T = TypeVar("T")
 OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name
 
@@ -317,7 +319,7 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         try:
             loaded = OmegaConf.load(path)
         except Exception as error:  # PyYAML has many error classes
-            raise ConfigError(f"config file {path} is not valid YAML: {_one_line(error)}") from error
+            raise ConfigError(f"config file {path} is not valid YAML: {one_line(error)}") from error
         merged = _merge(schema, merged, loaded, str(path))
     for override in overrides:
         key, separator, _ = override.partition("=")
@@ -326,7 +328,7 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         try:
             update = OmegaConf.from_dotlist([override])
         except Exception as error:
-            raise ConfigError(f"argument {override!r} is not valid YAML: {_one_line(error)}") from error
+            raise ConfigError(f"argument {override!r} is not valid YAML: {one_line(error)}") from error
         merged = _merge(schema, merged, update, f"argument {override!r}")
     try:
         missing = sorted(OmegaConf.missing_keys(merged))
@@ -377,11 +379,7 @@ def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
             raise ConfigError(f"{origin}: unknown key {str(key)!r}; {allowed}") from error
         raise ConfigError(f"{origin}: key {str(key)!r}: {message}") from error
     except TypeError as error:  # a list where keys are, or the other way round
-        raise ConfigError(f"{origin}: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise ConfigError(f"{origin}: {one_line(error)}") from error
 
 
 def _keys(schema: Any, prefix: str = "") -> list[str]:

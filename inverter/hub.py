@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from yaml import YAMLError
+from safetensors.torch import load_file, save
 
 from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.checkpoints import check_weights
+from inverter.errors import one_line
+from inverter.parse import parse_yaml
 from inverter.priors.location import checkpoints_root, find_published
 from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.run_record import write_bytes, write_text
 from inverter.targets.spec import TargetSpec, check_same_features
 
 SCHEMA_VERSION = 1
@@ -48,8 +51,7 @@ def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training
     """Write ``model.safetensors`` (half precision) and ``config.yaml``."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.half().contiguous() for name, value in inverter.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
-    (folder / WEIGHTS).chmod(0o644)
+    write_bytes(folder / WEIGHTS, save(state))
     config = {
         "schema_version": SCHEMA_VERSION,
         "inverter": inverter.spec.to_dict(),
@@ -58,7 +60,7 @@ def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training
         "prior_sha256": inverter.prior.weights_sha256,
         "training": training,
     }
-    (folder / CONFIG).write_text(OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(config)))))
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(config)))))
 
 
 def is_run(name: str) -> bool:
@@ -74,20 +76,31 @@ def read_published(name: str) -> Published:
     """
     folder = find_published(name, marker=WEIGHTS, kind="inverter")
     try:
-        values: Any = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
-        if values["schema_version"] != SCHEMA_VERSION:
-            version = values["schema_version"]
-            raise ValueError(f"schema_version is {version!r}; allowed: {SCHEMA_VERSION}")
+        values = parse_yaml((folder / CONFIG).read_bytes())
+        _check_config(values)
         return Published(
             folder=folder,
             spec=InverterSpec.from_dict(values["inverter"]),
             target=TargetSpec.from_dict(values["target"]),
-            prior=str(values["prior"]),
-            prior_sha256=str(values["prior_sha256"]),
-            training=dict(values["training"]),
+            prior=values["prior"],
+            prior_sha256=values["prior_sha256"],
+            training=values["training"],
         )
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, YAMLError, OmegaConfBaseException) as error:
-        raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {_one_line(error)}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {one_line(error)}") from error
+
+
+def _check_config(values: Any) -> None:
+    kinds: dict[str, type] = {"schema_version": int, "inverter": dict, "target": dict, "training": dict}
+    kinds |= {"prior": str, "prior_sha256": str}
+    if not isinstance(values, dict) or values.keys() != kinds.keys():
+        found = sorted(map(str, values)) if isinstance(values, dict) else values
+        raise ValueError(f"keys are {found!r}; allowed: {', '.join(kinds)}")
+    for key, kind in kinds.items():
+        if type(values[key]) is not kind:
+            raise ValueError(f"{key} is {values[key]!r}; allowed: a {kind.__name__}")
+    if values["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {values['schema_version']}; allowed: {SCHEMA_VERSION}")
 
 
 def load_inverter(name: str, prior: DiffusionPrior | None = None, target: TargetSpec | None = None) -> Inverter:
@@ -110,14 +123,18 @@ def load_inverter(name: str, prior: DiffusionPrior | None = None, target: Target
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
             f"the one at hand has {prior.weights_sha256[:12]}"
         )
-    inverter = Inverter(published.spec).attach(prior)
     try:
-        state = load_file(published.folder / WEIGHTS)
-        inverter.load_state_dict({key: value.float() for key, value in state.items()})
-    except (SafetensorError, RuntimeError) as error:
-        message = f"published inverter {published.folder}: {WEIGHTS} cannot be used: {_one_line(error)}"
+        state = {key: value.float() for key, value in load_file(published.folder / WEIGHTS).items()}
+        if broken := [key for key, value in state.items() if not value.isfinite().all()]:
+            raise ValueError(f"weight {broken[0]} holds NaN or infinity")
+        with torch.device("meta"):  # takes no memory, whatever sizes the config asks for
+            check_weights(Inverter(published.spec), state)
+        inverter = Inverter(published.spec)
+        inverter.load_state_dict(state)
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        message = f"published inverter {published.folder}: {WEIGHTS} cannot be used: {one_line(error)}"
         raise ValueError(message) from error
-    return inverter.eval()
+    return inverter.attach(prior).eval()
 
 
 def check_target(published: Published, target: TargetSpec) -> None:
@@ -129,7 +146,3 @@ def list_inverters(folder: Path | None = None) -> Iterator[Published]:
     """Published inverters in a folder, ``checkpoints/`` by default, in order of name."""
     for weights in sorted((folder or checkpoints_root()).glob(f"*/{WEIGHTS}")):
         yield read_published(str(weights.parent))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

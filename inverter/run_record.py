@@ -79,7 +79,16 @@ def processor() -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file atomically: a crash leaves the old one or the new one."""
+    """Write a file atomically: a crash or a full disk leaves the old one or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """As :func:`write_text`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -22,6 +22,7 @@ from inverter.callbacks.progress import progress
 from inverter.callbacks.shared_clock import SharedClock
 from inverter.callbacks.speed import Speed
 from inverter.checkpoint_io import AtomicCheckpointIO
+from inverter.checkpoints import check_resumable
 from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
 from inverter.loggers import build_loggers
 
@@ -130,8 +131,11 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
     """Train, from a checkpoint where there is one.
 
     Raises:
+        ValueError: The checkpoint cannot be read, or training cannot go on from it.
         SystemExit: SIGTERM came; the state is in ``last.ckpt`` and the status is a terminated process's.
     """
+    if checkpoint:
+        check_resumable(module, Path(checkpoint))
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except SIGTERMException as error:

@@ -11,7 +11,9 @@ import diffusers
 import pytest
 import torch
 import transformers
+from hypothesis import HealthCheck, settings
 
+from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.config import (
     AutoencoderConfig,
     DataConfig,
@@ -24,6 +26,7 @@ from inverter.config import (
 )
 from inverter.data.manifest import Manifest
 from inverter.data.shards import ShardWriter
+from inverter.hub import save_inverter
 from inverter.priors.autoencoder import build_autoencoder
 from inverter.priors.denoiser import build_scheduler, build_unet
 from inverter.priors.prior import DiffusionPrior, load_prior
@@ -37,6 +40,18 @@ SCHEDULERS = {  # as published with Stable Diffusion 1.5 and 2.1
     "epsilon": {"_class_name": "PNDMScheduler", "skip_prk_steps": True},
     "v_prediction": {"_class_name": "DDIMScheduler", "prediction_type": "v_prediction"},
 }
+
+
+settings.register_profile(
+    "suite",
+    max_examples=200,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("thorough", settings.get_profile("suite"), max_examples=10_000, derandomize=False)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -181,6 +196,36 @@ def tiny_shards(tmp_path_factory: pytest.TempPathFactory, tiny_prior: DiffusionP
             augment="none",
         ).save(folder)
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_published(
+    tmp_path_factory: pytest.TempPathFactory, tiny_prior: DiffusionPrior, target_spec: TargetSpec
+) -> Path:
+    """A published inverter of ``tiny_prior`` for the features of ``tiny_shards``, untrained."""
+    spec = InverterSpec(
+        feature_shape=target_spec.feature_shape,
+        latent_shape=tiny_prior.latent_shape,
+        conditioning_shape=tiny_prior.conditioning_shape,
+        resolution=32,
+        width=16,
+        depth=1,
+        num_tokens=2,
+        dropout=0.0,
+        head_width=8,
+        strength=0.5,
+        num_inference_steps=4,
+        guidance_scale=1.0,
+        feature_mean=[0.0] * 6,
+        feature_std=[1.0] * 6,
+    )
+    folder = tmp_path_factory.mktemp("published") / "toy"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_inverter(
+            Inverter(spec, tiny_prior), folder, target_spec, {"pairs": 10, "source": "prior", "threat_model": "x"}
+        )
+    return folder
 
 
 @pytest.fixture(scope="session")

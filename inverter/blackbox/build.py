@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from inverter.blackbox.inverter import Inverter, InverterSpec
 from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
 from inverter.blackbox.upconv import UpconvDecoder
+from inverter.checkpoints import load_weights
 from inverter.config import TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
@@ -120,8 +119,7 @@ def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     config = load_config(TrainConfig, [run / "train.yaml"])
     manifest = Manifest.load(run)
     module = build_module(config, manifest)
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state)
+    load_weights(module, checkpoint)
     return module.eval(), config, manifest
 
 

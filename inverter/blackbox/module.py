@@ -87,6 +87,8 @@ class InverterModule(PairModule):
                 losses["head"] = self.model.head_weight * image_loss(lifted, image)
         else:  # a large prior's decoder needs memory that latents alone do not
             latents, conditioning = self.inverter.align(batch["features"])
+        if truth.shape != latents.shape:
+            raise ValueError(f"latents of the pairs are {tuple(truth.shape)}; the prior's are {tuple(latents.shape)}")
         losses["latents"] = self.model.latent_weight * F.mse_loss(latents, truth)
         if self.model.conditioning_weight and self.global_step % self.model.conditioning_every_n_steps == 0:
             prior = self.inverter.prior

@@ -18,6 +18,8 @@ from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
 from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
+from inverter.errors import one_line
+from inverter.parse import parse_json
 from inverter.processes import rank
 from inverter.run_record import commit
 
@@ -127,8 +129,13 @@ class Fingerprint:
                 )
             self.saved: dict[str, Any] = {"complete": False}
             return
-        self.saved = json.loads(self.path.read_text())
-        self._compare({**_recipe(type(config)()), **self.saved["recipe"]}, self.recipe)  # older ones lack newer options
+        try:
+            self.saved = parse_json(self.path.read_bytes())
+            recipe = {**_recipe(type(config)()), **self.saved["recipe"]}  # older ones lack newer options
+            self.saved["complete"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"output: {self.path} is damaged ({one_line(error)}); choose another output") from error
+        self._compare(recipe, self.recipe)
 
     @property
     def complete(self) -> bool:

@@ -15,6 +15,7 @@ from inverter.data.manifest import Manifest, check_disjoint
 from inverter.data.pictures import derive_seed
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.processes import rank, world_size
+from inverter.targets.spec import check_same_features
 
 
 class ShareSampler(DistributedSampler):
@@ -231,7 +232,8 @@ def pair_loader(
 
 
 def _check_agreement(train: Manifest, dev: Manifest, folder: str) -> None:
-    for name in ("target", "resolution", "latents", *(["autoencoder_sha256"] if train.latents else [])):
+    check_same_features(f"training with dev pairs in {folder}", train.target, dev.target)
+    for name in ("resolution", "latents", *(["autoencoder_sha256"] if train.latents else [])):
         expected, found = getattr(train, name), getattr(dev, name)
         if expected != found:
             raise ValueError(f"dev pairs in {folder} have {name}={found!r}; the training pairs have {expected!r}")

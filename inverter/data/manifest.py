@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from inverter.errors import one_line
+from inverter.parse import parse_json
 from inverter.targets.spec import TargetSpec
 
 SCHEMA_VERSION = 1
@@ -125,15 +127,11 @@ class Manifest:
         """
         try:
             with open_member(folder, MANIFEST) as stream:
-                values = json.load(stream)
+                return cls.from_dict(parse_json(stream.read()))
         except FileNotFoundError as error:
             raise ValueError(f"{folder} has no {MANIFEST}; write the pairs with `inverter prepare` first") from error
-        except ValueError as error:
-            raise ValueError(f"{folder}/{MANIFEST} is not valid JSON: {error}") from error
-        try:
-            return cls.from_dict(values)
-        except ValueError as error:
-            raise ValueError(f"{folder}/{MANIFEST}: {error}") from error
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{folder}/{MANIFEST}: {one_line(error)}") from error
 
     @classmethod
     def from_dict(cls, values: Any) -> Manifest:
@@ -227,11 +225,15 @@ def stream_sha256(stream: BinaryIO) -> str:
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves either the old contents or the new, never half of them."""
     temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _shard_info(values: Any) -> ShardInfo:
@@ -239,9 +241,9 @@ def _shard_info(values: Any) -> ShardInfo:
     for name, kind in (("name", str), ("count", int), ("sha256", str)):
         _check_type(f"shards.{name}", values[name], (kind,))
     if values["count"] < 1:
-        raise ValueError(f"shards.count={values['count']} of {values['name']!r}; allowed: 1 or more")
+        raise ValueError(f"shards.count={values['count']}; allowed: 1 or more")
     if not _SHA256.fullmatch(values["sha256"]):
-        raise ValueError(f"shards.sha256={values['sha256']!r} of {values['name']!r}; allowed: 64 hexadecimal digits")
+        raise ValueError(f"shards.sha256={values['sha256']!r}; allowed: 64 hexadecimal digits")
     return ShardInfo(**values)
 
 

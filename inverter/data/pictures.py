@@ -8,11 +8,14 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import v2
 
+from inverter.errors import one_line
+
 AUGMENTS = ("none", "jitter")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
 
 def read_picture(file: Path | IO[bytes], name: str) -> Image.Image:
@@ -22,10 +25,12 @@ def read_picture(file: Path | IO[bytes], name: str) -> Image.Image:
         ValueError: ``file`` (called ``name`` in the message) is no picture that can be read.
     """
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=FORMATS) as picture:  # other formats' decoders start programs
             return to_rgb(picture)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"picture {name} cannot be read: {error}") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"picture {name} is none; allowed: {', '.join(FORMATS)}") from error
+    except Exception as error:  # decoders of damaged files fail with errors of many classes
+        raise ValueError(f"picture {name} cannot be read: {one_line(error)}") from error
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from inverter.data.manifest import Manifest, ShardInfo, open_member
 from inverter.data.ranges import RangeReader
-from inverter.data.shards import LATENTS, MEMBERS, decode_pair
+from inverter.data.shards import KEY, LATENTS, MEMBERS, decode_pair
+from inverter.errors import one_line
 
 
 class PairDataset(Dataset[dict[str, Any]]):
@@ -72,39 +73,39 @@ class PairDataset(Dataset[dict[str, Any]]):
         spans = zip(MEMBERS, self._spans[number].tolist(), strict=True)
         members = {name: data[offset - begin : offset - begin + size] for name, (offset, size) in spans if size}
         key, name = self._keys[number].decode(), self.manifest.shards[shard].name
-        pair = decode_pair(key, members, name, self.manifest.latents)
-        found, expected = pair["features"].shape, self.manifest.target.feature_shape
-        if found != expected:
-            raise ValueError(f"shard {name}: features of {key!r} have shape {found}; the manifest says {expected}")
-        side = self.manifest.resolution
-        if tuple(pair["image"].shape) != (3, side, side):
-            raise ValueError(
-                f"shard {name}: image of {key!r} is {tuple(pair['image'].shape)}; the manifest says {side}"
-            )
-        return pair
+        return decode_pair(key, members, name, self.manifest)
 
 
 def index_shard(folder: str, shard: ShardInfo, latents: bool) -> tuple[np.ndarray, np.ndarray]:
     """Keys ``(N,)`` and, for each member of ``MEMBERS``, offset and size ``(N, 4, 2)``; size 0 where there is none.
 
     Raises:
-        ValueError: The shard is missing, is no tar, misses a member, or holds another number of samples.
+        ValueError: The shard is missing or no tar, a sample misses a member or has it twice, a key is no plain name, or
+            the number of samples is another.
     """
     needed = [member for member in MEMBERS if latents or member != LATENTS]
     samples: dict[str, dict[str, tuple[int, int]]] = {}
     try:
         with open_member(folder, shard.name) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for entry in tar:
-                key, _, member = entry.name.partition(".")
-                if entry.isreg() and member in MEMBERS:
-                    samples.setdefault(key, {})[member] = (entry.offset_data, entry.size)
+                if entry.size < 0:
+                    raise tarfile.ReadError(f"a member of {entry.size} bytes")
+                key, member = _split(entry.name)
+                if member is not None and entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+                    found = samples.setdefault(key, {})
+                    if not KEY.fullmatch(key) or member in found:
+                        raise ValueError(
+                            f"shard {shard.name}: member {entry.name!r}; allowed: KEY.{member} once a pair, "
+                            "KEY of letters, digits, '_' and '-'"
+                        )
+                    found[member] = (entry.offset_data, entry.size)
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
     except FileNotFoundError as error:
         raise ValueError(f"{folder}: shard {shard.name} of the manifest is missing") from error
-    except tarfile.TarError as error:
-        raise ValueError(f"{folder}/{shard.name} is no uncompressed tar: {error}") from error
+    except (tarfile.TarError, OSError, MemoryError) as error:
+        raise ValueError(f"{folder}/{shard.name} is no uncompressed tar: {one_line(error)}") from error
     for key, members in samples.items():
-        absent = [member for member in needed if member not in members]
+        absent = [member for member in needed if not members.get(member, (0, 0))[1]]
         if absent:
             raise ValueError(f"shard {shard.name}: sample {key!r} has no {', '.join(absent)}; needed: {needed}")
     if len(samples) != shard.count:
@@ -118,11 +119,21 @@ def collate_pairs(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     batch: dict[str, Any] = {name: [pair[name] for pair in pairs] for name in ("key", "text", "group")}
     batch["image"] = torch.stack([pair["image"] for pair in pairs]).float() / 255
     batch["label"] = torch.tensor([pair["label"] for pair in pairs], dtype=torch.long)
-    batch["features"] = _stack([pair["features"] for pair in pairs])
+    batch["features"] = _stack("features", pairs)
     if "latents" in pairs[0]:
-        batch["latents"] = _stack([pair["latents"] for pair in pairs])
+        batch["latents"] = _stack("latents", pairs)
     return batch
 
 
-def _stack(arrays: list[np.ndarray]) -> Tensor:
+def _split(name: str) -> tuple[str, str | None]:
+    """Key and member that a file of a shard stands for; no member where it is something else."""
+    member = next((member for member in MEMBERS if name.endswith(f".{member}")), None)
+    return (name, None) if member is None else (name[: -len(member) - 1], member)
+
+
+def _stack(name: str, pairs: list[dict[str, Any]]) -> Tensor:
+    arrays = [pair[name] for pair in pairs]
+    for pair, array in zip(pairs, arrays, strict=True):
+        if array.shape != arrays[0].shape:
+            raise ValueError(f"{name} of {pair['key']!r} have shape {array.shape}; others: {arrays[0].shape}")
     return torch.from_numpy(np.stack(arrays)).float()

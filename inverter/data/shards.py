@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +19,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.data.manifest import FEATURE_DTYPES, ShardInfo, stream_sha256, write_atomic
+from inverter.data.manifest import FEATURE_DTYPES, Manifest, ShardInfo, stream_sha256, write_atomic
+from inverter.data.npy import read_npy
 from inverter.data.statistics import FeatureStatistics
+from inverter.errors import one_line
+from inverter.parse import parse_json
 
 IMAGE, FEATURES, LATENTS, META = "png", "features.npy", "latents.npy", "json"
 MEMBERS = (IMAGE, FEATURES, LATENTS, META)
 _META_TYPES = {"text": str, "label": int, "group": str, "clip": str, "frame": int}
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
+KEY = re.compile(r"[A-Za-z0-9_-]{1,90}")
 
 
 @dataclass(frozen=True)
@@ -85,16 +89,18 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and self._statistics is not None:
-            self._tar.close()
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-            self.record = self._finish(self._statistics)
-            return
-        self._stream.close()
-        self._temporary.unlink()
-        if kind is None:
+        try:
+            if kind is None and self._statistics is not None:
+                self._tar.close()
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
+                self._stream.close()
+                self.record = self._finish(self._statistics)
+        finally:
+            with contextlib.suppress(OSError):  # on a full disk what is buffered fails once more
+                self._stream.close()
+            self._temporary.unlink(missing_ok=True)
+        if kind is None and self._statistics is None:
             raise ValueError(f"shard {self.path.name}: no pair was added; allowed: 1 or more")
 
     def add(
@@ -125,7 +131,7 @@ class ShardWriter:
         Raises:
             ValueError: A key that is not allowed or was used before, another shape, or values that are not finite.
         """
-        if not _KEY.fullmatch(key) or key in self._keys:
+        if not KEY.fullmatch(key) or key in self._keys:
             raise ValueError(f"key {key!r}; allowed: 1 to 90 letters, digits, '_' and '-', each key once in a shard")
         if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
             raise ValueError(f"image of {key!r} is {image.dtype} {tuple(image.shape)}; allowed: uint8 (3, S, S)")
@@ -137,6 +143,7 @@ class ShardWriter:
             members[LATENTS] = _encode_array(_to_array(f"latents of {key!r}", latents, "float16"))
         meta = {"text": text, "label": label, "group": group or key, "clip": clip, "frame": frame}
         members[META] = json.dumps(meta).encode()
+        _decode_meta(members[META])  # what could not be read back is refused now
         for member, data in members.items():
             entry = tarfile.TarInfo(f"{key}.{member}")  # mtime, uid and gid stay 0: same pairs, same bytes
             entry.size = len(data)
@@ -168,51 +175,53 @@ class ShardWriter:
 
 
 def read_record(folder: Path, index: int) -> ShardRecord | None:
-    """Sidecar of shard ``index``; None unless the shard was finished and still has its size."""
+    """Sidecar of shard ``index``; None unless it can be read and the shard was finished and still has its size."""
     path = folder / shard_name(index)
-    sidecar = path.with_suffix(".json")
-    if not path.is_file() or not sidecar.is_file():
+    try:
+        values = parse_json(path.with_suffix(".json").read_bytes())
+        statistics = values["statistics"]
+        record = ShardRecord(
+            info=ShardInfo(**values["info"]),
+            num_bytes=values["num_bytes"],
+            statistics=FeatureStatistics(statistics["count"], np.array(statistics["mean"]), np.array(statistics["m2"])),
+            feature_shape=tuple(values["feature_shape"]),
+            groups=tuple(values["groups"]),
+            num_ungrouped=values["num_ungrouped"],
+        )
+        return record if record.num_bytes == path.stat().st_size else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    values = json.loads(sidecar.read_text())
-    if values["num_bytes"] != path.stat().st_size:
-        return None
-    statistics = values["statistics"]
-    return ShardRecord(
-        info=ShardInfo(**values["info"]),
-        num_bytes=values["num_bytes"],
-        statistics=FeatureStatistics(statistics["count"], np.array(statistics["mean"]), np.array(statistics["m2"])),
-        feature_shape=tuple(values["feature_shape"]),
-        groups=tuple(values["groups"]),
-        num_ungrouped=values["num_ungrouped"],
-    )
 
 
-def decode_pair(key: str, members: Mapping[str, Any], shard: str, latents: bool) -> dict[str, Any]:
+def decode_pair(key: str, members: Mapping[str, bytes], shard: str, manifest: Manifest) -> dict[str, Any]:
     """Decode one sample's members; other members are ignored and nothing is unpickled.
 
     Args:
         key: Sample key.
         members: Bytes of each member by its extension.
         shard: Name of the shard, for messages.
-        latents: Whether the sample must have latents.
+        manifest: Says what the sample must hold.
     Returns:
         ``key``, ``image`` uint8 ``(3, S, S)``, ``features`` and ``latents`` as stored, ``text``, ``label``, ``group``,
         ``clip``, ``frame``.
     Raises:
-        ValueError: A member is missing or cannot be decoded; the message names shard and key.
+        ValueError: A member is missing, cannot be decoded or is not what the manifest says; the message names shard and
+            key.
     """
-    wanted = [member for member in MEMBERS if latents or member != LATENTS]
+    wanted = [member for member in MEMBERS if manifest.latents or member != LATENTS]
     for member in wanted:
         if member not in members:
             raise ValueError(f"shard {shard}: sample {key!r} has no {key}.{member}; needed: {', '.join(wanted)}")
     try:
-        pair = {"key": key, "image": _decode_image(members[IMAGE]), "features": _decode_array(members[FEATURES])}
-        if latents:
-            pair["latents"] = _decode_array(members[LATENTS])
-        pair.update(_decode_meta(members[META]))
-    except (ValueError, OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
-        raise ValueError(f"shard {shard}: sample {key!r} cannot be decoded: {error}") from error
-    return pair
+        pair: dict[str, Any] = {"key": key, "image": _decode_image(members[IMAGE], manifest.resolution)}
+        pair["features"] = _decode_array("features", members[FEATURES], [manifest.feature_dtype])
+        if pair["features"].shape != manifest.target.feature_shape:
+            raise ValueError(f"features {pair['features'].shape}; the manifest says {manifest.target.feature_shape}")
+        if manifest.latents:
+            pair["latents"] = _decode_array("latents", members[LATENTS], FEATURE_DTYPES)
+        return pair | _decode_meta(members[META])
+    except ValueError as error:
+        raise ValueError(f"shard {shard}: sample {key!r} cannot be decoded: {one_line(error)}") from error
 
 
 def _to_array(what: str, values: Tensor, dtype: str) -> np.ndarray:
@@ -239,23 +248,31 @@ def _encode_image(image: Tensor) -> bytes:
     return buffer.getvalue()
 
 
-def _decode_array(data: bytes) -> np.ndarray:
-    array = np.load(io.BytesIO(data), allow_pickle=False)
-    if not isinstance(array, np.ndarray) or str(array.dtype) not in FEATURE_DTYPES:
-        raise ValueError(f"array of type {getattr(array, 'dtype', type(array))}; allowed: {', '.join(FEATURE_DTYPES)}")
+def _decode_array(what: str, data: bytes, dtypes: Sequence[str]) -> np.ndarray:
+    array = read_npy(data, dtypes)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} hold NaN or infinity; allowed: finite numbers")
     return array
 
 
-def _decode_image(data: bytes) -> Tensor:
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-        if picture.mode != "RGB":
-            raise ValueError(f"image of mode {picture.mode}; allowed: RGB")
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+def _decode_image(data: bytes, side: int) -> Tensor:
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            found = (picture.mode, *picture.size)
+            if found == ("RGB", side, side):
+                return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    except Exception as error:  # decoders of damaged files fail with errors of many classes
+        raise ValueError("image is no PNG, or a damaged one") from error
+    raise ValueError(f"image is {found}; the manifest says {('RGB', side, side)}")
 
 
 def _decode_meta(data: bytes) -> dict[str, Any]:
-    values = json.loads(data)
+    values = parse_json(data)
     for name, kind in _META_TYPES.items():
         if not isinstance(values, dict) or type(values.get(name)) is not kind:
-            raise ValueError(f"json must be an object whose {name} is a {kind.__name__}")
+            raise ValueError(f"json must be an object with {name}, of type {kind.__name__}")
+        if kind is str:
+            values[name].encode()  # half of a surrogate pair is JSON, but no text that can be written
+        elif not -(2**63) <= values[name] < 2**63:
+            raise ValueError(f"{name} is {values[name]}; allowed: 64 bits")
     return {name: values[name] for name in _META_TYPES}

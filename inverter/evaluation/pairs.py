@@ -25,8 +25,8 @@ class EvaluationPairs:
         """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
 
         Raises:
-            ValueError: There is no ``val``, a folder holds features of another target, layer or payload, or both hold
-                the same shards.
+            ValueError: There is no ``val``, its shards are not its manifest's, a folder holds features of another
+                target, layer or payload, or both hold the same shards.
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
@@ -35,6 +35,7 @@ class EvaluationPairs:
                 check_same_features(what, target, found.target)
         if train_manifest is not None:
             check_disjoint(f"{train} and {val}", train_manifest, manifest)
+        manifest.verify(val)
         return cls(val, train, manifest, train_manifest)
 
     @property

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.results import Pictures
+from inverter.run_record import write_bytes
 
 NUM_FIRST = 8
 NUM_RANKED = 5
@@ -72,7 +73,7 @@ def save_recons(folder: Path) -> Callable[[str, Sequence[str], Tensor], None]:
         for key, picture in zip(keys, to_bytes(recon), strict=True):
             path = recon_path(Path(folder), method, key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png(picture))
+            write_bytes(path, png(picture))
 
     return save
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from inverter.errors import one_line
+from inverter.parse import parse_json
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import denoise, sample
@@ -187,10 +191,10 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     Returns:
         The frozen prior, on the CPU, float32.
     Raises:
-        ValueError: No such prior, a part is missing, or a part has pickled weights only.
+        ValueError: No such prior, a part is missing or damaged, or a part has pickled weights only.
     """
     folder = find_prior(str(name))
-    index = json.loads((folder / "model_index.json").read_text())
+    index = read_index(folder)
     absent = [part for part in PARTS if part not in index or not (folder / part).is_dir()]
     if absent:
         raise ValueError(f"prior {folder}: part(s) {', '.join(absent)} missing; needed: {', '.join(PARTS)}")
@@ -202,22 +206,29 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     for part in ("vae", "unet", "text_encoder"):
         if not any((folder / part).glob("*.safetensors")):
             raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")
-    vae_class = getattr(diffusers, index["vae"][1], None)
-    if vae_class is None or not index["vae"][1].startswith("Autoencoder"):
-        raise ValueError(f"prior {folder}: vae class {index['vae'][1]!r} is no diffusers autoencoder")
-    prompts = folder / "prompts.json"
+    vae_class = autoencoder_class(folder, index)
+    with _reading(folder / "vae"):
+        vae = _load(vae_class, folder / "vae", torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    with _reading(folder / "unet"):
+        unet = _load(
+            diffusers.UNet2DConditionModel, folder / "unet", torch_dtype=torch.float32, low_cpu_mem_usage=False
+        )
+    with _reading(folder / "scheduler"):
+        scheduler = _load_scheduler(folder / "scheduler")
+    with _reading(folder / "text_encoder"):
+        text_encoder = _load(transformers.CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
+    with _reading(folder / "tokenizer"):
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer")
     return DiffusionPrior(
-        vae=_load(vae_class, folder / "vae"),
-        unet=_load(diffusers.UNet2DConditionModel, folder / "unet"),
-        scheduler=_load_scheduler(folder / "scheduler"),
-        text_encoder=transformers.CLIPTextModel.from_pretrained(
-            folder / "text_encoder", use_safetensors=True, dtype=torch.float32
-        ),
-        tokenizer=transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        vae=vae,
+        unet=unet,
+        scheduler=scheduler,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
         name=str(name),
         weights_sha256=folder_sha256(folder, ("text_encoder", "unet", "vae")),
         autoencoder_sha256=folder_sha256(folder, ("vae",)),
-        prompts=json.loads(prompts.read_text()) if prompts.is_file() else (),
+        prompts=_read_prompts(folder / "prompts.json"),
     )
 
 
@@ -233,10 +244,60 @@ def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
+def read_index(folder: Path) -> dict[str, Any]:
+    """``model_index.json`` of a prior's folder: the class of each part.
+
+    Raises:
+        ValueError: It cannot be read, or is no JSON object.
+    """
+    with _reading(folder / "model_index.json"):
+        index = parse_json((folder / "model_index.json").read_bytes())
+        if not isinstance(index, dict):
+            raise ValueError(f"it is a {type(index).__name__}; allowed: an object")
+        return index
+
+
+def autoencoder_class(folder: Path, index: dict[str, Any]) -> Any:
+    """diffusers' class of the autoencoder that ``model_index.json`` names.
+
+    Raises:
+        ValueError: It names none.
+    """
+    match index.get("vae"):
+        case [_, str(name)] if name.startswith("Autoencoder") and hasattr(diffusers, name):
+            return getattr(diffusers, name)
+        case named:
+            raise ValueError(f"prior {folder}: vae class {reprlib.repr(named)} is no diffusers autoencoder")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the libraries fail with errors of many packages
+        raise ValueError(f"prior part {path} cannot be read: {one_line(error)}") from error
+
+
+def _read_prompts(path: Path) -> Sequence[str]:
+    if not path.is_file():
+        return ()
+    with _reading(path):
+        prompts = parse_json(path.read_bytes())
+        if not isinstance(prompts, list) or not all(isinstance(prompt, str) for prompt in prompts):
+            raise ValueError("it holds something else than a list of texts")
+        return prompts
+
+
 def _load_scheduler(folder: Path) -> diffusers.DDIMScheduler:
     """DDIM with the saved noise schedule; other schedulers' configs lack ``clip_sample``, which DDIM would turn on."""
     return diffusers.DDIMScheduler.from_config({"clip_sample": False, **diffusers.DDIMScheduler.load_config(folder)})
 
 
-def _load(part: Any, folder: Path) -> nn.Module:
-    return part.from_pretrained(folder, use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+def _load(part: Any, folder: Path, **options: Any) -> nn.Module:
+    """A part with all of its weights; the libraries would fill missing ones with random numbers."""
+    options |= {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    module, report = part.from_pretrained(folder, **options)
+    for problem in ("missing", "mismatched"):
+        if keys := sorted(map(str, report[f"{problem}_keys"])):
+            raise ValueError(f"{len(keys)} {problem} weights, such as {keys[0]}")
+    return module

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.utils import save_image
 
 from inverter.config import InvertConfig
 from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.captured import load_features
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
+from inverter.evaluation.metrics import to_bytes
+from inverter.evaluation.pictures import png
 from inverter.hub import load_inverter, read_published
 from inverter.progress import track
-from inverter.run_record import record_run, write_text
+from inverter.run_record import record_run, write_bytes, write_text
 from inverter.targets.load import load_same_target
 from inverter.training import pick_device
 
@@ -46,14 +47,12 @@ def run(config: InvertConfig) -> Path:
     generator = torch.Generator().manual_seed(config.seed)
     start, keys = time.monotonic(), []
     for batch_keys, features in track(_features(config, device), "reconstructions"):
-        if not features.isfinite().all():
-            raise ValueError(f"features of {batch_keys} hold NaN or infinity; allowed: finite numbers")
         if config.operating_point == "mean":
             recon = inverter.mean(features)
         else:
             recon = inverter.sample(features, prompt=config.prompt, strength=config.strength, generator=generator)
-        for key, image in zip(batch_keys, recon, strict=True):
-            save_image(image, output / "recon" / f"{key}.png")
+        for key, picture in zip(batch_keys, to_bytes(recon.cpu()), strict=True):
+            write_bytes(output / "recon" / f"{key}.png", png(picture))
             keys.append(key)
     summary = {
         "method": config.method,
@@ -70,32 +69,36 @@ def run(config: InvertConfig) -> Path:
 
 def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list[str], Tensor]]:
     """Keys and features, a batch at a time: read from files, or made by the target from pictures."""
-    path = Path(config.input)
+    path, published = Path(config.input), read_published(config.inverter)
     files = sorted(file for file in path.iterdir() if file.suffix in FEATURE_FILES) if path.is_dir() else [path]
     if files and all(file.suffix in FEATURE_FILES for file in files):
         for first in range(0, len(files), config.batch_size):
             chosen = files[first : first + config.batch_size]
-            yield [file.stem for file in chosen], torch.stack([load_features(file) for file in chosen]).to(device)
+            features = [_fitting(file, published.spec.feature_shape) for file in chosen]
+            yield [file.stem for file in chosen], torch.stack(features).to(device)
         return
-    published = read_published(config.inverter)
+    pictures = _pictures(path)
     spec = published.target
     target = load_same_target(spec, config.target.name, device, pretrained=config.target.pretrained)
     if target is None:
         raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)")
     size = published.spec.resolution
-    pictures = _pictures(path)
     while chosen_pictures := list(islice(pictures, config.batch_size)):  # a folder may not fit into memory
         images = torch.stack([to_tensor(square(picture.image, size)) for picture in chosen_pictures]).to(device)
         with torch.no_grad():
             yield [picture.key for picture in chosen_pictures], target(images.float() / 255)
 
 
+def _fitting(file: Path, shape: tuple[int, ...]) -> Tensor:
+    features = load_features(file)
+    if tuple(features.shape) != shape:
+        raise ValueError(f"features in {file} have shape {tuple(features.shape)}; the inverter takes {shape}")
+    return features
+
+
 def _pictures(path: Path) -> Iterator[SourceImage]:
     if path.is_dir():
-        yield from FolderSource(path, shard_size=1 << 20).shard(0)
-    elif path.is_file():
-        yield SourceImage(path.stem, read_picture(path, str(path)))
-    else:
-        raise ValueError(
-            f"input is {str(path)!r}; allowed: a picture, a folder of them, or features in .npy/.safetensors"
-        )
+        return FolderSource(path, shard_size=1 << 20).shard(0)
+    if path.is_file():
+        return iter([SourceImage(path.stem, read_picture(path, str(path)))])
+    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a folder of them, or features in .npy/.safetensors")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.table import Table
 from inverter.config import ListConfig
 from inverter.hub import list_inverters
 from inverter.priors.location import checkpoints_root
+from inverter.priors.prior import autoencoder_class, read_index
 
 
 def run(config: ListConfig) -> None:
@@ -26,8 +26,8 @@ def run(config: ListConfig) -> None:
     for column in ("name", "kind", "target", "layer", "features", "prior", "pairs"):
         table.add_column(column)
     for index in sorted(folder.glob("*/model_index.json")):
-        parts = json.loads(index.read_text())
-        table.add_row(index.parent.name, "prior", str(parts["vae"][1]), "", "", "", "")
+        autoencoder = autoencoder_class(index.parent, read_index(index.parent))
+        table.add_row(index.parent.name, "prior", autoencoder.__name__, "", "", "", "")
     for published in list_inverters(folder):
         shape = " x ".join(map(str, published.target.feature_shape))
         pairs = str(published.training.get("pairs", ""))

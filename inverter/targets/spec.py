@@ -95,6 +95,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < math.inf
+
+
 def _check_preprocessing(preprocessing: Any) -> None:
     if not isinstance(preprocessing, dict) or set(preprocessing) != {"resize", "mean", "std"}:
         raise ValueError(f"target spec: preprocessing={preprocessing!r} must have the keys ['mean', 'resize', 'std']")
@@ -102,7 +106,7 @@ def _check_preprocessing(preprocessing: Any) -> None:
         raise ValueError(f"target spec: preprocessing.resize={preprocessing['resize']!r} must be {RESIZE!r}")
     for key in ("mean", "std"):
         numbers = preprocessing[key]
-        if not isinstance(numbers, list) or len(numbers) != 3 or not all(type(x) in (int, float) for x in numbers):
+        if not isinstance(numbers, list) or len(numbers) != 3 or not all(map(_is_number, numbers)):
             raise ValueError(f"target spec: preprocessing.{key}={numbers!r} must be a list of 3 numbers")
     if min(preprocessing["std"]) <= 0:
         raise ValueError(f"target spec: preprocessing.std={preprocessing['std']!r} must be positive")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from inverter.data.npy import read_npy
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
+from inverter.errors import one_line
+from inverter.parse import parse_json
 from inverter.targets.output import channels_first
 from inverter.targets.spec import RESIZE, TargetSpec
 
 SUFFIXES = (".npy", ".safetensors")
+DTYPES = ("float16", "float32", "float64")
 UNKNOWN_SHA256 = "0" * 64
 """Stands for the hash of weights that nobody told us."""
 
@@ -70,19 +73,21 @@ def load_features(path: Path) -> Tensor:
     """
     try:
         if path.suffix == ".npy":
-            features = torch.from_numpy(np.load(path, allow_pickle=False))
+            features = torch.from_numpy(read_npy(path.read_bytes(), DTYPES))
         else:
             tensors = load_file(path)
             if len(tensors) != 1 and "features" not in tensors:
                 raise ValueError(f"tensors {sorted(tensors)}; allowed: one tensor, or one called features")
             features = tensors.get("features", next(iter(tensors.values())))
-    except (ValueError, TypeError, OSError, EOFError) as error:
-        raise ValueError(f"feature file {path} cannot be read: {error}") from error
+    except (ValueError, OSError, SafetensorError) as error:
+        raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
     if not features.is_floating_point() or not 1 <= features.ndim <= 3:
         raise ValueError(
             f"feature file {path} holds {features.dtype} {tuple(features.shape)}; "
             "allowed: floating point, (C, h, w), (N, D) or (D,), no batch dimension"
         )
+    if not features.isfinite().all():
+        raise ValueError(f"feature file {path} holds NaN or infinity; allowed: finite numbers")
     return channels_first(features[None].float())[0]
 
 
@@ -91,9 +96,9 @@ def read_spec(folder: Path, first: Path) -> TargetSpec:
     path = folder / "spec.json"
     if path.is_file():
         try:
-            return TargetSpec.from_dict(json.loads(path.read_text()))
+            return TargetSpec.from_dict(parse_json(path.read_bytes()))
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{path}: {one_line(error)}") from error
     return TargetSpec(
         name="captured",
         layer="unknown",

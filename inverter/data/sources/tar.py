@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import io
-import json
+import tarfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 from inverter.data.manifest import is_url
 from inverter.data.pictures import read_picture
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
+from inverter.parse import parse_json
 
 
 class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
@@ -32,13 +34,17 @@ class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
 
     def __init__(self, pattern: str, shard_size: int, num_images: int | None = None) -> None:
         super().__init__(shard_size, num_images)
-        self.urls = expand_shards(pattern)
+        self.pattern, self.urls = pattern, expand_shards(pattern)
 
     def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
         used: set[str] = set()
-        for sample in group_by_keys(tar_file_expander(self._streams())):
-            if any(extension[1:] in sample for extension in EXTENSIONS):
-                yield unique_key(sample["__key__"], used), sample
+        try:
+            for sample in group_by_keys(tar_file_expander(self._streams())):
+                if any(extension[1:] in sample for extension in EXTENSIONS):
+                    yield unique_key(sample["__key__"], used), sample
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            reason = str(error.args[0]).partition(" @ ")[0]  # WebDataset adds the stream behind it
+            raise ValueError(f"source=shards:{self.pattern} cannot be read: {reason}") from error
 
     def decode(self, item: tuple[str, dict[str, Any]]) -> SourceImage:
         return _decode_sample(*item)
@@ -77,7 +83,7 @@ def _decode_sample(key: str, sample: dict[str, Any]) -> SourceImage:
     name = f"{sample['__url__']}: {sample['__key__']}"
     data = next(sample[extension[1:]] for extension in EXTENSIONS if extension[1:] in sample)
     try:
-        meta = json.loads(sample.get("json", b"{}"))
+        meta = parse_json(sample.get("json", b"{}"))
         text = sample.get("txt", b"").decode().strip()
     except ValueError as error:
         raise ValueError(f"{name}: json or txt cannot be read: {error}") from error

@@ -90,7 +90,10 @@ def test_limit_and_agreement(write_shards):
     assert flat(keys(module.val_dataloader())) == ["pair-0", "pair-1", "pair-2"]
     text = (dev / "manifest.json").read_text()
     (dev / "manifest.json").write_text(text.replace('"features.2"', '"features.3"'))
-    with pytest.raises(ValueError, match=r"dev pairs in .* have target="):
+    with pytest.raises(
+        ValueError,
+        match=r"dev pairs in .* with layer features.2; the target at hand has features.3",
+    ):
         PairDataModule(str(train), str(dev))
 
 

@@ -48,7 +48,7 @@ def test_missing_and_broken_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"has no manifest.json"):
         Manifest.load(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ValueError, match="not valid JSON"):
+    with pytest.raises(ValueError, match="no valid JSON"):
         Manifest.load(tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_exif_orientation_is_applied(tmp_path):
 
 def test_a_broken_picture_is_named(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="picture bad cannot be read"):
+    with pytest.raises(ValueError, match="picture bad is none; allowed: PNG, JPEG, WEBP, BMP"):
         read_picture(tmp_path / "bad.png", "bad")
 
 

@@ -1,11 +1,13 @@
 import io
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import webdataset as wds
 
+from inverter.data.manifest import Manifest
 from inverter.data.shards import ShardWriter, decode_pair, read_record
 
 IMAGE = torch.arange(3 * 8 * 8).reshape(3, 8, 8).to(torch.uint8)
@@ -26,8 +28,13 @@ def members(tmp_path):
         return {entry.name.partition(".")[2]: tar.extractfile(entry).read() for entry in tar}
 
 
-def test_a_pair_survives_the_round_trip(members):
-    pair = decode_pair("a", {**members, "pyd": b"never unpickled"}, "s.tar", latents=True)
+@pytest.fixture
+def manifest(write_shards) -> Manifest:
+    return replace(Manifest.load(write_shards((1,))), feature_dtype="float32")
+
+
+def test_a_pair_survives_the_round_trip(members, manifest):
+    pair = decode_pair("a", {**members, "pyd": b"never unpickled"}, "s.tar", manifest)
     assert torch.equal(pair["image"], IMAGE)
     np.testing.assert_array_equal(pair["features"], FEATURES.numpy())
     assert pair["latents"].dtype == np.float16
@@ -42,10 +49,10 @@ def test_webdataset_reads_the_shard(write_shards):
     assert {"png", "features.npy", "latents.npy", "json"} <= samples[0].keys()
 
 
-def test_a_missing_member_is_named(members):
+def test_a_missing_member_is_named(members, manifest):
     del members["features.npy"]
     with pytest.raises(ValueError, match=r"shard s.tar: sample 'a' has no a.features.npy"):
-        decode_pair("a", members, "s.tar", latents=True)
+        decode_pair("a", members, "s.tar", manifest)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +66,9 @@ def test_a_missing_member_is_named(members):
         ("json", b"[]"),
     ],
 )
-def test_members_that_are_something_else_are_refused(members, member, data):
+def test_members_that_are_something_else_are_refused(members, manifest, member, data):
     with pytest.raises(ValueError, match=r"shard s.tar: sample 'a' cannot be decoded"):
-        decode_pair("a", {**members, member: data}, "s.tar", latents=True)
+        decode_pair("a", {**members, member: data}, "s.tar", manifest)
 
 
 def test_overflow_says_what_to_do(tmp_path):
@@ -103,5 +110,11 @@ def test_the_sidecar_is_the_record_of_an_intact_shard(tmp_path):
     stacked = torch.stack([FEATURES, FEATURES * 2, FEATURES]).half().double()
     np.testing.assert_allclose(record.statistics.mean, stacked.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(record.statistics.std, stacked.std((0, 2, 3), correction=0), rtol=1e-12)
+    sidecar = writer.path.with_suffix(".json")
+    intact = sidecar.read_text()
+    for damaged in ("", "{}", "[]", intact[:-9]):
+        sidecar.write_text(damaged)
+        assert read_record(tmp_path, 4) is None
+    sidecar.write_text(intact)
     writer.path.write_bytes(b"cut")
     assert read_record(tmp_path, 4) is None

@@ -1,5 +1,7 @@
+import html
 import io
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,39 @@ def test_everything_that_others_wrote_is_escaped(results: Results) -> None:
     assert "<script" not in page and "<b>bold" not in page and "<i>" not in page and "<u>" not in page
     assert "&lt;script&gt;" in page and "&lt;b&gt;bold&lt;/b&gt;" in page and "A &amp; B" in page
     assert page.isascii() and "caf&#233;" in page
+
+
+class Elements(HTMLParser):
+    """Every element and attribute of a page, as a browser would see them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(name for name, _ in attrs)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"><img src=x onerror=alert(1)>',
+        "' onload='alert(1)",
+        "</td></table><iframe src=//x>",
+        "{{ 7 * 7 }}",
+        "&lt;b&gt;",
+    ],
+)
+def test_hostile_captions_and_keys_stay_text(batches: list, judge: Judge, words: str) -> None:
+    hostile = [{**batch, "text": [words] * 3, "key": [f"{key}{words}" for key in batch["key"]]} for batch in batches]
+    methods = {words: Method(MeanImage(batches[0]["image"][0]))}
+    pages = [
+        render_report(evaluate(methods, given, judges=[judge], num_bootstrap=20, notes=[note]), title=note)
+        for given, note in ((hostile, words), (batches, "plain"))
+    ]
+    assert Elements(pages[0]).found == Elements(pages[1]).found
+    assert words in html.unescape(pages[0])
 
 
 def test_page_is_self_contained_and_says_what_is_needed(results: Results, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_the_class_in_the_index_must_be_an_autoencoder(tiny_prior_folder, tmp_pa
     folder = copy_of(tiny_prior_folder, tmp_path)
     index = json.loads((folder / "model_index.json").read_text())
     (folder / "model_index.json").write_text(json.dumps(index | {"vae": ["diffusers", name]}))
-    with pytest.raises(ValueError, match=f"vae class '{name}' is no diffusers autoencoder"):
+    with pytest.raises(ValueError, match=rf"vae class \['diffusers', '{name}'\] is no diffusers autoencoder"):
         load_prior(folder)
 
 

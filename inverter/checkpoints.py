@@ -1,0 +1,72 @@
+"""Checkpoints of Lightning, read without unpickling and only into the network that they are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import lightning as L
+import torch
+from packaging.version import InvalidVersion, Version
+from torch import Tensor, nn
+
+_ADVICE = "train in a new output, or set resume=false"
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Contents of a checkpoint: tensors and plain data.
+
+    Raises:
+        ValueError: It is damaged, holds anything else, or is no checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch fail with errors of many classes
+        wrong = "holds more than tensors and plain data" if isinstance(error, UnpicklingError) else "is damaged"
+        raise ValueError(f"checkpoint {path} {wrong}; {_ADVICE}") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise ValueError(f"checkpoint {path} holds no state_dict; {_ADVICE}")
+    return checkpoint
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill a module with a checkpoint's weights.
+
+    Raises:
+        ValueError: The checkpoint cannot be read, or is of another network.
+    """
+    state = read_checkpoint(path)["state_dict"]
+    _check_network(module, state, path)
+    module.load_state_dict(state)
+
+
+def check_resumable(module: nn.Module, path: Path) -> None:
+    """Raise ValueError unless training of ``module`` can go on from a checkpoint."""
+    checkpoint = read_checkpoint(path)
+    try:
+        version = Version(str(checkpoint.get("pytorch-lightning_version")))
+    except InvalidVersion as error:
+        raise ValueError(f"checkpoint {path} is not of Lightning; {_ADVICE}") from error
+    if version > Version(L.__version__):
+        raise ValueError(f"checkpoint {path} is of Lightning {version}, here is {L.__version__}; {_ADVICE}")
+    _check_network(module, checkpoint["state_dict"], path)
+
+
+def _check_network(module: nn.Module, state: dict[str, Any], path: Path) -> None:
+    try:
+        check_weights(module, state)
+    except ValueError as error:
+        raise ValueError(f"checkpoint {path} is of another network: {error}; {_ADVICE}") from error
+
+
+def check_weights(module: nn.Module, state: dict[str, Any]) -> None:
+    """Raise ValueError unless a state dict has the names and shapes of a module's."""
+    mine, found = _shapes(module.state_dict()), _shapes(state)
+    for key in sorted(mine.keys() | found.keys()):
+        if mine.get(key) != found.get(key):
+            raise ValueError(f"weight {key} is {found.get(key, 'absent')}; needed: {mine.get(key, 'absent')}")
+
+
+def _shapes(state: dict[str, Any]) -> dict[str, str]:
+    return {str(k): str(tuple(v.shape)) if isinstance(v, Tensor) else type(v).__name__ for k, v in state.items()}
