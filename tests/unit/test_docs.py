@@ -1,6 +1,7 @@
 """Documents name files that exist, show commands that parse and code that runs, and hold no figure left open."""
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -105,8 +106,14 @@ def test_readme_shows_every_stage():
 
 def make(*words: str) -> list[str]:
     """Lines that ``make -n`` prints."""
+    outside = {key: value for key, value in os.environ.items() if key not in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES")}
     done = subprocess.run(
-        ["make", "--no-print-directory", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "-n", *words],
+        cwd=ROOT,
+        env=outside,  # the tests may run under `make test ARGS=...`
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [line.rstrip() for line in done.stdout.splitlines()]
 
