@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from inverter.bench.measurement import Measurement, alternate, clock, divide, synchronise
 from inverter.blackbox.build import build_module
-from inverter.blackbox.module import PairModule
+from inverter.blackbox.module import InverterModule, PairModule
 from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.training import build_trainer, pick_device
@@ -80,8 +81,8 @@ def _train_config(config: BenchConfig, pairs: Path) -> TrainConfig:
     )
 
 
-def _module(train: TrainConfig, data: PairDataModule, device: torch.device, *, fast: bool) -> PairModule:
-    module = build_module(train, data.manifest).to(device).train()
+def _module(train: TrainConfig, data: PairDataModule, device: torch.device, *, fast: bool) -> InverterModule:
+    module = cast(InverterModule, build_module(train, data.manifest)).to(device).train()
     if fast:  # as the train stage does it
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module.on_fit_start()
@@ -89,29 +90,36 @@ def _module(train: TrainConfig, data: PairDataModule, device: torch.device, *, f
 
 
 def _step_seconds(
-    module: PairModule, batch: dict[str, Any], rounds: int, device: torch.device, *, bf16: bool
+    module: InverterModule, batch: dict[str, Any], rounds: int, device: torch.device, *, bf16: bool
 ) -> list[float]:
-    """Seconds of an average step: the conditioning loss, which most steps leave out, is timed apart and weighted."""
-    optimizer = torch.optim.AdamW(module.network().parameters(), lr=1e-4)
-    model = module.model  # type: ignore[attr-defined]
-    weight = model.conditioning_weight
+    """Seconds of an average step: what most steps leave out is timed apart and weighted."""
+    optimizer, model = torch.optim.AdamW(module.network().parameters(), lr=1e-4), module.model
 
-    def step(conditioning: bool) -> Callable[[], None]:
-        def run() -> None:
-            model.conditioning_weight = weight if conditioning else 0.0
-            _optimise(module, batch, optimizer, device, bf16=bf16)
+    def step(decode: bool, condition: bool) -> Callable[[], None]:
+        def loss() -> Tensor:
+            return torch.stack([*module.losses(batch, decode=decode, condition=condition).values()]).sum()
 
-        return run
+        return lambda: _optimise(module, loss, optimizer, device, bf16=bf16)
 
-    with_it, without = alternate([step(True), step(False)], rounds, device, repeats=3)
-    return [b + (a - b) / model.conditioning_every_n_steps for a, b in zip(with_it, without, strict=True)]
+    steps = [step(False, False), step(True, False), step(False, True)]
+    return [
+        plain
+        + (decoding - plain) / model.image_every_n_steps
+        + (conditioning - plain) / model.conditioning_every_n_steps
+        for plain, decoding, conditioning in zip(*alternate(steps, rounds, device, repeats=3), strict=True)
+    ]
 
 
 def _optimise(
-    module: PairModule, batch: dict[str, Any], optimizer: torch.optim.Optimizer, device: torch.device, *, bf16: bool
+    module: PairModule,
+    loss_of_batch: Callable[[], Tensor],
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    *,
+    bf16: bool,
 ) -> None:
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        loss = module.training_step(batch, 0)
+        loss = loss_of_batch()
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(module.network().parameters(), 1.0)
@@ -128,8 +136,8 @@ def _reading_rate(loader: Any, batch_size: int) -> float:
 
 
 def _loops(train: TrainConfig, data: PairDataModule, steps: int, device: torch.device) -> tuple[float, float]:
-    """Seconds of ``steps`` steps under Lightning's Trainer and in a bare loop, without the conditioning loss."""
-    train.model.conditioning_weight = 0.0
+    """Seconds of ``steps`` steps under Lightning's Trainer and in a bare loop; each decodes, none denoises."""
+    train.model.image_every_n_steps, train.model.conditioning_weight = 1, 0.0
     with tempfile.TemporaryDirectory() as folder, _without_trainer():
         watch = _Watch(device)
         trainer = build_trainer(train.optim, train.trainer, Path(folder), monitor="dev/psnr", callbacks=[watch])
@@ -143,7 +151,8 @@ def _loops(train: TrainConfig, data: PairDataModule, steps: int, device: torch.d
     batches = chain.from_iterable(repeat(data.train_dataloader()))
 
     def step() -> None:
-        _optimise(module, _to(next(batches), device), optimizer, device, bf16=True)
+        batch = _to(next(batches), device)
+        _optimise(module, lambda: module.training_step(batch, 0), optimizer, device, bf16=True)
         schedule.step()
         average.update_parameters(module.network())
 

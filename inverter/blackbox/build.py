@@ -50,9 +50,9 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         return UpconvModule(decoder, config.optim, config.seed)
     if config.model.kind != "inverter":
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
-    if config.model.conditioning_every_n_steps < 1:
-        every = config.model.conditioning_every_n_steps
-        raise ValueError(f"model.conditioning_every_n_steps is {every}; allowed: 1 or more")
+    for key in ("image_every_n_steps", "conditioning_every_n_steps"):
+        if (every := getattr(config.model, key)) < 1:
+            raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
     prior = load_prior(config.prior)
     if manifest.latents and manifest.autoencoder_sha256 != prior.autoencoder_sha256:
         raise ValueError(

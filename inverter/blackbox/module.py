@@ -56,8 +56,8 @@ class PairModule(L.LightningModule):
 class InverterModule(PairModule):
     """Train an inverter from stored features to the prior's latents and conditioning (no target in sight).
 
-    Loss: latents (squared error), decoded image and image with the head's residual (squared plus absolute error,
-    through the frozen decoder), and, every few steps, the frozen denoiser's own loss on the true latents under the
+    Loss: latents (squared error) and, every few steps, decoded image and image with the head's residual (squared plus
+    absolute error, through the frozen decoder), and the frozen denoiser's own loss on the true latents under the
     predicted conditioning, which is what teaches the conditioning tokens what the features know.
     """
 
@@ -77,27 +77,38 @@ class InverterModule(PairModule):
             self.inverter.prior.unet.set_attn_processor(AttnProcessor())
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        image = batch["image"]
-        truth = batch["latents"] if "latents" in batch else self._encode(image)
-        losses = {}
-        if self.model.image_weight or self.inverter.head is not None:
-            latents, conditioning, decoded, lifted = self.inverter.reconstruct(batch["features"])
-            losses["image"] = self.model.image_weight * image_loss(decoded, image)
-            if self.inverter.head is not None:
-                losses["head"] = self.model.head_weight * image_loss(lifted, image)
-        else:  # a large prior's decoder needs memory that latents alone do not
-            latents, conditioning = self.inverter.align(batch["features"])
-        if truth.shape != latents.shape:
-            raise ValueError(f"latents of the pairs are {tuple(truth.shape)}; the prior's are {tuple(latents.shape)}")
-        losses["latents"] = self.model.latent_weight * F.mse_loss(latents, truth)
-        if self.model.conditioning_weight and self.global_step % self.model.conditioning_every_n_steps == 0:
-            prior = self.inverter.prior
-            loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)
-            losses["conditioning"] = self.model.conditioning_weight * loss
+        model, step = self.model, self.global_step
+        losses = self.losses(
+            batch,
+            decode=step % model.image_every_n_steps == 0,
+            condition=step % model.conditioning_every_n_steps == 0,
+        )
         loss = torch.stack(list(losses.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
+
+    def losses(self, batch: dict, *, decode: bool, condition: bool) -> dict[str, Tensor]:
+        """Weighted losses by name, as far as they have a weight; with ``decode`` those of image and head too, with
+        ``condition`` that of the conditioning."""
+        model, image = self.model, batch["image"]
+        truth = batch["latents"] if "latents" in batch else self._encode(image)
+        losses = {}
+        if decode and (model.image_weight or self.inverter.head is not None):
+            latents, conditioning, decoded, lifted = self.inverter.reconstruct(batch["features"])
+            losses["image"] = model.image_weight * image_loss(decoded, image)
+            if self.inverter.head is not None:
+                losses["head"] = model.head_weight * image_loss(lifted, image)
+        else:
+            latents, conditioning = self.inverter.align(batch["features"])
+        if truth.shape != latents.shape:
+            raise ValueError(f"latents of the pairs are {tuple(truth.shape)}; the prior's are {tuple(latents.shape)}")
+        losses["latents"] = model.latent_weight * F.mse_loss(latents, truth)
+        if condition and model.conditioning_weight:
+            prior = self.inverter.prior
+            loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)
+            losses["conditioning"] = model.conditioning_weight * loss
+        return losses
 
     def reconstruct(self, features: Tensor) -> Tensor:
         return self.inverter.mean(features)

@@ -141,9 +141,21 @@ def test_an_unknown_kind(make):
         make("gan")
 
 
-def test_the_denoising_loss_needs_a_positive_interval(make):
-    with pytest.raises(ValueError, match=r"model.conditioning_every_n_steps is 0; allowed: 1 or more"):
-        make(conditioning_every_n_steps=0)
+@pytest.mark.parametrize("key", ["image_every_n_steps", "conditioning_every_n_steps"])
+def test_costly_losses_need_a_positive_interval(make, key):
+    with pytest.raises(ValueError, match=rf"model.{key} is 0; allowed: 1 or more"):
+        make(**{key: 0})
+
+
+def test_costly_losses_are_left_out_of_the_steps_between(make, batch):
+    module = make(image_every_n_steps=2, conditioning_every_n_steps=3)
+    seen = []
+    for step in range(4):
+        module.__class__ = type("At", (InverterModule,), {"global_step": step})
+        module.logged.clear()
+        module.training_step(batch, 0)
+        seen.append({name.removeprefix("train/") for name in module.logged} - {"loss", "latents"})
+    assert seen == [{"image", "head", "conditioning"}, set(), {"image", "head"}, {"conditioning"}]
 
 
 def test_pairs_of_another_prior_are_refused(train_config, stable_diffusion, tiny_shards, tmp_path):
