@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ STAGES = {  # stage: (module, schema, what it does)
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
 YAML = (".yaml", ".yml")
 CONFIG_ERROR = 2
+NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub")
 
 
 def usage() -> str:
@@ -39,7 +41,17 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; a bad value, and what the operating system refuses, are one line on stderr and exit status 2."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails once more
+        return 1
+
+
+def dispatch(words: list[str]) -> int:
+    """Find the stage that the words begin with and run it."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -73,16 +85,19 @@ def run_stage(stage: str, words: list[str]) -> int:
         words[0] = f"{POSITIONAL[stage]}={words[0]}"
     files = [word for word in words if word.endswith(YAML) and "=" not in word]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    for noisy in ("httpx", "torch", "lightning.fabric", "huggingface_hub"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     config = None
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
-        importlib.import_module(f"inverter.stages.{module}").run(config)
+        stage_module = importlib.import_module(f"inverter.stages.{module}")
+        for noisy in NOISY:  # now: Lightning sets its own level when it is imported
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        stage_module.run(config)
     except ValueError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return CONFIG_ERROR
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = "" if error.filename else f" in output={getattr(config, 'output', None)}"
         print(f"error: {one_line(error)}{place}", file=sys.stderr)

@@ -206,6 +206,7 @@ class DenoiserConfig:
 class EvaluateConfig:
     target: TargetConfig = field(default_factory=TargetConfig)  # names the run in eval.yaml
     inverter: str = MISSING  # a run folder or a published inverter (name, folder or hub id)
+    prior: str | None = None  # where a published inverter's prior lies here; null: where the inverter says
     data: str | None = None  # folder of pair shards with val/ (and train/ for the floors); null takes the run's
     baseline: str | None = None  # run of the baseline, compared pair by pair
     judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])

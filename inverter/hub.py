@@ -103,12 +103,13 @@ def _check_config(values: Any) -> None:
         raise ValueError(f"schema_version is {values['schema_version']}; allowed: {SCHEMA_VERSION}")
 
 
-def load_inverter(name: str, prior: DiffusionPrior | None = None, target: TargetSpec | None = None) -> Inverter:
+def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: TargetSpec | None = None) -> Inverter:
     """Load a published inverter with its prior, ready to invert features; no target is built.
 
     Args:
         name: Folder name under ``checkpoints/``, path, or hub id.
-        prior: Prior already loaded; None loads the one that the inverter names.
+        prior: Prior already loaded, or where its weights lie here; None loads the one that the inverter names, which
+            may be a folder of the machine that trained it.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
     Raises:
         ValueError: Not found, damaged, weights that do not fit, another target or layer, or a prior with other weights
@@ -117,7 +118,8 @@ def load_inverter(name: str, prior: DiffusionPrior | None = None, target: Target
     published = read_published(name)
     if target is not None:
         check_target(published, target)
-    prior = prior or load_prior(published.prior)
+    if not isinstance(prior, DiffusionPrior):
+        prior = load_prior(prior or published.prior)
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "

@@ -190,11 +190,13 @@ class Inverter(nn.Module):
         return self.prior.decode(drawn)
 
     @classmethod
-    def from_pretrained(cls, name: str, target: TargetSpec | None = None) -> Inverter:
+    def from_pretrained(
+        cls, name: str, target: TargetSpec | None = None, prior: DiffusionPrior | str | None = None
+    ) -> Inverter:
         """Load a published inverter and its prior by name, folder or hub id; ``target.spec`` is checked when given.
 
         See :func:`inverter.hub.load_inverter`.
         """
         from inverter.hub import load_inverter
 
-        return load_inverter(name, target=target)
+        return load_inverter(name, prior, target)

@@ -33,9 +33,12 @@ class Subject:
     data: Path | None
 
 
-def load_subject(name: str) -> Subject:
+def load_subject(name: str, prior: str | None = None) -> Subject:
     """Load a run's folder, or a published inverter by name, folder or hub id.
 
+    Args:
+        name: The run or the published inverter.
+        prior: Where a published inverter's prior lies here; None where the inverter says.
     Raises:
         ValueError: Neither is there, the run trained a baseline, or a published config lacks its training.
     """
@@ -52,7 +55,7 @@ def load_subject(name: str) -> Subject:
         raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
     training = published.training
     return Subject(
-        load_inverter(name),
+        load_inverter(name, prior),
         published.target,
         str(training["source"]),
         str(training["threat_model"]),

@@ -46,7 +46,7 @@ def run(config: EvaluateConfig) -> Results:
 def measure(config: EvaluateConfig) -> Results:
     """What ``run`` does, in one of its processes."""
     device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
-    subject = load_subject(config.inverter)
+    subject = load_subject(config.inverter, config.prior)
     if (data := config.data or subject.data) is None:
         raise ValueError(f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards")
     default = f"{config.inverter}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"

@@ -66,6 +66,13 @@ def test_a_bad_key_is_one_line_without_a_traceback():
     assert line.startswith("error: argument 'optim.lrr=1': unknown key 'optim.lrr'; did you mean optim.lr")
 
 
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -u -m inverter train --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""
+    assert done.stdout.strip() in ("0", "1")  # 0 when it was quicker than the reader
+
+
 def test_help_names_every_stage(capsys):
     for words in (["--help"], ["-h"], ["help"], [], ["train_prior", "--help"]):
         assert main(words) == 0

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_a_published_inverter_knows_its_training_and_has_no_pairs(publish, targe
     subject = load_subject(publish(training))
     assert (subject.source, subject.threat_model, subject.num_pairs) == ("folder:mine", "pictures of its own", 7)
     assert subject.target == target_spec and subject.data is None
+
+
+def test_the_prior_may_lie_elsewhere_than_where_it_was_trained(publish, tmp_path, tiny_prior_folder):
+    folder = publish({"source": "prior", "threat_model": "none", "pairs": 7})
+    config = tmp_path / "toy" / "config.yaml"
+    config.write_text(re.sub(r"^prior: .*$", "prior: /gone", config.read_text(), flags=re.MULTILINE))
+    with pytest.raises(ValueError, match="/gone"):
+        load_subject(folder)
+    assert load_subject(folder, str(tiny_prior_folder)).inverter.prior.name == str(tiny_prior_folder)
 
 
 def test_a_published_inverter_without_its_training_is_refused(publish):
