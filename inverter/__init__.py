@@ -9,11 +9,12 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Inverter": "inverter.blackbox.inverter",
     "Target": "inverter.targets",
+    "evaluate": "inverter.evaluation",
     "load_inverter": "inverter.hub",
     "load_prior": "inverter.priors.prior",
     "load_target": "inverter.targets",
 }
-__all__ = ["Inverter", "Target", "__version__", "load_inverter", "load_prior", "load_target"]
+__all__ = ["Inverter", "Target", "__version__", "evaluate", "load_inverter", "load_prior", "load_target"]
 
 
 def __getattr__(name: str) -> Any:

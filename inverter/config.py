@@ -105,7 +105,7 @@ class ModelConfig:
     latent_weight: float = 1.0
     image_weight: float = 1.0  # 0 with head=false decodes nothing while training
     head_weight: float = 1.0
-    image_every_n_steps: int = 4  # steps between two that decode: the losses of image and head cost most of a step
+    image_every_n_steps: int = 8  # steps between two that decode: the losses of image and head cost most of a step
     conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
     conditioning_every_n_steps: int = 8
     strength: float = 0.25  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
