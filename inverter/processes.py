@@ -32,8 +32,16 @@ def world_size() -> int:
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Meet the processes that torchrun started, each on a GPU of its own where there are some; alone, do nothing."""
+    """Meet the processes that torchrun started, each on a GPU of its own where there are some; alone, do nothing.
+
+    Raises:
+        ValueError: This is one of several processes, and something else started them: each would do all the work.
+    """
     if dist.is_initialized() or not dist.is_torchelastic_launched():
+        if not dist.is_initialized() and rank():
+            raise ValueError(
+                f"process {rank()} was not started by torchrun; start the stage by it, or one process only"
+            )
         yield
         return
     if torch.cuda.is_available():

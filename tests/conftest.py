@@ -24,6 +24,7 @@ from inverter.config import (
     TrainConfig,
     TrainerConfig,
 )
+from inverter.data import workers
 from inverter.data.manifest import Manifest
 from inverter.data.shards import ShardWriter
 from inverter.hub import save_inverter
@@ -42,6 +43,7 @@ SCHEDULERS = {  # as published with Stable Diffusion 1.5 and 2.1
 }
 
 
+workers.PRELOAD += [f"inverter.stages.{stage}" for stage in ("prepare", "train", "evaluate")]  # for tests/smoke
 settings.register_profile(
     "suite",
     max_examples=200,

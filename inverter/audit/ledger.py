@@ -9,6 +9,8 @@ from typing import Any
 
 from inverter.audit.plan import Step
 from inverter.data.manifest import MANIFEST, stream_sha256
+from inverter.errors import one_line
+from inverter.parse import parse_json
 from inverter.run_record import write_text
 
 LEDGER = "steps.json"
@@ -42,7 +44,7 @@ class Ledger:
         }
         evaluation = {**_recipe(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training}
         self.recipes = {"train": training, "evaluate": evaluation}
-        self.saved: dict[str, Any] = json.loads(self.path.read_text()) if self.path.is_file() else {}
+        self.saved = _read(self.path) if self.path.is_file() else {}
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")
         if "train" in self.saved:
@@ -79,6 +81,17 @@ class Ledger:
                 f"output: {self.path.parent} was trained with another recipe ({'; '.join(changed)}); "
                 "choose another output or delete it"
             )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        saved = parse_json(path.read_bytes())
+        stages = saved.values() if isinstance(saved, dict) else [None]
+        if not all(isinstance(noted, dict) and isinstance(noted.get("recipe"), dict) for noted in stages):
+            raise ValueError("a stage has no recipe")
+        return saved
+    except ValueError as error:
+        raise ValueError(f"output: {path} is damaged ({one_line(error)}); delete {path.parent} or repair it") from error
 
 
 def _recipe(config: Any) -> dict[str, Any]:

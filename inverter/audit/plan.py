@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from inverter.audit.metrics import SCORED
 from inverter.config import (
     AuditConfig,
-    DataConfig,
     EvaluateConfig,
     PrepareConfig,
     SplitConfig,
@@ -63,6 +62,8 @@ def plan_audit(config: AuditConfig) -> list[Step]:
         raise ValueError(f"threshold={config.threshold}; allowed: above 0, at most 1")
     if "{layer}" not in config.data.path:
         raise ValueError(f"data.path={config.data.path!r} must hold {{layer}}, which stands for the layer's name")
+    if config.data.images is not None:
+        raise ValueError(f"data.images={config.data.images!r}; an audit trains on stored pairs, allowed: null")
     if config.trainer.devices != 1:
         raise ValueError(f"trainer.devices={config.trainer.devices}; an audit runs on one device, allowed: 1")
     known = list_layers(config.target.name, config.target.input_size)
@@ -145,7 +146,7 @@ def _step(config: AuditConfig, info: LayerInfo) -> Step:
         train=TrainConfig(
             target=target,
             prior=config.prior,
-            data=DataConfig(pairs, data.limit, data.batch_size, data.num_workers),
+            data=replace(data, path=pairs),
             model=config.model,
             optim=config.optim,
             trainer=config.trainer,

@@ -14,6 +14,7 @@ from torch.utils.data.distributed import DistributedSampler
 from inverter.data.manifest import Manifest, check_disjoint
 from inverter.data.pictures import derive_seed
 from inverter.data.reader import PairDataset, collate_pairs
+from inverter.data.workers import start_server, worker_options
 from inverter.processes import rank, world_size
 from inverter.targets.spec import check_same_features
 
@@ -114,10 +115,10 @@ class PairLoader(DataLoader):
             dataset,
             sampler.batch_size,
             sampler=sampler,
-            num_workers=num_workers,
             collate_fn=collate,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+            **worker_options(num_workers),
         )
         self.next_batch = 0  # of the stream; the sampler runs ahead of it, for the workers
 
@@ -186,6 +187,8 @@ class PairDataModule(L.LightningDataModule):
         self.train, self.dev, self.pin_memory = train, dev, pin_memory
         self.batch_size, self.num_workers, self.seed, self.limit = batch_size, num_workers, seed, limit
         self.manifest = Manifest.load(train)
+        if num_workers:
+            start_server()  # while networks are built
         if dev is not None:
             _check_agreement(self.manifest, Manifest.load(dev), dev)
             check_disjoint(f"{train} and {dev}", self.manifest, Manifest.load(dev))
@@ -225,9 +228,9 @@ def pair_loader(
         dataset,
         batch_size,
         sampler=ShareSampler(len(dataset), rank(), world_size(), block) if block else None,
-        num_workers=num_workers,
         collate_fn=collate_pairs,
         pin_memory=torch.cuda.is_available(),
+        **worker_options(num_workers),
     )
 
 

@@ -15,6 +15,8 @@ from inverter.data.pictures import derive_seed, jitter, read_picture, to_tensor
 from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import expand_shards
+from inverter.data.tar import tar_entries
+from inverter.errors import one_line
 
 
 class ImageShardDataset(Dataset[dict[str, Any]]):
@@ -69,14 +71,15 @@ def find_pictures(file: str) -> list[tuple[int, int]]:
         ValueError: The file is no uncompressed tar.
     """
     try:
-        with fsspec.open(file, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        with fsspec.open(file, "rb") as stream:
             return [
                 (entry.offset_data, entry.size)
-                for entry in tar
-                if entry.isreg() and PurePosixPath(entry.name).suffix.lower() in EXTENSIONS
+                for entry in tar_entries(stream, f"shard {file}")
+                if entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
+                and PurePosixPath(entry.name).suffix.lower() in EXTENSIONS
             ]
-    except (tarfile.TarError, OSError) as error:
-        raise ValueError(f"shard {file} is no uncompressed tar: {error}") from error
+    except OSError as error:
+        raise ValueError(f"shard {file} cannot be opened: {one_line(error)}") from error
 
 
 def collate_pictures(pictures: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from inverter.data.manifest import Manifest, ShardInfo, open_member
 from inverter.data.ranges import RangeReader
 from inverter.data.shards import KEY, LATENTS, MEMBERS, decode_pair
+from inverter.data.tar import tar_entries
 from inverter.errors import one_line
 
 
@@ -86,10 +87,8 @@ def index_shard(folder: str, shard: ShardInfo, latents: bool) -> tuple[np.ndarra
     needed = [member for member in MEMBERS if latents or member != LATENTS]
     samples: dict[str, dict[str, tuple[int, int]]] = {}
     try:
-        with open_member(folder, shard.name) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-            for entry in tar:
-                if entry.size < 0:
-                    raise tarfile.ReadError(f"a member of {entry.size} bytes")
+        with open_member(folder, shard.name) as stream:
+            for entry in tar_entries(stream, f"{folder}/{shard.name}"):
                 key, member = _split(entry.name)
                 if member is not None and entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
                     found = samples.setdefault(key, {})
@@ -99,11 +98,10 @@ def index_shard(folder: str, shard: ShardInfo, latents: bool) -> tuple[np.ndarra
                             "KEY of letters, digits, '_' and '-'"
                         )
                     found[member] = (entry.offset_data, entry.size)
-                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
     except FileNotFoundError as error:
         raise ValueError(f"{folder}: shard {shard.name} of the manifest is missing") from error
-    except (tarfile.TarError, OSError, MemoryError) as error:
-        raise ValueError(f"{folder}/{shard.name} is no uncompressed tar: {one_line(error)}") from error
+    except OSError as error:
+        raise ValueError(f"{folder}/{shard.name} cannot be opened: {one_line(error)}") from error
     for key, members in samples.items():
         absent = [member for member in needed if not members.get(member, (0, 0))[1]]
         if absent:

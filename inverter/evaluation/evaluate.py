@@ -11,7 +11,7 @@ from inverter.evaluation.distribution import fid, inception_score, kernel_matric
 from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.judges import Gallery, Judge, reidentification, same_source
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, load_lpips, mse_to_psnr
+from inverter.evaluation.metrics import Missing, load_lpips, mse_to_psnr, psnr
 from inverter.evaluation.nearest import Nearest, nearest_by_pixels
 from inverter.evaluation.pictures import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
@@ -206,11 +206,13 @@ def _search_train(
     pictures = torch.cat([records[name].picture() for name in names]).float() / 255
     found = nearest_by_pixels(pictures, train_batches)
     size = len(pictures) // len(names)
+    shown = dict(zip(names, pictures.split(size), strict=True))
     for name, distances in zip(names, found.distances.split(size), strict=True):
         nearest_psnr = mse_to_psnr(distances).double()
         records[name].values["nearest_train_psnr"] = [nearest_psnr]
-        if name != ORIGINAL:
-            records[name].values["nearer_to_train"] = [(nearest_psnr > records[name].value("psnr")).double()]
+        if name != ORIGINAL:  # at the size of the search: a large picture is nearer to anything when it is shrunk
+            own_psnr = psnr(shown[name], shown[ORIGINAL]).double()
+            records[name].values["nearer_to_train"] = [(nearest_psnr > own_psnr).double()]
     return Nearest(found.pictures[:size], found.keys[:size], found.distances[:size])
 
 

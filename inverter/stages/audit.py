@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inverter.audit.assemble import assemble
@@ -16,6 +17,7 @@ from inverter.audit.record import Audit
 from inverter.audit.table import print_audit
 from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
+from inverter.lock import locked
 from inverter.run_record import record_run
 from inverter.stages import evaluate, prepare, train
 
@@ -28,12 +30,20 @@ def run(config: AuditConfig) -> Audit:
     """Do what is not done yet; write ``report.json`` and ``report.html``; print the table.
 
     Raises:
-        ValueError: An unknown target or layer, a value that is not allowed, or a folder with work of another recipe.
+        ValueError: An unknown target or layer, a value that is not allowed, a folder with work of another recipe, or
+            an output that another run is writing to.
         SystemExit: A limit of ``fail_above`` is exceeded (status 3), or the training was terminated.
     """
     steps, output = plan_audit(config), Path(config.output)
     limits = parse_limits(config.fail_above, [step.info.name for step in steps])
     check_weights(config, steps)
+    with locked(output):
+        return audit_layers(config, steps, limits)
+
+
+def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, float]) -> Audit:
+    """What ``run`` does in an output that is its own."""
+    output = Path(config.output)
     record_run(config, output, "audit")
     for split in SPLITS:
         prepare.prepare_layers([step.prepare[split] for step in steps])

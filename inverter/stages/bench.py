@@ -15,6 +15,7 @@ from inverter.bench import inference, large_prior, memory, training
 from inverter.bench.measurement import Measurement
 from inverter.bench.picture import draw
 from inverter.config import BenchConfig, PrepareConfig
+from inverter.lock import locked
 from inverter.run_record import commit, environment, record_run, write_text
 from inverter.stages import prepare
 
@@ -32,7 +33,7 @@ def run(config: BenchConfig) -> list[Measurement]:
     """Measure the parts in turn; ``OUTPUT/bench.json`` and ``OUTPUT/bench.svg`` grow with each.
 
     Raises:
-        ValueError: An unknown part, or sizes that measure nothing.
+        ValueError: An unknown part, sizes that measure nothing, or an output that another run is writing to.
     """
     unknown = [part for part in config.parts if part not in PARTS]
     if unknown or not config.parts:
@@ -42,6 +43,12 @@ def run(config: BenchConfig) -> list[Measurement]:
             raise ValueError(f"{key}={getattr(config, key)}; allowed: 1 or more")
     if config.pairs < 2 * config.batch_size:
         raise ValueError(f"pairs={config.pairs}; allowed: {2 * config.batch_size} or more, two batches")
+    with locked(Path(config.output)):
+        return measure(config)
+
+
+def measure(config: BenchConfig) -> list[Measurement]:
+    """What ``run`` does in an output that is its own."""
     output = Path(config.output)
     record_run(config, output, "bench")
     pairs = output / "pairs"

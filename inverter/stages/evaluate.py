@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from inverter.evaluation.references import NEAREST_BY_FEATURES, reference_method
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
+from inverter.lock import locked
 from inverter.processes import joined, rank
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
@@ -37,14 +39,15 @@ def run(config: EvaluateConfig) -> Results:
     Processes that torchrun started share the batches, get the same results, and the first one writes them.
 
     Raises:
-        ValueError: The inverter, its pairs or the baseline cannot be found or do not fit each other.
+        ValueError: The inverter, its pairs or the baseline cannot be found or do not fit each other, or another run is
+            writing to the output.
     """
-    with joined():
-        return measure(config)
+    with joined(), ExitStack() as locks:
+        return measure(config, locks)
 
 
-def measure(config: EvaluateConfig) -> Results:
-    """What ``run`` does, in one of its processes."""
+def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
+    """What ``run`` does, in one of its processes; the output is locked until ``locks`` closes."""
     device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
     subject = load_subject(config.inverter, config.prior)
     if (data := config.data or subject.data) is None:
@@ -56,6 +59,7 @@ def measure(config: EvaluateConfig) -> Results:
     if config.baseline:
         baseline, _, baseline_manifest = load_run(Path(config.baseline))
         check_same_features(f"baseline {config.baseline!r}", baseline_manifest.target, subject.target)
+    locks.enter_context(locked(output))
     record_run(config, output, "evaluate")
     inverter = subject.inverter.to(device).eval()
     num_train = config.num_train or subject.num_pairs

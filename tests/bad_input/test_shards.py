@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inverter.data.image_dataset import ImageShardDataset
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.data.shards import MEMBERS
+from inverter.data.sources.tar import TarSource
 from inverter.evaluation.pairs import EvaluationPairs
 
 SHARD = "pairs-000000.tar"
@@ -54,6 +56,32 @@ def npy(array: np.ndarray, dtype: str = "<f4", shape: str | None = None, header:
     text = header or f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape or array.shape}, }}"
     padded = text.encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded + array.tobytes()
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    """One header of a tar, its data not included; ``tarfile`` writes sizes that it would not read."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+LONG_NAME = header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 2) + b"a".ljust(512, b"\0")
+HOSTILE = [
+    ("a tar of nested headers", LONG_NAME * 3000 + header("a.png", tarfile.REGTYPE, 0)),
+    ("a tar with a member of negative size", header("a.png", tarfile.REGTYPE, -1)),
+    ("a tar with a member beyond any disk", header("a.png", tarfile.REGTYPE, 2**80)),
+    ("a tar with a header beyond any memory", header("a.png", tarfile.GNUTYPE_LONGNAME, 2**60)),
+]
+
+
+@pytest.mark.parametrize(("what", "data"), HOSTILE)
+def test_hostile_headers(folder, refused, what, data):
+    (folder / SHARD).write_bytes(data)
+    refused(what, lambda: PairDataset(folder))
+    with pytest.raises(ValueError, match=r"shard .*pairs-000000\.tar is no uncompressed tar: "):
+        ImageShardDataset(str(folder / SHARD), 8)
+    with pytest.raises(ValueError, match=r"pairs-000000\.tar(:| cannot be read:)"):
+        list(TarSource(str(folder / SHARD), 8).shard(0))
 
 
 FEATURES = np.linspace(-1, 1, 6 * 5 * 7, dtype=np.float32).reshape(6, 5, 7)

@@ -9,7 +9,8 @@ from multiprocessing.process import BaseProcess
 
 import pytest
 
-MODULES = [f"inverter.stages.{stage}" for stage in ("prepare", "train", "evaluate")]
+from inverter.data.workers import start_server
+
 RUN = """
 import os, sys, torch
 os.environ.update(environment)
@@ -23,8 +24,8 @@ Start = Callable[..., list[BaseProcess]]
 @pytest.fixture(scope="session")
 def start() -> Start:
     """Function that starts ``inverter WORDS`` in processes that find themselves as torchrun would have left them."""
+    start_server()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(MODULES)
 
     def run(words: Sequence[str], world_size: int = 1) -> list[BaseProcess]:
         with socket.socket() as free:

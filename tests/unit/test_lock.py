@@ -1,12 +1,14 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from inverter.config import AuditConfig, BenchConfig, EvaluateConfig, load_config
 from inverter.lock import LOCK, locked
-from inverter.stages import prepare, train
+from inverter.stages import audit, bench, evaluate, prepare, train
 
 HOLD = """
 import fcntl, sys
@@ -85,3 +87,23 @@ def test_a_second_preparation_is_refused_and_changes_nothing(tmp_path, hold):
     with pytest.raises(ValueError, match="train is in use by process 7 on elsewhere"):
         prepare.run(config)
     assert [path.name for path in (tmp_path / "train").iterdir()] == [LOCK]
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "audit", "bench"])
+def test_a_second_run_of_the_other_stages_is_refused(
+    stage, tmp_path, hold, tiny_published, tiny_prior_folder, tiny_shards
+):
+    output = f"output={tmp_path / 'out'}"
+    pairs = shutil.copytree(tiny_shards / "dev", tmp_path / "pairs" / "val").parent
+    published = [f"inverter={tiny_published}", f"prior={tiny_prior_folder}", f"data={pairs}", "device=cpu"]
+    started = {
+        "evaluate": lambda: evaluate.run(load_config(EvaluateConfig, [], [*published, output])),
+        "audit": lambda: audit.run(
+            load_config(AuditConfig, ["audit.yaml"], [f"data.path={tmp_path}/{{layer}}", "num_layers=1", output])
+        ),
+        "bench": lambda: bench.run(load_config(BenchConfig, ["bench.yaml"], [output])),
+    }
+    hold(tmp_path / "out")
+    with pytest.raises(ValueError, match="out is in use by process 7 on elsewhere"):
+        started[stage]()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [LOCK]

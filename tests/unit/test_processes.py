@@ -42,3 +42,14 @@ def test_what_was_dealt_in_turn_comes_back_in_order(monkeypatch, count):
     monkeypatch.setattr(processes, "world_size", lambda: 3)
     monkeypatch.setattr(dist, "all_gather_object", all_gather)
     assert gather(items[1::3]) == items
+
+
+def test_tasks_of_srun_alone_do_not_each_do_all_the_work(monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    with joined():
+        pass
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with pytest.raises(ValueError, match="process 1 was not started by torchrun"), joined():
+        raise AssertionError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import io
-import tarfile
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 from inverter.data.manifest import is_url
 from inverter.data.pictures import read_picture
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
+from inverter.data.tar import DAMAGED
 from inverter.parse import parse_json
 
 
@@ -42,8 +42,9 @@ class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
             for sample in group_by_keys(tar_file_expander(self._streams())):
                 if any(extension[1:] in sample for extension in EXTENSIONS):
                     yield unique_key(sample["__key__"], used), sample
-        except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-            reason = str(error.args[0]).partition(" @ ")[0]  # WebDataset adds the stream behind it
+        except (*DAMAGED, EOFError, zlib.error) as error:
+            first = error.args[0] if error.args else None  # WebDataset adds the stream behind it
+            reason = first.partition(" @ ")[0] if isinstance(first, str) else type(error).__name__
             raise ValueError(f"source=shards:{self.pattern} cannot be read: {reason}") from error
 
     def decode(self, item: tuple[str, dict[str, Any]]) -> SourceImage:

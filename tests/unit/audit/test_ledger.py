@@ -41,6 +41,14 @@ def test_done_when_finished_and_whole(step):
     assert not Ledger(step).done("evaluate")
 
 
+@pytest.mark.parametrize("text", ["{", "[1]", '{"train": 1}', '{"train": {"done": true}}', "null"])
+def test_a_damaged_ledger_is_named(step, text):
+    Ledger(step).begin("train")
+    Ledger(step).path.write_text(text)
+    with pytest.raises(ValueError, match=r"steps\.json is damaged \("):
+        Ledger(step)
+
+
 def test_what_does_not_matter_may_change(step):
     ledger = Ledger(step)
     ledger.begin("train")

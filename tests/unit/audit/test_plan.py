@@ -62,6 +62,15 @@ def test_values_inside_that_are_not_allowed(config):
     config.data.path, config.trainer.devices = "pairs-{layer}", 2
     with pytest.raises(ValueError, match=r"trainer.devices=2; an audit runs on one device, allowed: 1"):
         plan_audit(config)
+    config.trainer.devices, config.data.images = 1, "images.tar"
+    with pytest.raises(ValueError, match=r"data.images='images.tar'; an audit trains on stored pairs, allowed: null"):
+        plan_audit(config)
+
+
+def test_how_training_reads_its_pairs_is_as_configured(config):
+    config.data.limit, config.data.batch_size, config.data.num_workers, config.data.pin_memory = 9, 3, 2, True
+    for step in plan_audit(config):
+        assert replace(step.train.data, path=config.data.path) == config.data
 
 
 def infos(*names: str) -> list[LayerInfo]:

@@ -145,6 +145,18 @@ def test_chance_and_retrieval(results: Results, train_batches: list, batches: li
     assert found.row(ORIGINAL).scores["nearest_train_psnr"].mean < 20
 
 
+def test_large_pictures_are_compared_with_training_pictures_at_one_size(batches: list) -> None:
+    """Grain of single pixels is lost where pictures are shrunk for the search; it must not count on one side alone."""
+    grain = (torch.arange(256)[:, None] + torch.arange(256)).remainder(2) * 0.6 - 0.3
+    image = (torch.full((3, 3, 256, 256), 0.5) + grain).clamp(0, 1)
+    large = [{**batches[0], "image": image}]
+    train = [{"key": ["a"], "image": torch.full((1, 3, 256, 256), 0.6), "group": ["a"]}]
+    found = evaluate({"smooth": Method(lambda x: torch.full((3, 3, 256, 256), 0.5))}, large, train_batches=train)
+    scores = found.row("smooth").scores
+    assert scores["psnr"].mean < scores["nearest_train_psnr"].mean == pytest.approx(20, abs=0.3)
+    assert scores["nearer_to_train"].mean == 0
+
+
 def test_attacks_get_a_copy_of_the_features_and_no_image(batches: list) -> None:
     seen = []
 

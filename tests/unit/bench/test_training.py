@@ -1,0 +1,17 @@
+import torch
+from diffusers.models.attention_processor import AttnProcessor
+
+from inverter.bench.training import _module
+from inverter.data.datamodule import PairDataModule
+
+
+def test_the_plain_step_differs_in_precision_and_layout_alone(train_config, tiny_shards, tmp_path):
+    data = PairDataModule(str(tiny_shards / "train"), batch_size=2)
+    layouts = []
+    for fast in (True, False):
+        module = _module(train_config(tmp_path), data, torch.device("cpu"), fast=fast)
+        kernels = {type(processor) for processor in module.inverter.prior.unet.attn_processors.values()}
+        assert kernels == {AttnProcessor}
+        weight = module.inverter.aligner.stem.weight
+        layouts.append(weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous())
+    assert layouts == [True, False]
