@@ -89,3 +89,13 @@ class SmoothingConfig:
     warm_start: bool = True  # a frame starts where the frame before it does or did
     window: int = 16  # frames inverted jointly
     overlap: int = 2  # frames that a window shares with the one before
+
+
+@dataclass
+class MethodsConfig:
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    direct: DirectConfig = field(default_factory=DirectConfig)
+    latent: LatentConfig = field(default_factory=LatentConfig)
+    guided: GuidedConfig = field(default_factory=GuidedConfig)
+    hybrid: HybridConfig = field(default_factory=HybridConfig)
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)

@@ -7,7 +7,7 @@ from inverter.losses.image import total_variation
 
 
 def total_variation_norm(images: Tensor, beta: float = 1.0) -> Tensor:
-    """Total variation with an exponent: ``beta`` 1 is :func:`total_variation`, more punishes edges and spares noise less.
+    """Total variation with an exponent: ``beta`` 1 is :func:`total_variation`, more punishes edges more.
 
     Args:
         images: ``(B, C, H, W)``, any range.

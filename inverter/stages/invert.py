@@ -20,13 +20,15 @@ from inverter.data.sources.source import SourceImage
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png
 from inverter.hub import load_inverter, read_published
+from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
 from inverter.run_record import record_run, write_bytes, write_text
+from inverter.stages import invert_whitebox
 from inverter.targets.load import load_same_target
 from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
-METHODS = ("blackbox",)
+METHODS = ("blackbox", "direct", "latent", "guided", "hybrid")
 OPERATING_POINTS = ("mean", "sample")
 FEATURE_FILES = (".npy", ".safetensors")
 
@@ -40,6 +42,9 @@ def run(config: InvertConfig) -> Path:
     for key, allowed in (("method", METHODS), ("operating_point", OPERATING_POINTS)):
         if getattr(config, key) not in allowed:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
+    if config.method != "blackbox":
+        return invert_whitebox.run(config)
+    table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
     output, device = Path(config.output), torch.device(pick_device(config.device))
     inverter = load_inverter(config.inverter).to(device)
     record_run(config, output, "invert")
@@ -50,7 +55,15 @@ def run(config: InvertConfig) -> Path:
         if config.operating_point == "mean":
             recon = inverter.mean(features)
         else:
-            recon = inverter.sample(features, prompt=config.prompt, strength=config.strength, generator=generator)
+            prompts = choose_prompts(batch_keys, config.prompt, table)
+            note_prompts(inverter.prior, prompts)
+            recon = inverter.sample(
+                features,
+                prompt=prompts,
+                strength=config.strength,
+                guidance_scale=config.guidance_scale,
+                generator=generator,
+            )
         for key, picture in zip(batch_keys, to_bytes(recon.cpu()), strict=True):
             write_bytes(output / "recon" / f"{key}.png", png(picture))
             keys.append(key)
