@@ -74,4 +74,4 @@ def merge(one: Evaluated, other: Evaluated, rows: Tensor) -> Evaluated:
 
 
 def _finite(values: Tensor) -> Tensor:
-    return values.isfinite().flatten(1).all(1)
+    return values.isfinite().reshape(len(values), -1).all(1)

@@ -80,8 +80,7 @@ def optimise(
             run.step()
             if show is not None:
                 show(run.steps_done, float(run.ledger.best["feature_loss"].mean()))
-        if saved is not None and stop.signal is not None:
-            run.save()
+        run.save()
     return run.result(stop.signal)
 
 
