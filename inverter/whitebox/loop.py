@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inverter.errors import one_line
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import Evaluated, evaluate, merge
 from inverter.whitebox.ledger import Ledger
@@ -98,8 +99,11 @@ class Run:
         self.problem = problem
         self.state: State = {}
         found = saved.load(problem.device) if saved is not None and config.resume else None
-        if found is not None:
-            self._restore(*found)
+        if saved is not None and found is not None:
+            try:
+                self._restore(*found)
+            except (KeyError, TypeError, ValueError, IndexError) as error:
+                raise ValueError(f"state {saved.path} is not of this loop: {one_line(error)}") from error
         self.shown = time.monotonic()
 
     @property

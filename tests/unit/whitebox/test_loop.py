@@ -139,6 +139,9 @@ def test_a_state_of_another_recipe_is_refused(make_problem, tmp_path):
         optimise(make_problem(), PHASES["latent"](), LoopConfig(), saved=SavedState(path, "other"))
     fresh = optimise(make_problem(), PHASES["latent"](), LoopConfig(resume=False), saved=SavedState(path, "other"))
     assert fresh.counts["steps"].tolist() == [8, 8]
+    SavedState(path, "one").save({"active": torch.arange(2)}, {"phase": 0})
+    with pytest.raises(ValueError, match=r"state .* is not of this loop"):
+        optimise(make_problem(), PHASES["latent"](), LoopConfig(), saved=SavedState(path, "one"))
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"state .* cannot be read: .*loop.resume=false"):
         SavedState(path, "one").load()
