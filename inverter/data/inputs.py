@@ -58,7 +58,7 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
         for file in files:
             yield Input(file.stem, features=load_layers(file, layers))
         return
-    for picture in _pictures(path, video or VideoConfig()):
+    for picture in read_pictures(path, video or VideoConfig()):
         yield Input(picture.key, to_tensor(square(picture.image, size)))
 
 
@@ -96,7 +96,12 @@ def batches(inputs: Iterator[Input], size: int, limit: int | None = None) -> Ite
         yield group
 
 
-def _pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
+def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
+    """Pictures of a file, a folder or a clip, one at a time.
+
+    Raises:
+        ValueError: Nothing that can be read.
+    """
     if path.is_dir():
         return FolderSource(path, shard_size=1 << 20).shard(0)
     if is_clip(path):

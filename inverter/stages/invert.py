@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from inverter.config import InvertConfig
-from inverter.data.pictures import read_picture, square, to_tensor
+from inverter.data.inputs import read_pictures
+from inverter.data.pictures import square, to_tensor
 from inverter.data.sources.captured import load_features
-from inverter.data.sources.folder import FolderSource
-from inverter.data.sources.source import SourceImage
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png
 from inverter.hub import load_inverter, read_published
@@ -47,6 +46,7 @@ def run(config: InvertConfig) -> Path:
     table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
     output, device = Path(config.output), torch.device(pick_device(config.device))
     inverter = load_inverter(config.inverter).to(device)
+    note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])
     record_run(config, output, "invert")
     (output / "recon").mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(config.seed)
@@ -56,7 +56,6 @@ def run(config: InvertConfig) -> Path:
             recon = inverter.mean(features)
         else:
             prompts = choose_prompts(batch_keys, config.prompt, table)
-            note_prompts(inverter.prior, prompts)
             recon = inverter.sample(
                 features,
                 prompt=prompts,
@@ -90,7 +89,7 @@ def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list
             features = [_fitting(file, published.spec.feature_shape) for file in chosen]
             yield [file.stem for file in chosen], torch.stack(features).to(device)
         return
-    pictures = _pictures(path)
+    pictures = read_pictures(path, config.video)
     spec = published.target
     target = load_same_target(spec, config.target.name, device, pretrained=config.target.pretrained)
     if target is None:
@@ -107,11 +106,3 @@ def _fitting(file: Path, shape: tuple[int, ...]) -> Tensor:
     if tuple(features.shape) != shape:
         raise ValueError(f"features in {file} have shape {tuple(features.shape)}; the inverter takes {shape}")
     return features
-
-
-def _pictures(path: Path) -> Iterator[SourceImage]:
-    if path.is_dir():
-        return FolderSource(path, shard_size=1 << 20).shard(0)
-    if path.is_file():
-        return iter([SourceImage(path.stem, read_picture(path, str(path)))])
-    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a folder of them, or features in .npy/.safetensors")

@@ -38,6 +38,8 @@ def run(config: InvertConfig) -> Path:
     table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
     setup = build_attack(config, device)
     attack, clip = setup.attack, is_clip(path) or config.smoothing.weight > 0
+    if attack.prior is not None and attack.method != "direct":
+        note_prompts(attack.prior, [config.prompt, *(table or {}).values()])
     output = Output(Path(config.output), config, attack.size)
     with locked(output.folder):
         record_run(config, output.folder, "invert")
@@ -60,8 +62,6 @@ def _invert(config: InvertConfig, setup: Setup, group: list[Input], table: dict[
     keys = [item.key for item in group]
     features = capture(setup.sender, group, config.seed)
     prompts = choose_prompts(keys, config.prompt, table)
-    if attack.prior is not None and attack.method != "direct":
-        note_prompts(attack.prior, prompts)
     folder, made_of = Path(config.output) / "state", recipe(config, keys, features)
 
     def saved(frames: range) -> SavedState:

@@ -74,9 +74,9 @@ def invert_clip(
     pairs = pair_weights(distances, smoothing.robust_scale if smoothing.robust else None)
     weights = torch.cat([pairs.new_zeros(1), pairs])
     smoothed = attack.phases()[0].smoothed
-    found: Result | None = None
+    parts: list[Result] = []  # at most one: all frames so far
     for frames in windows(len(keys), smoothing.window, smoothing.overlap):
-        done = None if found is None else _values(found, smoothed)
+        done = _values(parts[0], smoothed) if parts else None
         chain = Chain(
             smoothing.weight,
             weights[frames.start : frames.stop],
@@ -92,11 +92,10 @@ def invert_clip(
             saved=None if saved is None else saved(frames),
             show=show,
         )
-        found = part if found is None else _join(found, part, frames)
+        parts = [_join(parts[0], part, frames) if parts else part]
         if part.stopped_by is not None:
             break
-    assert found is not None
-    return found
+    return parts[0]
 
 
 def _known(done: Tensor | None, frames: range, weights: Tensor, warm_start: bool) -> Tensor | None:
