@@ -1,4 +1,4 @@
-# LAYER, LAYERS, TARGET, PRIOR, DATA and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
+# LAYER, LAYERS, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
 # (to the training, in `make train eval`).
 LAYER :=
 LAYERS :=
@@ -7,6 +7,7 @@ PRIOR :=
 DATA :=
 DEVICE :=
 INPUT :=
+METHOD :=
 RUN :=
 NAME :=
 ARGS :=
@@ -20,7 +21,7 @@ PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(cal
 TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(if $(filter train,$(MAKECMDGOALS)),,$(ARGS)))
 AUDIT = $(strip $(call key,TARGET,target.name) $(if $(LAYERS),'layers=[$(LAYERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
-INVERT = $(strip $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
+INVERT = $(strip $(call key,METHOD,method) $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
 BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
 PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))
 
@@ -35,7 +36,7 @@ $(call require,publish,NAME)
 .PHONY: help setup prepare train eval audit invert publish bench test lint clean
 
 help: ## list the targets
-	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
+	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it
@@ -62,7 +63,7 @@ eval: setup ## evaluate the trained inverter: table, report, reconstructions
 audit: setup ## prepare, train and evaluate for each of LAYERS (or a choice of them); one page, one JSON
 	$(BIN)/inverter audit configs/audit.yaml $(AUDIT)
 
-invert: setup ## reconstruct INPUT (a picture, a folder or features) with a published inverter
+invert: setup ## reconstruct INPUT (a picture, a clip, a folder or features) by METHOD, else with a published inverter
 	$(BIN)/inverter invert configs/invert.yaml $(INVERT)
 
 publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME

@@ -13,6 +13,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from inverter.errors import one_line
+from inverter.whitebox_config import MethodsConfig
 
 T = TypeVar("T")
 OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name
@@ -257,13 +258,21 @@ class AuditConfig:
 
 
 @dataclass
-class InvertConfig:
-    method: str = "blackbox"  # blackbox
+class InvertConfig(MethodsConfig):
+    method: str = "blackbox"  # blackbox | direct | latent | guided | hybrid; the last four differentiate the target
     target: TargetConfig = field(default_factory=TargetConfig)  # names the inverter in invert.yaml
+    layers: list[str] | None = None  # white-box: several tapped layers, inverted jointly; null: target.layer alone
     inverter: str = "blocks.2"  # a name under checkpoints/, a folder or a hub id; it knows its own target
-    input: str = MISSING  # a picture, a folder of pictures, or features (.npy or .safetensors)
+    prior: str | None = None  # white-box; null: the inverter's, else embedded
+    image_size: int | None = None  # pixels a side with method=direct; null: the prior's
+    input: str = MISSING  # a picture, a clip (white-box), features (.npy, .safetensors), or a folder of one kind
+    video: VideoConfig = field(default_factory=VideoConfig)  # of a clip
+    limit: int | None = None  # white-box: invert the first N inputs only
     operating_point: str = "mean"  # mean | sample
-    prompt: str | None = None  # text for the sample operating point; null uses the predicted conditioning
+    prompt: str | None = None  # text for sample and for white-box methods with a prior; null: predicted, else empty
+    prompts: str | None = None  # CSV with key,prompt or key,foreground,background; images not in it take prompt
+    prompt_kind: str = "both"  # what is taken of a CSV: both | foreground | background | none
+    guidance_scale: float | None = None  # null: as the inverter was published, 1 with white-box methods
     strength: float | None = None  # null: as the inverter was published
     output: str = "runs/invert"
     batch_size: int = 16

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -40,3 +41,31 @@ def track(items: Iterable[T], description: str, total: int | None = None, every_
             left = f", about {(now - start) / count * (total - count):.0f} s left" if total else ""
             log.info("%s: %d%s after %.0f s%s", description, count, f" of {total}" if total else "", now - start, left)
             shown = now
+
+
+@contextmanager
+def follow(description: str, total: int, every_seconds: float = 30.0) -> Iterator[Callable[[int, float], None]]:
+    """A function that shows the steps done and a loss: in a bar with the time left, or a log line now and then."""
+    if sys.stderr.isatty():
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4g}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, transient=False) as progress:
+            task = progress.add_task(description, total=total, loss=float("nan"))
+            yield lambda done, loss: progress.update(task, completed=done, loss=loss)
+        return
+    start = shown = time.monotonic()
+
+    def show(done: int, loss: float) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= every_seconds:
+            log.info("%s: step %d of %d, loss %.4g, after %.0f s", description, done, total, loss, now - start)
+            shown = now
+
+    yield show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -160,7 +160,7 @@ class Inverter(nn.Module):
         self,
         features: Tensor,
         *,
-        prompt: str | None = None,
+        prompt: str | Sequence[str | None] | None = None,
         strength: float | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
@@ -170,7 +170,7 @@ class Inverter(nn.Module):
 
         Args:
             features: ``(B, *feature_shape)``.
-            prompt: Text in place of the predicted conditioning.
+            prompt: Text in place of the predicted conditioning, for all images or one each; None keeps it predicted.
             strength: 0 keeps the aligned latents, 1 starts from noise; None as published.
             num_inference_steps: Steps of the whole schedule; None as published.
             guidance_scale: None as published.
@@ -178,7 +178,14 @@ class Inverter(nn.Module):
         """
         latents, conditioning = self.align(features)
         if prompt is not None:
-            conditioning = self.prior.embed([prompt]).expand(len(latents), -1, -1)
+            prompts = [prompt] * len(latents) if isinstance(prompt, str) else list(prompt)
+            if len(prompts) != len(latents):
+                raise ValueError(
+                    f"prompt has {len(prompts)} texts for {len(latents)} images; allowed: one, or one each"
+                )
+            given = torch.tensor([text is not None for text in prompts], device=conditioning.device)
+            texts = self.prior.embed([text or "" for text in prompts])
+            conditioning = torch.where(given[:, None, None], texts, conditioning)
         drawn = self.prior.sample(
             conditioning,
             latents=latents,

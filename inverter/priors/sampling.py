@@ -66,9 +66,34 @@ def sample(
     if latents is None:
         current = noise * scheduler.init_noise_sigma
     else:
-        count = min(int(num_inference_steps * strength), num_inference_steps)
-        timesteps = timesteps[len(timesteps) - count :]
-        current = latents if count == 0 else scheduler.add_noise(latents, noise, timesteps[:1].expand(len(latents)))
+        timesteps = last_timesteps(scheduler, strength)
+        none = len(timesteps) == 0
+        current = latents if none else scheduler.add_noise(latents, noise, timesteps[:1].expand(len(latents)))
+    return run_steps(
+        unet, scheduler, current, timesteps, conditioning, unconditional=unconditional, guidance_scale=guidance_scale
+    )
+
+
+def last_timesteps(scheduler: DDIMScheduler, strength: float) -> Tensor:
+    """The timesteps that ``strength`` of a scheduler's schedule leaves to run, highest first."""
+    timesteps = scheduler.timesteps
+    return timesteps[len(timesteps) - min(int(len(timesteps) * strength), len(timesteps)) :]
+
+
+def run_steps(
+    unet: nn.Module,
+    scheduler: DDIMScheduler,
+    current: Tensor,
+    timesteps: Tensor,
+    conditioning: Tensor,
+    *,
+    unconditional: Tensor | None = None,
+    guidance_scale: float = 1.0,
+) -> Tensor:
+    """Deterministic DDIM steps from ``current``, noisy as the first timestep says; each is recomputed in the backward.
+
+    ``scheduler`` has had its ``set_timesteps`` called.
+    """
 
     def step(current: Tensor, t: Tensor, conditioning: Tensor, unconditional: Tensor | None) -> Tensor:
         output = unet(current, t, encoder_hidden_states=conditioning, return_dict=False)[0]

@@ -13,20 +13,21 @@ import torch
 from torch import Tensor
 
 from inverter.config import InvertConfig
-from inverter.data.pictures import read_picture, square, to_tensor
+from inverter.data.inputs import read_pictures
+from inverter.data.pictures import square, to_tensor
 from inverter.data.sources.captured import load_features
-from inverter.data.sources.folder import FolderSource
-from inverter.data.sources.source import SourceImage
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png
 from inverter.hub import load_inverter, read_published
+from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
 from inverter.run_record import record_run, write_bytes, write_text
+from inverter.stages import invert_whitebox
 from inverter.targets.load import load_same_target
 from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
-METHODS = ("blackbox",)
+METHODS = ("blackbox", "direct", "latent", "guided", "hybrid")
 OPERATING_POINTS = ("mean", "sample")
 FEATURE_FILES = (".npy", ".safetensors")
 
@@ -40,8 +41,12 @@ def run(config: InvertConfig) -> Path:
     for key, allowed in (("method", METHODS), ("operating_point", OPERATING_POINTS)):
         if getattr(config, key) not in allowed:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
+    if config.method != "blackbox":
+        return invert_whitebox.run(config)
+    table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
     output, device = Path(config.output), torch.device(pick_device(config.device))
     inverter = load_inverter(config.inverter).to(device)
+    note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])
     record_run(config, output, "invert")
     (output / "recon").mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(config.seed)
@@ -50,7 +55,14 @@ def run(config: InvertConfig) -> Path:
         if config.operating_point == "mean":
             recon = inverter.mean(features)
         else:
-            recon = inverter.sample(features, prompt=config.prompt, strength=config.strength, generator=generator)
+            prompts = choose_prompts(batch_keys, config.prompt, table)
+            recon = inverter.sample(
+                features,
+                prompt=prompts,
+                strength=config.strength,
+                guidance_scale=config.guidance_scale,
+                generator=generator,
+            )
         for key, picture in zip(batch_keys, to_bytes(recon.cpu()), strict=True):
             write_bytes(output / "recon" / f"{key}.png", png(picture))
             keys.append(key)
@@ -77,7 +89,7 @@ def _features(config: InvertConfig, device: torch.device) -> Iterator[tuple[list
             features = [_fitting(file, published.spec.feature_shape) for file in chosen]
             yield [file.stem for file in chosen], torch.stack(features).to(device)
         return
-    pictures = _pictures(path)
+    pictures = read_pictures(path, config.video)
     spec = published.target
     target = load_same_target(spec, config.target.name, device, pretrained=config.target.pretrained)
     if target is None:
@@ -94,11 +106,3 @@ def _fitting(file: Path, shape: tuple[int, ...]) -> Tensor:
     if tuple(features.shape) != shape:
         raise ValueError(f"features in {file} have shape {tuple(features.shape)}; the inverter takes {shape}")
     return features
-
-
-def _pictures(path: Path) -> Iterator[SourceImage]:
-    if path.is_dir():
-        return FolderSource(path, shard_size=1 << 20).shard(0)
-    if path.is_file():
-        return iter([SourceImage(path.stem, read_picture(path, str(path)))])
-    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a folder of them, or features in .npy/.safetensors")

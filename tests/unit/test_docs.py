@@ -152,6 +152,13 @@ def test_make_audit_runs_exactly_one_command():
     assert make("audit")[-1] == ".venv/bin/inverter audit configs/audit.yaml"
 
 
+def test_make_invert_runs_exactly_one_command():
+    line = make("invert", "METHOD=hybrid", "LAYER=blocks.2", "INPUT=photo.jpg", "ARGS=seed=1")[-1]
+    expected = "method=hybrid target.layer=blocks.2 input=photo.jpg seed=1"
+    assert line == f".venv/bin/inverter invert configs/invert.yaml {expected}"
+    assert make("invert", "INPUT=a.npy")[-1] == ".venv/bin/inverter invert configs/invert.yaml input=a.npy"
+
+
 @pytest.mark.parametrize("goal", ["invert", "publish"])
 def test_make_says_which_variable_is_missing(goal):
     done = subprocess.run(["make", "--no-print-directory", "-n", goal], cwd=ROOT, capture_output=True, text=True)

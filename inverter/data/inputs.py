@@ -1,0 +1,111 @@
+"""What is to be inverted: pictures, which a target turns into features, or features as they were captured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from inverter.config import VideoConfig
+from inverter.data.pictures import read_picture, square, to_tensor
+from inverter.data.sources.captured import SUFFIXES, load_features
+from inverter.data.sources.folder import FolderSource
+from inverter.data.sources.source import SourceImage
+from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
+from inverter.data.sources.video import VideoSource
+from inverter.errors import one_line
+from inverter.targets.output import channels_first
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture or one image's features.
+
+    Args:
+        key: Names its reconstruction.
+        picture: ``(3, S, S)`` uint8; None where there are features only.
+        features: By layer, without a batch dimension; None where the target makes them from the picture.
+    """
+
+    key: str
+    picture: Tensor | None = None
+    features: dict[str, Tensor] | None = None
+
+
+def is_clip(path: Path) -> bool:
+    """Whether an input is a video file."""
+    return path.suffix.lower() in VIDEO_EXTENSIONS and path.is_file()
+
+
+def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig | None = None) -> Iterator[Input]:
+    """Inputs of a picture, a video file, a feature file, or a folder of pictures or of feature files.
+
+    Args:
+        path: Where they lie.
+        layers: Dotted names; with several, a feature file is ``.safetensors`` with one tensor a layer.
+        size: Pixels a side that pictures are cut and resized to.
+        video: Which frames of a clip are taken.
+    Raises:
+        ValueError: Nothing that can be read.
+    """
+    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else [path]
+    if files and all(file.suffix in SUFFIXES for file in files):
+        for file in files:
+            yield Input(file.stem, features=load_layers(file, layers))
+        return
+    for picture in read_pictures(path, video or VideoConfig()):
+        yield Input(picture.key, to_tensor(square(picture.image, size)))
+
+
+def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
+    """One image's features by layer, float32, channels first.
+
+    Raises:
+        ValueError: The file cannot be read, or has not one tensor for each of several layers.
+    """
+    if len(layers) == 1:
+        return {layers[0]: load_features(path)}
+    try:
+        tensors = load_file(path) if path.suffix == ".safetensors" else {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
+    if set(tensors) != set(layers):
+        raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
+    for layer, values in tensors.items():
+        if not values.is_floating_point() or not values.isfinite().all() or not 1 <= values.ndim <= 3:
+            raise ValueError(f"feature file {path}: {layer} is no finite floating-point array of 1 to 3 axes")
+    return {layer: channels_first(tensors[layer][None].float())[0] for layer in layers}
+
+
+def batches(inputs: Iterator[Input], size: int, limit: int | None = None) -> Iterator[list[Input]]:
+    """The first ``limit`` inputs in groups of ``size``, the last smaller; never more than one group in memory.
+
+    Raises:
+        ValueError: ``size`` or ``limit`` is below 1.
+    """
+    for name, value in (("batch_size", size), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; allowed: 1 or more")
+    inputs = islice(inputs, limit)
+    while group := list(islice(inputs, size)):
+        yield group
+
+
+def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
+    """Pictures of a file, a folder or a clip, one at a time.
+
+    Raises:
+        ValueError: Nothing that can be read.
+    """
+    if path.is_dir():
+        return FolderSource(path, shard_size=1 << 20).shard(0)
+    if is_clip(path):
+        return VideoSource(str(path), 1 << 20, stride=video.stride, fps=video.fps).shard(0)
+    if path.is_file():
+        return iter([SourceImage(path.stem, read_picture(path, str(path)))])
+    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a clip, a folder, or features in .npy/.safetensors")

@@ -1,0 +1,41 @@
+"""What the device sends: read from files, or made of pictures one at a time, so that both are the same to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inverter.data.inputs import Input
+from inverter.data.pictures import derive_seed
+from inverter.targets.target import MultiTarget
+
+
+@torch.no_grad()
+def capture(target: MultiTarget, inputs: Sequence[Input], seed: int) -> dict[str, Tensor]:
+    """Features of the inputs by layer, ``(B, *feature_shape)``, where the target is.
+
+    Args:
+        target: As it sends.
+        inputs: Pictures or features.
+        seed: With an input's key it seeds a noisy payload.
+    Raises:
+        ValueError: Given features have another shape than the target's.
+    """
+    device = target.preprocess.mean.device
+    rows: list[dict[str, Tensor]] = []
+    for item in inputs:
+        if item.features is not None:
+            for layer, values in item.features.items():
+                expected = target.specs[layer].feature_shape
+                if tuple(values.shape) != expected:
+                    raise ValueError(
+                        f"features of {item.key!r} have shape {tuple(values.shape)}; {layer} gives {expected}"
+                    )
+            rows.append({layer: values.to(device) for layer, values in item.features.items()})
+        elif item.picture is not None:
+            target.seed_payload(derive_seed(seed, item.key, "payload"))
+            sent = target(item.picture[None].to(device).float() / 255)
+            rows.append({layer: values[0] for layer, values in sent.items()})
+    return {layer: torch.stack([row[layer] for row in rows]) for layer in target.layers}

@@ -1,0 +1,100 @@
+"""Prompts of images: one for all, or one each from a CSV; what the prior's tokenizer cannot take is logged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from inverter.errors import one_line
+from inverter.priors.prior import DiffusionPrior
+
+log = logging.getLogger(__name__)
+KINDS = ("both", "foreground", "background", "none")
+COLUMNS = (("key", "prompt"), ("key", "foreground", "background"))
+
+
+def join_prompt(foreground: str, background: str, kind: str) -> str:
+    """Caption of what is in front and what is behind it, as the embedded prior's captions are worded.
+
+    Args:
+        foreground: Such as ``a dog``; may be empty.
+        background: Such as ``a green hill``; may be empty.
+        kind: ``both`` (``FOREGROUND on BACKGROUND``), one of the two, or ``none``, the empty prompt.
+    Raises:
+        ValueError: ``kind`` is none of these.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"prompt_kind is {kind!r}; allowed: {', '.join(KINDS)}")
+    parts = {"both": (foreground, background), "foreground": (foreground,), "background": (background,), "none": ()}
+    return " on ".join(part.strip() for part in parts[kind] if part.strip())
+
+
+def read_prompts(path: Path, kind: str = "both") -> dict[str, str]:
+    """Prompt by key from a CSV with the columns ``key,prompt`` or ``key,foreground,background``.
+
+    Args:
+        path: UTF-8, with a heading.
+        kind: As for :func:`join_prompt`; a ``prompt`` column knows ``both``, which is the prompt, and ``none``.
+    Raises:
+        ValueError: The file cannot be read, has other columns, a row of another length, or a key twice.
+    """
+    join_prompt("", "", kind)
+    try:
+        table = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"prompts {path} cannot be read: {one_line(error)}") from error
+    columns = tuple(name.strip() for name in table[0]) if table else ()
+    if columns not in COLUMNS:
+        allowed = " or ".join(",".join(names) for names in COLUMNS)
+        raise ValueError(f"prompts {path}: columns are {list(columns)}; allowed: {allowed}")
+    if len(columns) == 2 and kind not in ("both", "none"):
+        raise ValueError(f"prompts {path}: prompt_kind={kind} needs the columns key,foreground,background")
+    prompts: dict[str, str] = {}
+    for number, row in enumerate(table[1:], 2):
+        if not row:
+            continue
+        if len(row) != len(columns):
+            raise ValueError(f"prompts {path}: line {number} has {len(row)} values; needed: {len(columns)}")
+        if row[0] in prompts:
+            raise ValueError(f"prompts {path}: key {row[0]!r} occurs twice")
+        prompts[row[0]] = join_prompt(row[1], row[2] if len(row) == 3 else "", kind)
+    return prompts
+
+
+def choose_prompts(keys: Sequence[str], prompt: str | None, table: dict[str, str] | None) -> list[str | None]:
+    """Prompt of each key: the table's, else ``prompt``; None where neither says anything, which is logged once a table.
+
+    Args:
+        keys: Names of the images.
+        prompt: For all images that the table does not name.
+        table: Prompt by key.
+    """
+    if table is None:
+        return [prompt] * len(keys)
+    absent = [key for key in keys if key not in table]
+    if absent:
+        shown = f"{', '.join(absent[:5])}{', ...' if len(absent) > 5 else ''}"
+        log.warning("%d image(s) have no line among the prompts: %s", len(absent), shown)
+    return [table.get(key, prompt) for key in keys]
+
+
+def note_prompts(prior: DiffusionPrior, prompts: Sequence[str | None]) -> None:
+    """Log which prompts the prior will cut, and which of their words its own captions never had."""
+    length = prior.tokenizer.model_max_length
+    known = {word for caption in prior.prompts for word in _words(caption)}
+    for prompt in dict.fromkeys(text for text in prompts if text):
+        tokens = prior.tokenizer(prompt).input_ids
+        if len(tokens) > length:
+            kept = prior.tokenizer.decode(tokens[: length - 1], skip_special_tokens=True).strip()
+            log.warning("prompt %r has %d tokens; the prior reads %d: %r", prompt, len(tokens), length, kept)
+        unknown = [word for word in _words(prompt) if known and word not in known]
+        if unknown:
+            log.warning("prompt %r: the prior's captions never had %s", prompt, ", ".join(dict.fromkeys(unknown)))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())

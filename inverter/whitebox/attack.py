@@ -1,0 +1,163 @@
+"""An attack: a method, the target it may differentiate, its prior and its start; features in, pictures out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from inverter.priors.prior import DiffusionPrior
+from inverter.targets.target import MultiTarget, Target
+from inverter.whitebox.direct import Direct
+from inverter.whitebox.goal import Goal
+from inverter.whitebox.guided import Guided
+from inverter.whitebox.hybrid import hybrid
+from inverter.whitebox.latent import Latent
+from inverter.whitebox.loop import Result, Show, optimise
+from inverter.whitebox.method import Method
+from inverter.whitebox.problem import Chain, Problem
+from inverter.whitebox.saved import SavedState
+from inverter.whitebox_config import MethodsConfig
+
+log = logging.getLogger(__name__)
+METHODS = ("direct", "latent", "guided", "hybrid")
+
+Align = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Features ``(B, ...)`` to latents ``(B, C, h, w)`` and conditioning ``(B, K, D)``: ``align`` of an inverter."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Invert features by differentiating the target.
+
+    Args:
+        method: ``direct``, ``latent``, ``guided`` or ``hybrid``.
+        target: The network, tapped where the features come from.
+        prior: Latent diffusion model; ``direct`` needs none.
+        config: Parameters of the methods and of the loop.
+        align: A black-box inverter of the same features, which ``hybrid`` and ``guided.start=inverter`` start from.
+        std: By layer, deviation of each channel that the loss is normalised by; absent layers by their own features.
+        image_size: Pixels a side; None takes the prior's, which methods with a prior always do.
+        guidance_scale: Classifier-free guidance of the denoiser; 1 is none.
+        seed: With an image's key it decides all noise.
+    Raises:
+        ValueError: An unknown method, or one without the prior or image size that it needs.
+    """
+
+    method: str
+    target: Target | MultiTarget
+    prior: DiffusionPrior | None = None
+    config: MethodsConfig = field(default_factory=MethodsConfig)
+    align: Align | None = None
+    std: Mapping[str, Tensor] = field(default_factory=dict)
+    image_size: int | None = None
+    guidance_scale: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method is {self.method!r}; allowed: {', '.join(METHODS)}")
+        if self.prior is None and (self.method != "direct" or self.image_size is None):
+            raise ValueError(f"prior is None; allowed for method={self.method!r}: a prior, or image_size with direct")
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of the pictures that are found."""
+        if self.method == "direct" and self.image_size is not None:
+            return self.image_size
+        return self.prior.resolution if self.prior is not None else 0
+
+    def invert(
+        self,
+        features: Tensor | Mapping[str, Tensor],
+        keys: Sequence[str] | None = None,
+        *,
+        prompts: Sequence[str | None] | None = None,
+        chain: Chain | None = None,
+        saved: SavedState | None = None,
+        show: Show | None = None,
+    ) -> Result:
+        """Find pictures with these features.
+
+        Args:
+            features: ``(B, *feature_shape)``, or these by layer.
+            keys: Names of the B images, which decide their noise; None numbers them.
+            prompts: One an image; None stands for the inverter's conditioning where there is one, else the empty one.
+            chain: Set where the images are frames of a clip.
+            saved: Where a stopped run goes on from.
+            show: Progress.
+        Raises:
+            ValueError: Features of another shape than the target's, or not finite; more as :func:`optimise`.
+        """
+        by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
+        self._check(by_layer)
+        size = len(next(iter(by_layer.values())))
+        names = tuple(map(str, range(size))) if keys is None else tuple(keys)
+        goal = Goal(self._query, by_layer, self.config.loop.distance, self.std)
+        latents, conditioning = self._start(by_layer)
+        if self.prior is not None and self.method != "direct":
+            conditioning = self._condition(prompts or [None] * size, conditioning)
+        free = self._embed([""]).expand(size, -1, -1) if self.prior is not None and self.guidance_scale != 1 else None
+        problem = Problem(
+            names, goal, self.prior, conditioning, free, self.guidance_scale, latents, self.seed, chain=chain
+        )
+        return optimise(problem, self.phases(), self.config.loop, saved=saved, show=show)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.target.layers
+
+    def phases(self) -> list[Method]:
+        """The method's phases, fitted to the budget of target queries."""
+        config = self.config
+        phases: list[Method]
+        if self.method == "direct":
+            phases = [Direct(config.direct, self.size)]
+        elif self.method == "latent":
+            phases = [Latent(config.latent)]
+        elif self.method == "guided":
+            phases = [Guided(config.guided)]
+        else:
+            num_features = sum(spec.num_features for spec in self.target.specs.values())
+            phases = hybrid(config.hybrid, num_features, self.size)
+        total, budget = sum(phase.num_steps for phase in phases), config.loop.max_queries
+        for phase in phases:
+            phase.fit(None if budget is None else max(1, budget * phase.num_steps // total))
+        return phases
+
+    def _query(self, images: Tensor) -> dict[str, Tensor]:
+        found = self.target(images)
+        return {self.layers[0]: found} if isinstance(found, Tensor) else found
+
+    def _start(self, features: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        wanted = self.method == "hybrid" or (self.method == "guided" and self.config.guided.start == "inverter")
+        if not wanted or self.align is None:
+            return None, None
+        with torch.no_grad():
+            return self.align(features[self.layers[0]])
+
+    def _condition(self, prompts: Sequence[str | None], predicted: Tensor | None) -> Tensor:
+        conditioning = self._embed([prompt or "" for prompt in prompts])
+        if predicted is not None:
+            given = torch.tensor([prompt is not None for prompt in prompts], device=conditioning.device)
+            conditioning = torch.where(given[:, None, None], conditioning, predicted.to(conditioning))
+        return conditioning
+
+    @torch.no_grad()
+    def _embed(self, prompts: Sequence[str]) -> Tensor:
+        if self.prior is None:
+            raise ValueError("prior is None; allowed with prompts: a prior")
+        return self.prior.embed(prompts)
+
+    def _check(self, features: Mapping[str, Tensor]) -> None:
+        if set(features) != set(self.layers):
+            raise ValueError(
+                f"features are of layers {sorted(features)}; the target is tapped at {sorted(self.layers)}"
+            )
+        for layer, values in features.items():
+            expected = self.target.specs[layer].feature_shape
+            if tuple(values.shape[1:]) != expected or len(values) == 0:
+                raise ValueError(f"features have shape {tuple(values.shape)}; {layer} gives (B, {expected})")

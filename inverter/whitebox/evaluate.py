@@ -1,0 +1,77 @@
+"""One query of the target and the gradient that comes with it, in half precision where that is finite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inverter.whitebox.adam import State
+from inverter.whitebox.method import Method
+from inverter.whitebox.problem import Problem
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A step's picture ``(B, 3, S, S)``, feature loss ``(B,)``, gradients and tensors to keep, all detached.
+
+    ``finite`` ``(B,)`` says for which images all of it is.
+    """
+
+    image: Tensor
+    feature_loss: Tensor
+    gradients: State
+    extra: State
+    finite: Tensor
+
+
+def evaluate(problem: Problem, method: Method, state: State, step: int, half: bool = False) -> Evaluated:
+    """Render, query the target once an image, differentiate the sum of the images' losses: none sees another's.
+
+    Args:
+        problem: The batch.
+        method: Renders it.
+        state: Where it is.
+        step: Number of the step.
+        half: bf16 autocast for denoiser, decoder and target.
+    """
+    leaves = {name: state[name].detach().clone().requires_grad_() for name in method.variables}
+    with torch.enable_grad():
+        with torch.autocast(problem.device.type, dtype=torch.bfloat16, enabled=half):
+            rendered = method.render(problem, {**state, **leaves}, step)
+            feature_loss = problem.goal.loss(rendered.image)
+        total = feature_loss + rendered.penalty
+        if problem.chain is not None and method.smoothed:
+            total = total + problem.chain.loss(leaves[method.smoothed])
+        found = torch.autograd.grad(total.sum(), list(leaves.values()), allow_unused=True)
+    gradients = {
+        name: torch.zeros_like(leaf) if gradient is None else gradient
+        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
+    }
+    image, feature_loss = rendered.image.detach(), feature_loss.detach()
+    finite = feature_loss.isfinite() & _finite(image)
+    for gradient in gradients.values():
+        finite = finite & _finite(gradient)
+    return Evaluated(image, feature_loss, gradients, {k: v.detach() for k, v in rendered.extra.items()}, finite)
+
+
+def merge(one: Evaluated, other: Evaluated, rows: Tensor) -> Evaluated:
+    """``one`` with ``rows`` ``(B,)`` replaced by those of ``other``, which holds nothing else."""
+
+    def put(into: Tensor, values: Tensor) -> Tensor:
+        into = into.clone()
+        into[rows] = values.to(into.dtype)
+        return into
+
+    return Evaluated(
+        put(one.image, other.image),
+        put(one.feature_loss, other.feature_loss),
+        {name: put(values, other.gradients[name]) for name, values in one.gradients.items()},
+        {name: put(values, other.extra[name]) for name, values in one.extra.items()},
+        put(one.finite, other.finite),
+    )
+
+
+def _finite(values: Tensor) -> Tensor:
+    return values.isfinite().reshape(len(values), -1).all(1)

@@ -1,0 +1,105 @@
+"""What an attack is after: features at one layer or several, and how far a picture's features are from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from inverter.data.manifest import channel_axis
+from inverter.losses.feature import feature_cosine, feature_mse
+
+DISTANCES = ("mse", "sum", "cosine")
+LEAST_SCALE = 1e-2
+"""Smallest deviation of a channel that counts, as a share of the root mean square over channels."""
+
+Query = Callable[[Tensor], dict[str, Tensor]]
+"""Images ``(B, 3, H, W)`` in [0, 1] to features by layer: a ``MultiTarget``."""
+
+
+class Goal:
+    """Features to match, and the distance that is minimised; the mean over layers.
+
+    Args:
+        query: The target; every call is one query an image, the backward pass that follows belongs to it.
+        features: By layer, ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``.
+        distance: ``mse`` in units of each channel's deviation, ``sum`` of plain squared differences (the paper's), or
+            ``cosine``: 1 minus the similarity over channels at each position or token.
+        std: By layer, each channel's deviation ``(C,)``. A layer that is not there is normalised by its own features,
+            image by image: over positions or tokens, over everything for a vector.
+    Raises:
+        ValueError: An unknown distance, features that are not finite, or ``std`` of another length.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        features: Mapping[str, Tensor],
+        distance: str = "mse",
+        std: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        if distance not in DISTANCES:
+            raise ValueError(f"distance is {distance!r}; allowed: {', '.join(DISTANCES)}")
+        for layer, values in features.items():
+            if not values.isfinite().all():
+                raise ValueError(f"features of {layer} hold NaN or infinity; allowed: finite numbers")
+        self.query, self.features, self.distance = query, dict(features), distance
+        given = std or {}
+        self.scale = {layer: channel_scale(values, given.get(layer)) for layer, values in self.features.items()}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.features.values())))
+
+    def select(self, index: Tensor) -> Goal:
+        """The goal of some of the images."""
+        chosen = object.__new__(Goal)
+        chosen.query, chosen.distance = self.query, self.distance
+        chosen.features = {layer: values[index] for layer, values in self.features.items()}
+        chosen.scale = {layer: values[index] for layer, values in self.scale.items()}
+        return chosen
+
+    def loss(self, images: Tensor) -> Tensor:
+        """Distance ``(B,)`` of the features of ``images``; one query an image.
+
+        Raises:
+            ValueError: The target gives features of another shape.
+        """
+        found = self.query(images)
+        per_layer = [self._distance(layer, found[layer].to(goal.dtype)) for layer, goal in self.features.items()]
+        return torch.stack(per_layer).mean(0)
+
+    def _distance(self, layer: str, found: Tensor) -> Tensor:
+        goal, scale = self.features[layer], self.scale[layer]
+        if self.distance == "cosine":
+            return 1 - feature_cosine(found, goal)
+        if self.distance == "sum":
+            return (found - goal).square().flatten(1).sum(1)
+        return feature_mse(found / scale, goal / scale)
+
+
+def channel_scale(features: Tensor, std: Tensor | None = None) -> Tensor:
+    """What features ``(B, ...)`` are divided by, broadcastable and of B rows: each channel's deviation.
+
+    Channels that hardly vary are divided by a hundredth of the root mean square deviation, so that none outweighs all
+    others. Positive everywhere.
+
+    Args:
+        features: ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``.
+        std: ``(C,)`` or ``(D,)``; None computes it from each image's own features.
+    Raises:
+        ValueError: ``std`` has another length than the channels.
+    """
+    axis = 1 + channel_axis(tuple(features.shape[1:]))
+    if std is not None:
+        if std.shape != (features.shape[axis],):
+            raise ValueError(f"std has shape {tuple(std.shape)}; features need ({features.shape[axis]},)")
+        shape = [-1 if dim == axis else 1 for dim in range(features.ndim)]
+        scale = std.to(features).reshape(shape).expand(len(features), *[-1] * (features.ndim - 1))
+    else:
+        others = [dim for dim in range(1, features.ndim) if dim != axis]
+        if not others or all(features.shape[dim] == 1 for dim in others):
+            others = list(range(1, features.ndim))
+        scale = features.std(others, correction=0, keepdim=True)
+    typical = scale.square().flatten(1).mean(1).sqrt().reshape(-1, *[1] * (features.ndim - 1))
+    return torch.maximum(scale, LEAST_SCALE * typical).clamp(min=1e-6)

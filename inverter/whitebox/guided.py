@@ -1,0 +1,149 @@
+"""``guided``, DRAG's: the prior samples, and at each timestep the features pull on the noise that is added."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from inverter.losses.natural import mean_square, total_variation_norm
+from inverter.priors.sampling import last_timesteps
+from inverter.whitebox.adam import State, adam_direction, begin_adam
+from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.noise import image_noise
+from inverter.whitebox.problem import Problem
+from inverter.whitebox_config import GuidedConfig
+
+STARTS = ("noise", "inverter")
+
+
+class Guided(Method):
+    """DDIM whose noise lies on a sphere and points, partly, down the gradient of the feature loss.
+
+    Args:
+        config: Schedule and weights.
+    Raises:
+        ValueError: A value that is not allowed.
+    Source:
+        DRAG, github.com/ntuaislab/DRAG commit 32ffd8c, MIT; DRAG++ with ``start=inverter``. Differs: works on batches,
+        every norm is an image's own, and v-prediction priors are taken too.
+    """
+
+    variables = ("latents",)
+    patient = True
+
+    def __init__(self, config: GuidedConfig) -> None:
+        for name in ("num_inference_steps", "num_recurrences"):
+            if getattr(config, name) < 1:
+                raise ValueError(f"guided.{name} is {getattr(config, name)}; allowed: 1 or more")
+        if config.start not in STARTS:
+            raise ValueError(f"guided.start is {config.start!r}; allowed: {', '.join(STARTS)}")
+        for name in ("guidance", "eta"):
+            if not 0 <= getattr(config, name) <= 1:
+                raise ValueError(f"guided.{name} is {getattr(config, name)}; allowed: 0 to 1")
+        self.config = config
+        self.share = 1.0 if config.start == "noise" else config.strength
+        self.grid, self.recurrences = config.num_inference_steps, config.num_recurrences
+        if not 1 <= self.share * self.grid <= self.grid:
+            raise ValueError(f"guided.strength is {config.strength}; allowed: {1 / self.grid:.3g} to 1")
+        super().__init__(self._length())
+
+    def _length(self) -> int:
+        return int(self.grid * self.share) * self.recurrences
+
+    def fit(self, max_queries: int | None) -> None:
+        """Shorten the schedule to a budget: first fewer recurrences, then fewer timesteps."""
+        if max_queries is None or self.num_steps <= max_queries:
+            return
+        timesteps = int(self.grid * self.share)
+        self.recurrences = max(1, max_queries // timesteps)
+        if timesteps > max_queries:
+            self.grid = max(1, int(max_queries / self.share))
+        self.num_steps = self._length()
+
+    def begin(self, problem: Problem, best: State | None) -> State:
+        scheduler, timesteps = self._schedule(problem)
+        latents = image_noise(problem.keys, problem.model.latent_shape, problem.seed, "guided").to(
+            problem.device, problem.dtype
+        )
+        if self.config.start == "inverter":
+            if problem.latents is None:
+                raise ValueError("guided.start is 'inverter', but there is none; allowed: noise, or name an inverter")
+            latents = scheduler.add_noise(problem.latents, latents, timesteps[:1].expand(len(latents)))
+        return begin_adam({"latents": latents, "rate": rates(latents)}, "latents")
+
+    def render(self, problem: Problem, state: State, step: int) -> Rendered:
+        z = state["latents"]
+        a = self._alphas(problem, step)[0]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.jacobian_free):
+            x0, eps = predict(problem, z, self._timestep(problem, step), a)
+        through = z + (x0 - z).detach() if self.config.jacobian_free else x0
+        image = problem.model.decode(through).to(z.dtype)
+        penalty = self.config.l2_weight * mean_square(image)
+        if self.config.tv_weight:
+            penalty = penalty + self.config.tv_weight * total_variation_norm(image)
+        return Rendered(image, penalty, {"x0": x0.detach(), "eps": eps.detach()})
+
+    def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
+        config, gradient = self.config, gradients["latents"]
+        norm = gradient.flatten(1).norm(dim=1)
+        gradient = gradient * rows((config.clip / norm.clamp(min=1e-12)).clamp(max=1), gradient)
+        smooth, state = adam_direction(state, "latents", gradient, (config.betas[0], config.betas[1]))
+        a, a_next = self._alphas(problem, step)
+        s = config.eta * ((1 - a_next) / (1 - a) * (1 - a / a_next)).clamp(min=0).sqrt()
+        radius = s * smooth[0].numel() ** 0.5
+        xi = self._noise(problem, smooth, "guided noise", step)
+        mixed = (1 - config.guidance) * s * xi - config.guidance * radius * unit(smooth)
+        z = a_next.sqrt() * extra["x0"] + (1 - a_next - s**2).clamp(min=0).sqrt() * extra["eps"] + radius * unit(mixed)
+        if (step + 1) % self.recurrences:  # the same timestep again
+            back = a / a_next
+            z = back.sqrt() * z + (1 - back).sqrt() * self._noise(problem, z, "guided recurrence", step)
+        return {**state, "latents": z}
+
+    def repair(self, problem: Problem, state: State, best: State, extra: State, step: int) -> State:
+        """A step without guidance: the schedule goes on."""
+        known = {name: values.nan_to_num(0, 0, 0) for name, values in extra.items()}
+        return self.update(problem, state, {"latents": torch.zeros_like(state["latents"])}, known, step)
+
+    def calls(self, problem: Problem, step: int) -> int:
+        return problem.calls
+
+    def _noise(self, problem: Problem, like: Tensor, *label: object) -> Tensor:
+        return image_noise(problem.keys, like.shape[1:], problem.seed, *label).to(like)
+
+    def _schedule(self, problem: Problem) -> tuple[DDIMScheduler, Tensor]:
+        scheduler = copy.deepcopy(problem.model.scheduler)
+        scheduler.set_timesteps(self.grid, device=problem.model.device)
+        return scheduler, last_timesteps(scheduler, self.share)
+
+    def _timestep(self, problem: Problem, step: int) -> Tensor:
+        return self._schedule(problem)[1][step // self.recurrences]
+
+    def _alphas(self, problem: Problem, step: int) -> tuple[Tensor, Tensor]:
+        """Share of the signal at the step's timestep and at the one after it; 1 behind the last."""
+        scheduler, timesteps = self._schedule(problem)
+        number = step // self.recurrences
+        cumulative = scheduler.alphas_cumprod.to(timesteps.device)
+        last = number + 1 == len(timesteps)
+        after = scheduler.final_alpha_cumprod.to(timesteps.device) if last else cumulative[timesteps[number + 1]]
+        return cumulative[timesteps[number]], after
+
+
+def predict(problem: Problem, latents: Tensor, t: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+    """Denoised estimate and noise, each ``(B, C, h, w)``, that the denoiser sees in noisy latents at timestep ``t``."""
+    prior = problem.model
+    output = prior.unet(latents, t, encoder_hidden_states=problem.text, return_dict=False)[0]
+    if problem.free is not None:
+        free = prior.unet(latents, t, encoder_hidden_states=problem.free, return_dict=False)[0]
+        output = free + problem.guidance_scale * (output - free)
+    a, output = a.to(latents), output.to(latents.dtype)
+    if prior.scheduler.config.prediction_type == "v_prediction":
+        return a.sqrt() * latents - (1 - a).sqrt() * output, a.sqrt() * output + (1 - a).sqrt() * latents
+    return (latents - (1 - a).sqrt() * output) / a.sqrt(), output
+
+
+def unit(direction: Tensor) -> Tensor:
+    """Each image's direction ``(B, ...)`` at length 1; 0 stays 0."""
+    return direction / rows(direction.flatten(1).norm(dim=1).clamp(min=1e-12), direction)

@@ -1,0 +1,109 @@
+"""``latent``, the paper's: the latent diffusion model's input latent, through denoiser and decoder."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from inverter.losses.natural import total_variation_norm
+from inverter.priors.sampling import last_timesteps, run_steps
+from inverter.whitebox.adam import State, adam_direction, begin_adam, learning_rate
+from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.noise import image_noise
+from inverter.whitebox.problem import Problem
+from inverter.whitebox_config import LatentConfig
+
+
+class Latent(Method):
+    """Minimise ||F(D(G(z, c))) - v||^2 + weight * TV over z, and over c where asked.
+
+    G is deterministic DDIM on ``strength`` of a schedule of ``num_inference_steps``. Each step is computed again in
+    the backward pass, so memory grows by one latent a step. With ``jacobian_free`` G's derivative by z is taken to be
+    the identity: the denoiser runs forward only. With no steps z is the decoder's latent.
+
+    Args:
+        config: Steps, rates, weights.
+    Raises:
+        ValueError: A value that is not allowed, or a combination that has no gradient.
+    Source:
+        arXiv:2412.10448, white-box attack. Differs: feature loss normalised by default; N, iterations and form of TV
+        are ours, since the paper gives none.
+    """
+
+    smoothed = "latents"
+
+    def __init__(self, config: LatentConfig) -> None:
+        super().__init__(config.num_steps)
+        learning_rate(config.lr, config.lr_decay, 0, 1)
+        if config.num_inference_steps < 0:
+            raise ValueError(f"latent.num_inference_steps is {config.num_inference_steps}; allowed: 0 or more")
+        if config.num_inference_steps and not 1 <= config.strength * config.num_inference_steps <= 1000:
+            raise ValueError(
+                f"latent.strength is {config.strength}, of latent.num_inference_steps={config.num_inference_steps}; "
+                "allowed: up to 1, with at least one step left to run"
+            )
+        if config.optimise_conditioning and (config.jacobian_free or not config.num_inference_steps):
+            raise ValueError(
+                "latent.optimise_conditioning is true, but without the denoiser's gradient nothing depends on the "
+                "conditioning; allowed: with latent.jacobian_free=false and latent.num_inference_steps of 1 or more"
+            )
+        self.config = config
+        self.variables = ("latents", "conditioning") if config.optimise_conditioning else ("latents",)
+
+    def begin(self, problem: Problem, best: State | None) -> State:
+        prior = problem.model
+        noise = image_noise(problem.keys, prior.latent_shape, problem.seed, "latent").to(problem.device, problem.dtype)
+        if not self.config.num_inference_steps:
+            latents = torch.zeros_like(noise) if problem.latents is None else problem.latents
+        elif problem.latents is None or self.config.strength >= 1:
+            latents = noise
+        else:
+            scheduler, timesteps = self._schedule(problem)
+            latents = scheduler.add_noise(problem.latents, noise, timesteps[:1].expand(len(noise)))
+        if problem.chain is not None:
+            latents = problem.chain.start(latents, follow=problem.latents is None)
+        state = begin_adam({"latents": latents, "rate": rates(latents)}, "latents")
+        if self.config.optimise_conditioning:
+            state = begin_adam({**state, "conditioning": problem.text}, "conditioning")
+        return state
+
+    def render(self, problem: Problem, state: State, step: int) -> Rendered:
+        latents = self.generate(problem, state["latents"], state.get("conditioning"))
+        image = problem.model.decode(latents).to(problem.dtype)
+        return Rendered(image, self.config.tv_weight * total_variation_norm(image, self.config.tv_beta))
+
+    def generate(self, problem: Problem, latents: Tensor, conditioning: Tensor | None = None) -> Tensor:
+        """G(z, c): the decoder's latents ``(B, C, h, w)`` of input latents ``(B, C, h, w)``; None: the problem's c."""
+        if not self.config.num_inference_steps:
+            return latents
+        scheduler, timesteps = self._schedule(problem)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.jacobian_free):
+            drawn = run_steps(
+                problem.model.unet,
+                scheduler,
+                latents,
+                timesteps,
+                problem.text if conditioning is None else conditioning,
+                unconditional=problem.free,
+                guidance_scale=problem.guidance_scale,
+            )
+        return latents + (drawn - latents).detach() if self.config.jacobian_free else drawn
+
+    def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
+        for name, lr in (("latents", self.config.lr), ("conditioning", self.config.conditioning_lr)):
+            if name in gradients:
+                direction, state = adam_direction(state, name, gradients[name])
+                rate = learning_rate(lr, self.config.lr_decay, step, self.num_steps) * rows(state["rate"], direction)
+                state = {**state, name: state[name] - rate * direction}
+        return state
+
+    def calls(self, problem: Problem, step: int) -> int:
+        return int(self.config.num_inference_steps * self.config.strength) * problem.calls
+
+    def _schedule(self, problem: Problem) -> tuple[DDIMScheduler, Tensor]:
+        scheduler = copy.deepcopy(problem.model.scheduler)
+        scheduler.set_timesteps(self.config.num_inference_steps, device=problem.model.device)
+        return scheduler, last_timesteps(scheduler, self.config.strength)

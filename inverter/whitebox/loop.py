@@ -1,0 +1,241 @@
+"""The loop that all methods share. It gets features and never an image, and chooses by feature loss alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inverter.errors import one_line
+from inverter.whitebox.adam import State
+from inverter.whitebox.evaluate import Evaluated, evaluate, merge
+from inverter.whitebox.ledger import Ledger
+from inverter.whitebox.method import Method
+from inverter.whitebox.problem import Problem
+from inverter.whitebox.saved import SavedState
+from inverter.whitebox.stop import Stop
+from inverter.whitebox_config import LoopConfig
+
+PRECISIONS = ("fp32", "bf16")
+LEAST_RATE = 2.0**-10
+"""Share of the learning rate at which an image whose steps are not finite is given up."""
+
+Show = Callable[[int, float], None]
+"""Told the steps done and the mean feature loss of the best iterates."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a loop found, B rows each.
+
+    Args:
+        images: ``(B, 3, S, S)`` in [0, 1]: of each image the iterate with the lowest feature loss.
+        feature_loss: ``(B,)``, of these.
+        first_loss: ``(B,)``, of the first iterates.
+        best: The methods' variables of these iterates, such as ``latents``.
+        counts: ``target_queries`` (forward passes of the target, each with its backward pass), ``denoiser_calls``
+            (forward passes of the denoiser, without those that the backward pass repeats), ``steps``, ``repaired``.
+        seconds: Of the whole batch, over all parts of a stopped run.
+        stopped_by: Number of the signal that ended the loop early; None where none did.
+    """
+
+    images: Tensor
+    feature_loss: Tensor
+    first_loss: Tensor
+    best: State
+    counts: State
+    seconds: float
+    stopped_by: int | None
+
+
+def optimise(
+    problem: Problem,
+    phases: Sequence[Method],
+    config: LoopConfig,
+    *,
+    saved: SavedState | None = None,
+    show: Show | None = None,
+) -> Result:
+    """Run the phases one after the other, each from the best that the one before found.
+
+    An image leaves the batch when its feature loss reaches the tolerance or stops falling; frames of one clip leave
+    together. The loop ends when all have left, at the budget, or after the step in which a signal comes: what is
+    returned is always the best so far. A loop that was stopped goes on from ``saved`` to the same result.
+
+    Args:
+        problem: The batch.
+        phases: Methods, fitted to the budget already.
+        config: Budget, patience, precision.
+        saved: Where the state is kept; None keeps none.
+        show: Progress.
+    Raises:
+        ValueError: A value that is not allowed, a saved state of another recipe, or a first iterate that is not finite.
+    """
+    _check(config)
+    run = Run(problem, phases, config, saved)
+    with Stop() as stop:
+        while run.phase < len(phases) and stop.signal is None and not run.out_of_time:
+            run.step()
+            if show is not None:
+                show(run.steps_done, float(run.ledger.best["feature_loss"].mean()))
+        run.save()
+    return run.result(stop.signal)
+
+
+class Run:
+    """A loop under way: problem and state of the images still in the batch, and the ledger of all."""
+
+    def __init__(
+        self, problem: Problem, phases: Sequence[Method], config: LoopConfig, saved: SavedState | None
+    ) -> None:
+        self.whole, self.phases, self.config, self.saved = problem, phases, config, saved
+        self.before, self.begun = 0.0, time.monotonic()
+        self.phase = self.number = self.steps_done = 0
+        self.ledger = Ledger.empty(len(problem.keys), problem.dtype, problem.device)
+        self.active = torch.arange(len(problem.keys), device=problem.device)
+        self.problem = problem
+        self.state: State = {}
+        found = saved.load(problem.device) if saved is not None and config.resume else None
+        if saved is not None and found is not None:
+            try:
+                self._restore(*found)
+            except (KeyError, TypeError, ValueError, IndexError) as error:
+                raise ValueError(f"state {saved.path} is not of this loop: {one_line(error)}") from error
+        self.shown = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.begun
+
+    @property
+    def out_of_time(self) -> bool:
+        limit = self.config.max_seconds
+        done = bool(self.ledger.best["feature_loss"].isfinite().all())
+        return limit is not None and done and self.seconds >= limit * len(self.whole.keys)
+
+    def step(self) -> None:
+        """One step of the phase, for the images still in the batch."""
+        method, number = self.phases[self.phase], self.number
+        if not self.state:
+            best = {name: values[self.active] for name, values in self.ledger.best.items()}
+            self.state = method.begin(self.problem, best if self.phase else None)
+        found = self._evaluate(method, number)
+        self._note(method, found)
+        good = found.finite
+        state = method.update(self.problem, self.state, found.gradients, found.extra, number)
+        if not good.all():
+            state = self._repair(method, state, found, good)
+        self.state, self.number, self.steps_done = state, number + 1, self.steps_done + 1
+        self._leave(method)
+        if len(self.active) == 0 or self.number >= method.num_steps:
+            self._next_phase()
+        if self.saved is not None and time.monotonic() - self.shown >= self.config.save_every_n_seconds:
+            self.save()
+            self.shown = time.monotonic()
+
+    def _evaluate(self, method: Method, number: int) -> Evaluated:
+        half = self.config.precision == "bf16"
+        found = evaluate(self.problem, method, self.state, number, half)
+        self._count(self.active, method, number)
+        if not half or found.finite.all():
+            return found
+        chained = self.problem.chain is not None  # frames depend on their neighbours
+        again = (torch.ones_like(found.finite) if chained else ~found.finite).nonzero()[:, 0]
+        part = {name: values[again] for name, values in self.state.items()}
+        problem = self.problem if chained else self.problem.select(again)
+        self._count(self.active[again], method, number)
+        self.ledger.counts["repaired"][self.active[again]] += 1
+        return merge(found, evaluate(problem, method, part, number), again)
+
+    def _count(self, rows: Tensor, method: Method, number: int) -> None:
+        self.ledger.counts["target_queries"][rows] += 1
+        self.ledger.counts["denoiser_calls"][rows] += method.calls(self.problem, number)
+
+    def _note(self, method: Method, found: Evaluated) -> None:
+        self.ledger.counts["steps"][self.active] += 1
+        good = found.finite
+        if self.steps_done == 0 and not good.all():
+            bad = [key for key, fine in zip(self.problem.keys, good.tolist(), strict=True) if not fine]
+            raise ValueError(f"loss or gradient of {', '.join(bad)} is NaN or infinite at the start, in float32 too")
+        kept = {name: self.state[name][good] for name in method.variables}
+        offered = {**kept, "image": found.image[good]}
+        self.ledger.offer(self.active[good], found.feature_loss[good], offered, self.config.min_improvement)
+
+    def _repair(self, method: Method, state: State, found: Evaluated, good: Tensor) -> State:
+        bad = (~good).nonzero()[:, 0]
+        rows = self.active[bad]
+        self.ledger.counts["repaired"][rows] += 1
+        best = {name: values[rows] for name, values in self.ledger.best.items()}
+        part = {name: values[bad] for name, values in self.state.items()}
+        extra = {name: values[bad] for name, values in found.extra.items()}
+        fixed = method.repair(self.problem.select(bad), part, best, extra, self.number)
+        for name, values in fixed.items():
+            state[name] = state[name].clone()
+            state[name][bad] = values
+        return state
+
+    def _leave(self, method: Method) -> None:
+        loss, stale = self.ledger.best["feature_loss"][self.active], self.ledger.stale[self.active]
+        done = loss <= self.config.tolerance
+        if self.config.patience is not None and not method.patient:
+            done = done | (stale >= self.config.patience)
+        done = done | (self.state["rate"] < LEAST_RATE) | self._spent[self.active]
+        if self.problem.chain is not None and not done.all():
+            return
+        if done.any():
+            keep = (~done).nonzero()[:, 0]
+            self.active = self.active[keep]
+            self.state = {name: values[keep] for name, values in self.state.items()}
+            self.problem = self.problem.select(keep)
+
+    @property
+    def _spent(self) -> Tensor:
+        """Whether each image's queries are used up, ``(B,)``."""
+        queries, most = self.ledger.counts["target_queries"], self.config.max_queries
+        return torch.zeros_like(queries, dtype=torch.bool) if most is None else queries >= most
+
+    def _next_phase(self) -> None:
+        left = ~self._spent & (self.ledger.best["feature_loss"] > self.config.tolerance)
+        if self.whole.chain is not None and left.any():
+            left = torch.ones_like(left)
+        self.number, self.state, self.active = 0, {}, left.nonzero()[:, 0]
+        self.phase = self.phase + 1 if len(self.active) else len(self.phases)
+        self.problem = self._part(self.active)
+        self.ledger.next_phase()
+
+    def _part(self, active: Tensor) -> Problem:
+        return self.whole if len(active) == len(self.whole.keys) else self.whole.select(active)
+
+    def save(self) -> None:
+        """Write everything that the next step depends on."""
+        if self.saved is None:
+            return
+        state = {f"state.{name}": values for name, values in self.state.items()}
+        numbers = {"phase": self.phase, "number": self.number, "steps_done": self.steps_done, "seconds": self.seconds}
+        self.saved.save({**state, **self.ledger.tensors(), "active": self.active}, numbers)
+
+    def _restore(self, tensors: State, numbers: dict[str, float]) -> None:
+        self.phase, self.number, self.steps_done = (int(numbers[k]) for k in ("phase", "number", "steps_done"))
+        self.before = float(numbers["seconds"])
+        self.active = tensors["active"]
+        self.state = {k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")}
+        self.ledger = Ledger.restore(tensors)
+        self.problem = self._part(self.active)
+
+    def result(self, stopped_by: int | None) -> Result:
+        """What there is now."""
+        best = dict(self.ledger.best)
+        images, loss = best.pop("image"), best.pop("feature_loss")
+        return Result(images, loss, self.ledger.first_loss, best, self.ledger.counts, self.seconds, stopped_by)
+
+
+def _check(config: LoopConfig) -> None:
+    if config.precision not in PRECISIONS:
+        raise ValueError(f"loop.precision is {config.precision!r}; allowed: {', '.join(PRECISIONS)}")
+    for name in ("max_queries", "max_seconds", "patience"):
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"loop.{name} is {value}; allowed: above 0, or null")

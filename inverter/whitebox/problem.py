@@ -1,0 +1,120 @@
+"""What a white-box attacker holds for a batch: features, a network to differentiate, a prior; never an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from inverter.losses.temporal import smoothing
+from inverter.priors.prior import DiffusionPrior
+from inverter.whitebox.goal import Goal
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Frames of one clip, in order, that are inverted jointly; z stands for what is smoothed: latents, or pixels.
+
+    Args:
+        weight: Of the smoothing term.
+        pair_weights: ``(B,)``, of the pair that ends with each frame; the first counts only with ``before``.
+        before: z of the frame before the first, held fixed; None where there is none.
+        known: z ``(K, ...)`` of the first K frames from an earlier window.
+        warm_start: A frame starts where the one before it does, as far as their pair's weight is above a half.
+    """
+
+    weight: float
+    pair_weights: Tensor
+    before: Tensor | None = None
+    known: Tensor | None = None
+    warm_start: bool = True
+
+    def loss(self, values: Tensor) -> Tensor:
+        """Each frame's term ``(B,)`` of the smoothing of z ``(B, ...)``."""
+        weights = self.pair_weights.to(values)
+        if self.before is None:
+            weights = torch.cat([torch.zeros_like(weights[:1]), weights[1:]])
+        return self.weight * smoothing(values, weights, self.before)
+
+    def start(self, values: Tensor, follow: bool = True) -> Tensor:
+        """Starting z ``(B, ...)``: known frames as they are known, others warm where ``follow``, else ``values``."""
+        frames = list(values.unbind())
+        known = 0 if self.known is None else len(self.known)
+        if self.known is not None:
+            frames[:known] = self.known.to(values).unbind()
+        for i, weight in enumerate(self.pair_weights.tolist()):
+            if i >= known and i > 0 and follow and self.warm_start and weight > 0.5:
+                frames[i] = frames[i - 1]
+        return torch.stack(frames)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A batch to invert.
+
+    Args:
+        keys: Names of the B images; noise depends on them.
+        goal: Their features.
+        prior: Latent diffusion model; None for methods without one.
+        conditioning: ``(B, K, D)`` for the prior's denoiser.
+        unconditional: The same for the empty prompt.
+        guidance_scale: Classifier-free guidance of the denoiser; 1 is none.
+        latents: ``(B, C, h, w)`` to start from, such as a black-box inverter's; None where there are none.
+        seed: Of all noise.
+        chain: Set where the images are frames of one clip.
+    """
+
+    keys: tuple[str, ...]
+    goal: Goal
+    prior: DiffusionPrior | None = None
+    conditioning: Tensor | None = None
+    unconditional: Tensor | None = None
+    guidance_scale: float = 1.0
+    latents: Tensor | None = None
+    seed: int = 0
+    chain: Chain | None = None
+
+    def select(self, index: Tensor) -> Problem:
+        """The problem of some of the images; a chain has no part."""
+        return replace(
+            self,
+            keys=tuple(self.keys[i] for i in index.tolist()),
+            goal=self.goal.select(index),
+            conditioning=None if self.conditioning is None else self.conditioning[index],
+            unconditional=None if self.unconditional is None else self.unconditional[index],
+            latents=None if self.latents is None else self.latents[index],
+        )
+
+    @property
+    def model(self) -> DiffusionPrior:
+        """The prior, of methods that need one."""
+        if self.prior is None:
+            raise ValueError("prior is None; allowed: a latent diffusion prior, which this method searches in")
+        return self.prior
+
+    @property
+    def text(self) -> Tensor:
+        """The conditioning, of methods that call the denoiser."""
+        if self.conditioning is None:
+            raise ValueError("conditioning is None; allowed: (B, K, D), which this method's denoiser needs")
+        return self.conditioning
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the features; images and latents have it too."""
+        return next(iter(self.goal.features.values())).dtype
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.goal.features.values())).device
+
+    @property
+    def free(self) -> Tensor | None:
+        """Conditioning of the empty prompt where guidance needs it."""
+        return self.unconditional if self.guidance_scale != 1 else None
+
+    @property
+    def calls(self) -> int:
+        """Denoiser calls an image in one denoising step."""
+        return 1 if self.guidance_scale == 1 else 2

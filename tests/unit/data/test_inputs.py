@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from inverter.data.clip_writer import frame_rate, write_clip
+from inverter.data.inputs import Input, batches, is_clip, load_layers, read_inputs
+
+
+def test_pictures_features_and_folders_of_either(tmp_path):
+    for folder in ("pictures", "features"):
+        (tmp_path / folder).mkdir()
+    for name in ("b", "a"):
+        Image.new("RGB", (9, 7), "red").save(tmp_path / "pictures" / f"{name}.png")
+        np.save(tmp_path / "features" / f"{name}.npy", np.ones((2, 3, 3), dtype=np.float32))
+    found = list(read_inputs(tmp_path / "pictures", ["x"], 4))
+    assert [item.key for item in found] == ["a", "b"]
+    assert found[0].picture.shape == (3, 4, 4)
+    found = list(read_inputs(tmp_path / "features", ["x"], 4))
+    assert [item.key for item in found] == ["a", "b"]
+    assert found[0].features["x"].shape == (2, 3, 3)
+    assert [item.key for item in read_inputs(tmp_path / "pictures" / "a.png", ["x"], 4)] == ["a"]
+    with pytest.raises(ValueError, match="allowed: a picture, a clip, a folder, or features"):
+        list(read_inputs(tmp_path / "none.png", ["x"], 4))
+
+
+def test_several_layers_come_in_one_file(tmp_path):
+    tensors = {"a.1": torch.ones(2, 3, 3), "b": torch.ones(5)}
+    save_file(tensors, tmp_path / "x.safetensors")
+    assert {k: tuple(v.shape) for k, v in load_layers(tmp_path / "x.safetensors", ["b", "a.1"]).items()} == {
+        "b": (5,),
+        "a.1": (2, 3, 3),
+    }
+    with pytest.raises(ValueError, match=r"holds \['a.1', 'b'\]; allowed: .safetensors with \['b', 'c'\]"):
+        load_layers(tmp_path / "x.safetensors", ["b", "c"])
+    save_file({**tensors, "b": torch.full((5,), torch.nan)}, tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match="b is no finite floating-point array"):
+        load_layers(tmp_path / "x.safetensors", ["b", "a.1"])
+
+
+def test_batches():
+    items = [Input(str(i)) for i in range(5)]
+    assert [[item.key for item in group] for group in batches(iter(items), 2)] == [["0", "1"], ["2", "3"], ["4"]]
+    assert sum(len(group) for group in batches(iter(items), 2, 3)) == 3
+    with pytest.raises(ValueError, match="batch_size is 0; allowed: 1 or more"):
+        next(batches(iter(items), 0))
+
+
+@pytest.mark.parametrize("size", [(16, 24), (15, 21)])
+def test_a_clip_comes_back_nearly_as_it_was_written(tmp_path, size):
+    ramp = torch.linspace(0, 200, size[0] * size[1]).reshape(1, 1, *size).expand(6, 3, -1, -1)
+    frames = (ramp + 8 * torch.arange(6)[:, None, None, None]).byte()
+    write_clip(tmp_path / "clip.mp4", frames, frame_rate_of(12))
+    assert is_clip(tmp_path / "clip.mp4")
+    assert float(frame_rate(tmp_path / "clip.mp4")) == 12
+    assert float(frame_rate(tmp_path / "clip.mp4", stride=3)) == 4
+    assert float(frame_rate(tmp_path / "clip.mp4", fps=7.5)) == 7.5
+    found = list(read_inputs(tmp_path / "clip.mp4", ["x"], 14))
+    assert [item.key for item in found] == [f"clip-{i:06d}" for i in range(6)]
+    means = torch.stack([item.picture.float().mean() for item in found])
+    torch.testing.assert_close(means.diff(), torch.full((5,), 8.0), rtol=0, atol=2)
+
+
+def frame_rate_of(rate: int):
+    from fractions import Fraction
+
+    return Fraction(rate)

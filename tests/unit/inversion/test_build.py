@@ -1,0 +1,48 @@
+"""Which inverter and which statistics an attack starts from."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from inverter.config import InvertConfig, TargetConfig
+from inverter.inversion.build import find_inverter, statistics
+from inverter.targets.spec import TargetSpec
+
+
+def config(inverter: Path | str, layer: str = "features.2", source: str = "auto") -> InvertConfig:
+    made = InvertConfig(inverter=str(inverter), target=TargetConfig(layer=layer))
+    return dataclasses.replace(made, loop=dataclasses.replace(made.loop, statistics=source))
+
+
+def test_an_inverter_of_these_features_gives_the_statistics(tiny_published, target_spec):
+    wanted = config(tiny_published)
+    published = find_inverter(wanted, target_spec)
+    assert published is not None
+    assert statistics(wanted, target_spec, published)["features.2"].tolist() == [1.0] * 6
+    assert statistics(config(tiny_published, source="features"), target_spec, published) == {}
+
+
+def test_one_of_other_features_is_an_error_only_when_it_was_named(tiny_published, target_spec: TargetSpec):
+    other = dataclasses.replace(target_spec, input_size=17)
+    with pytest.raises(ValueError, match=r"takes features of tiny with input_size 16; the target at hand has 17"):
+        find_inverter(config(tiny_published), other)
+    assert find_inverter(config(tiny_published, layer=str(tiny_published)), other) is None
+    with pytest.raises(ValueError, match="inverter 'nowhere' not found"):
+        find_inverter(config("nowhere"), target_spec)
+    missing = config("no.layer", layer="no.layer")
+    assert find_inverter(missing, target_spec) is None
+    assert statistics(missing, target_spec, None) == {}
+    with pytest.raises(ValueError, match=r"loop.statistics is 'inverter', but there is none"):
+        statistics(config("no.layer", layer="no.layer", source="inverter"), target_spec, None)
+
+
+def test_a_manifest_gives_them_too(tiny_shards, target_spec):
+    found = statistics(config("x", source=str(tiny_shards / "train")), target_spec, None)["features.2"]
+    assert found.shape == (6,)
+    assert (found > 0).all()
+    other = dataclasses.replace(target_spec, layer="features.3")
+    with pytest.raises(ValueError, match=r"with layer features.2; the target at hand has features.3"):
+        statistics(config("x", source=str(tiny_shards / "train")), other, None)
+    assert torch.isfinite(found).all()

@@ -1,0 +1,60 @@
+import json
+
+import torch
+from PIL import Image
+
+from inverter.config import InvertConfig
+from inverter.data.inputs import Input
+from inverter.inversion.output import Output, measure_clip, preview
+from inverter.whitebox.ledger import COUNTS
+from inverter.whitebox.loop import Result
+
+
+def result(size: int, stopped_by: int | None = None) -> Result:
+    loss = torch.tensor([0.5, 0.25, 0.125])[:size]
+    counts = {name: torch.full((size,), 7) for name in COUNTS}
+    return Result(torch.full((size, 3, 16, 16), 0.5), loss, 2 * loss, {}, counts, 1.5, stopped_by)
+
+
+def test_what_is_written(tmp_path):
+    output = Output(tmp_path, InvertConfig(input="x", method="direct"), 16)
+    picture = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    output.add([Input("a", picture), Input("b", picture)], result(2))
+    output.add([Input("c", picture)], result(1))
+    (tmp_path / "state").mkdir()
+    output.finish()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["keys"] == ["a", "b", "c"]
+    assert summary["feature_loss"] == (0.5 + 0.25 + 0.5) / 3
+    assert (summary["seconds"], summary["target_queries"]) == (3.0, 21)
+    assert summary["images"]["b"]["first_feature_loss"] == 0.5
+    assert summary["peak_memory_bytes"] > 10**7
+    assert sorted(path.name for path in (tmp_path / "recon").iterdir()) == ["a.png", "b.png", "c.png"]
+    assert Image.open(tmp_path / "preview.png").size == (3 * 18 + 2, 2 * 18 + 2)
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_stopped_run_keeps_its_states(tmp_path):
+    output = Output(tmp_path, InvertConfig(input="x", method="direct"), 16)
+    (tmp_path / "state").mkdir()
+    output.add([Input("a")], result(1, stopped_by=15))
+    output.finish()
+    assert (tmp_path / "state").is_dir()
+    assert json.loads((tmp_path / "summary.json").read_text())["stopped_by"] == 15
+    assert Image.open(tmp_path / "preview.png").size == (16, 16)  # features alone: no originals to show
+
+
+def test_the_metrics_of_a_clip():
+    original = torch.rand(4, 3, 16, 16)
+    found = measure_clip(original, original)
+    assert found["psnr"] == [60.0] * 4
+    assert found["mean_ssim"] == 1.0
+    assert found["flicker"] == [0.0] * 3
+    assert len(found["warping_error"]) == 3
+
+
+def test_originals_are_shown_above():
+    white, black = (torch.full((3, 4, 4), value, dtype=torch.uint8) for value in (255, 0))
+    shown = preview([(white, black)])
+    assert shown[:, 3, 3].tolist() == [255] * 3
+    assert shown[:, 9, 3].tolist() == [0] * 3

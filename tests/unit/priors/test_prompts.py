@@ -1,0 +1,65 @@
+import logging
+
+import pytest
+
+from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt"),
+    [("both", "a dog on a hill"), ("foreground", "a dog"), ("background", "a hill"), ("none", "")],
+)
+def test_kinds(tmp_path, kind, prompt):
+    (tmp_path / "p.csv").write_text("key,foreground,background\na, a dog,a hill \nb,,a wall\n", encoding="utf-8")
+    prompts = read_prompts(tmp_path / "p.csv", kind)
+    assert prompts["a"] == prompt
+    assert prompts["b"] == {"both": "a wall", "background": "a wall"}.get(kind, "")
+
+
+def test_free_text_may_hold_commas_and_lines(tmp_path):
+    (tmp_path / "p.csv").write_bytes('\ufeffkey,prompt\n"x","a cat, ""grey"""\n\ny,\n'.encode())
+    assert read_prompts(tmp_path / "p.csv") == {"x": 'a cat, "grey"', "y": ""}
+    assert read_prompts(tmp_path / "p.csv", "none") == {"x": "", "y": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("", "both", r"columns are \[\]; allowed: key,prompt or key,foreground,background"),
+        ("key,text\na,b\n", "both", r"columns are \['key', 'text'\]"),
+        ("key,prompt\na\n", "both", r"line 2 has 1 values; needed: 2"),
+        ("key,prompt\na,x\na,y\n", "both", r"key 'a' occurs twice"),
+        ("key,prompt\na,x\n", "foreground", r"prompt_kind=foreground needs the columns key,foreground,background"),
+        ('key,prompt\na,"x\n', "both", r"cannot be read"),
+        ("key,prompt\na,x\n", "wrong", r"prompt_kind is 'wrong'; allowed: both, foreground, background, none"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, text, kind, message):
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_prompts(tmp_path / "p.csv", kind)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ValueError, match=r"prompts .*none.csv cannot be read"):
+        read_prompts(tmp_path / "none.csv")
+
+
+def test_each_image_gets_its_own_or_the_common_one(caplog):
+    assert choose_prompts(["a", "b"], "x", None) == ["x", "x"]
+    assert choose_prompts(["a", "b"], None, None) == [None, None]
+    with caplog.at_level(logging.WARNING):
+        assert choose_prompts(["a", "b"], "x", {"b": ""}) == ["x", ""]
+    assert "1 image(s) have no line among the prompts: a" in caplog.text
+
+
+def test_long_prompts_and_unknown_words_are_logged_and_taken(tiny_prior, caplog):
+    with caplog.at_level(logging.WARNING):
+        note_prompts(tiny_prior, ["a dog", None, ""])
+    assert caplog.text == ""
+    long = "a dog " * 20
+    with caplog.at_level(logging.WARNING):
+        note_prompts(tiny_prior, [long, long, "a zeppelin at night"])
+    assert caplog.text.count("the prior reads 12") == 1
+    assert "never had zeppelin" in caplog.text
+    assert tiny_prior.embed([long]).shape == tiny_prior.embed(["a zeppelin"]).shape

@@ -1,0 +1,84 @@
+import pytest
+import torch
+
+from inverter.whitebox.attack import Attack
+from inverter.whitebox_config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig, MethodsConfig
+
+CONFIG = MethodsConfig(
+    direct=DirectConfig(num_steps=3),
+    latent=LatentConfig(num_steps=3, num_inference_steps=2),
+    guided=GuidedConfig(num_inference_steps=3, num_recurrences=1),
+    hybrid=HybridConfig(num_steps=2, polish="true", pixels=DirectConfig(num_steps=2)),
+)
+
+
+@pytest.fixture
+def features(target, pictures):
+    with torch.no_grad():
+        return target(pictures)
+
+
+def test_prompts_change_what_methods_with_a_prior_find(target, smooth_prior, features):
+    for method in ("latent", "guided"):
+        attack = Attack(method, target, smooth_prior, CONFIG)
+        plain = attack.invert(features)
+        assert torch.equal(plain.images, attack.invert(features, prompts=["", None]).images)
+        right = attack.invert(features, prompts=["a dog", None])
+        assert not torch.equal(plain.images[0], right.images[0])
+        torch.testing.assert_close(plain.images[1], right.images[1])
+        guided = Attack(method, target, smooth_prior, CONFIG, guidance_scale=3.0).invert(
+            features, prompts=["a dog"] * 2
+        )
+        assert not torch.allclose(guided.images, attack.invert(features, prompts=["a dog"] * 2).images)
+        assert (guided.counts["denoiser_calls"] == 2 * plain.counts["denoiser_calls"]).all()
+
+
+def test_an_inverter_gives_start_and_conditioning_unless_a_prompt_is_given(target, smooth_prior, features):
+    latents = torch.randn(2, 2, 4, 4, dtype=torch.float64)
+    predicted = smooth_prior.embed(["two boats"]).expand(2, -1, -1)
+    attack = Attack("hybrid", target, smooth_prior, CONFIG, align=lambda given: (latents, predicted))
+    found = attack.invert(features)
+    with torch.no_grad():
+        first = smooth_prior.decode(latents)
+        from inverter.whitebox.goal import Goal
+
+        expected = Goal(target, features).loss(first)
+    torch.testing.assert_close(found.first_loss, expected)
+    conditioning = attack._condition([None, "a dog"], predicted)
+    torch.testing.assert_close(conditioning[0], predicted[0])
+    torch.testing.assert_close(conditioning[1], smooth_prior.embed(["a dog"])[0])
+
+
+def test_a_budget_is_shared_by_the_phases(target, smooth_prior, features):
+    config = MethodsConfig(
+        loop=LoopConfig(max_queries=10),
+        hybrid=HybridConfig(num_steps=200, polish="true", pixels=DirectConfig(num_steps=300)),
+    )
+    attack = Attack("hybrid", target, smooth_prior, config)
+    assert [phase.num_steps for phase in attack.phases()] == [4, 6]
+    assert attack.invert(features).counts["target_queries"].tolist() == [10, 10]
+
+
+def test_what_does_not_fit_is_refused(target, smooth_prior, features):
+    with pytest.raises(ValueError, match=r"method is 'blackbox'; allowed: direct, latent, guided, hybrid"):
+        Attack("blackbox", target)
+    with pytest.raises(ValueError, match=r"prior is None; allowed for method='latent'"):
+        Attack("latent", target)
+    attack = Attack("direct", target, config=CONFIG, image_size=8)
+    with pytest.raises(ValueError, match=r"features are of layers \['1'\]; the target is tapped at \['1', '3'\]"):
+        attack.invert(features["1"])
+    with pytest.raises(ValueError, match=r"features have shape \(2, 4, 8, 7\); 1 gives \(B, \(4, 8, 8\)\)"):
+        attack.invert({**features, "1": features["1"][..., :7]})
+
+
+def test_one_layer_may_come_as_a_tensor(features, pictures):
+    from torch import nn
+
+    from inverter.targets import load_target
+
+    alone = load_target(nn.Sequential(nn.Conv2d(3, 4, 3)), "0", input_size=8)
+    with torch.no_grad():
+        sent = alone(pictures.float())
+    found = Attack("direct", alone, config=CONFIG, image_size=8).invert(sent)
+    assert found.images.shape == (2, 3, 8, 8)
+    assert found.images.dtype == torch.float32

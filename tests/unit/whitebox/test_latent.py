@@ -1,0 +1,155 @@
+"""Gradients, memory and modes of the paper's method."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from inverter.whitebox.adam import State
+from inverter.whitebox.evaluate import evaluate
+from inverter.whitebox.latent import Latent
+from inverter.whitebox.problem import Problem
+from inverter.whitebox_config import LatentConfig
+
+
+def begun(problem: Problem, **config: object) -> tuple[Latent, State]:
+    method = Latent(LatentConfig(**config))  # type: ignore[arg-type]
+    return method, method.begin(problem, None)
+
+
+def loss(problem: Problem, method: Latent, state: State) -> Tensor:
+    rendered = method.render(problem, state, 0)
+    return (problem.goal.loss(rendered.image) + rendered.penalty).sum()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("guidance_scale", [1.0, 2.0])
+def test_gradients_equal_finite_differences(make_problem, steps, guidance_scale):
+    problem = make_problem(guidance_scale=guidance_scale)
+    method, state = begun(
+        problem, num_inference_steps=steps, tv_weight=0.1, tv_beta=2.0, optimise_conditioning=steps > 0
+    )
+    if not steps:
+        state["latents"] = torch.randn(state["latents"].shape, dtype=torch.float64)
+    gradients = evaluate(problem, method, state, 0).gradients
+    for name in method.variables:
+        direction = torch.randn(state[name].shape, dtype=torch.float64)
+        with torch.no_grad():
+            ends = [loss(problem, method, {**state, name: state[name] + h * direction}) for h in (1e-5, -1e-5)]
+        expected = (ends[0] - ends[1]) / 2e-5
+        assert expected.abs() > 1e-8
+        torch.testing.assert_close((gradients[name] * direction).sum(), expected, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_recomputed_steps_equal_the_plain_ones_in_value_and_gradient(make_problem, strength):
+    problem = make_problem(guidance_scale=2.0)
+    method, state = begun(problem, num_inference_steps=4, strength=strength)
+    scheduler = copy.deepcopy(problem.model.scheduler)
+    scheduler.set_timesteps(4)
+    found = []
+    for recomputed in (True, False):
+        z = state["latents"].clone().requires_grad_()
+        if recomputed:
+            drawn = method.generate(problem, z)
+        else:
+            drawn = z
+            for t in scheduler.timesteps[-int(4 * strength) :]:
+                one, free = (
+                    problem.model.unet(drawn, t, encoder_hidden_states=c)[0]
+                    for c in (problem.text, problem.unconditional)
+                )
+                drawn = scheduler.step(free + 2.0 * (one - free), t, drawn).prev_sample
+        (drawn * torch.arange(z.numel()).reshape(z.shape)).sum().backward()
+        found.append((drawn.detach(), z.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def kept_bytes(run: Callable[[], Tensor]) -> int:
+    """Bytes kept for the backward pass, storages counted once, with what checkpoints hold of their inputs."""
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    return sum(storages.values())
+
+
+def test_memory_is_flat_in_the_number_of_steps(tiny_prior, monkeypatch):
+    """A checkpoint keeps its inputs where no hook sees them: one latent a step, added here."""
+    from inverter.priors import sampling
+
+    conditioning = tiny_prior.embed(["a dog"])
+    z = torch.randn(1, *tiny_prior.latent_shape)
+
+    def kept(steps: int, plain: bool = False) -> int:
+        scheduler = copy.deepcopy(tiny_prior.scheduler)
+        scheduler.set_timesteps(steps)
+        if plain:
+            monkeypatch.setattr(sampling, "checkpoint", lambda step, *args, use_reentrant: step(*args))
+        start = z.clone().requires_grad_()
+        drawn = lambda: sampling.run_steps(tiny_prior.unet, scheduler, start, scheduler.timesteps, conditioning)  # noqa: E731
+        found = kept_bytes(lambda: tiny_prior.decode(drawn()).square().sum())
+        monkeypatch.undo()
+        return found + (0 if plain else steps * z.nbytes)
+
+    assert kept(50) <= 1.3 * kept(5)
+    assert kept(50, plain=True) >= 5 * kept(5, plain=True)
+
+
+def test_without_the_jacobian_the_gradient_of_the_latents_is_that_of_the_decoder(make_problem):
+    problem = make_problem()
+    method, state = begun(problem, num_inference_steps=3, jacobian_free=True)
+    calls = []
+    handle = problem.model.unet.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    found = evaluate(problem, method, state, 0)
+    handle.remove()
+    assert calls == [False] * 3
+    with torch.no_grad():
+        drawn = method.generate(problem, state["latents"])
+    decoder, _ = begun(problem, num_inference_steps=0)
+    expected = evaluate(problem, decoder, {**state, "latents": drawn}, 0)
+    torch.testing.assert_close(found.gradients["latents"], expected.gradients["latents"])
+    torch.testing.assert_close(found.image, expected.image)
+
+
+@pytest.mark.parametrize(("steps", "strength", "guidance_scale"), [(0, 1.0, 1.0), (4, 1.0, 1.0), (4, 0.5, 3.0)])
+def test_denoiser_calls_are_those_that_are_made(make_problem, steps, strength, guidance_scale):
+    problem = make_problem(guidance_scale=guidance_scale)
+    method, state = begun(problem, num_inference_steps=steps, strength=strength)
+    calls = []
+    handle = problem.model.unet.register_forward_hook(lambda module, args, output: calls.append(len(args[0])))
+    with torch.no_grad():
+        method.render(problem, state, 0)
+    handle.remove()
+    assert sum(calls) == 2 * method.calls(problem, 0)
+
+
+def test_latents_below_full_strength_start_from_those_given(make_problem):
+    given = torch.randn(2, 2, 4, 4, dtype=torch.float64)
+    problem = make_problem(latents=given)
+    _, state = begun(problem, num_inference_steps=10, strength=0.1)
+    assert (state["latents"] - given).abs().mean() < (state["latents"]).abs().mean()
+    _, alone = begun(problem, num_inference_steps=0)
+    assert torch.equal(alone["latents"], given)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_inference_steps": -1}, r"latent.num_inference_steps is -1; allowed: 0 or more"),
+        ({"num_inference_steps": 4, "strength": 0.2}, r"latent.strength is 0.2.*at least one step"),
+        ({"jacobian_free": True, "optimise_conditioning": True}, r"latent.optimise_conditioning is true"),
+        ({"num_steps": 0}, r"num_steps is 0; allowed: 1 or more"),
+        ({"lr_decay": "linear"}, r"lr_decay is 'linear'; allowed: cosine, constant"),
+    ],
+)
+def test_values_that_are_not_allowed(config, message):
+    with pytest.raises(ValueError, match=message):
+        Latent(LatentConfig(**config))

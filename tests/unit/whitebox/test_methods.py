@@ -1,0 +1,107 @@
+"""What holds for every method: batches, seeds, and that it finds something."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from inverter.whitebox.direct import Direct
+from inverter.whitebox.guided import Guided
+from inverter.whitebox.hybrid import hybrid
+from inverter.whitebox.latent import Latent
+from inverter.whitebox.loop import optimise
+from inverter.whitebox.method import Method
+from inverter.whitebox.problem import Problem
+from inverter.whitebox_config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
+
+HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_weight=1e-3, prior_every_n_steps=3, polish="true")
+PHASES: dict[str, Callable[[int], list[Method]]] = {
+    "direct": lambda n: [Direct(DirectConfig(num_steps=n), 8)],
+    "latent": lambda n: [Latent(LatentConfig(num_steps=n, num_inference_steps=2))],
+    "latent, jacobian-free": lambda n: [
+        Latent(LatentConfig(num_steps=n, lr=0.2, num_inference_steps=2, jacobian_free=True))
+    ],
+    "latent, decoder alone": lambda n: [Latent(LatentConfig(num_steps=n, num_inference_steps=0))],
+    "latent and conditioning": lambda n: [Latent(LatentConfig(num_steps=n, optimise_conditioning=True))],
+    "guided": lambda n: [Guided(GuidedConfig(num_inference_steps=max(n // 2, 1), num_recurrences=2, clip=1.0))],
+    "hybrid": lambda n: hybrid(replace(HYBRID, num_steps=n // 2, pixels=DirectConfig(num_steps=n // 2)), 256, 8),
+    "hybrid, not polished": lambda n: hybrid(replace(HYBRID, num_steps=n, polish="false"), 256, 8),
+}
+METHODS = pytest.mark.parametrize("name", PHASES)
+
+
+def images(problem: Problem, name: str, steps: int, **config: object) -> Tensor:
+    return optimise(problem, PHASES[name](steps), LoopConfig(**config)).images  # type: ignore[arg-type]
+
+
+@METHODS
+def test_a_batch_of_two_equals_two_of_one(make_problem, name):
+    start = torch.randn(2, 2, 4, 4, dtype=torch.float64)
+    together = optimise(make_problem(latents=start), PHASES[name](6), LoopConfig())
+    for i in (0, 1):
+        alone = optimise(make_problem(rows=[i], latents=start[[i]]), PHASES[name](6), LoopConfig())
+        torch.testing.assert_close(together.images[[i]], alone.images, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(together.feature_loss[[i]], alone.feature_loss, rtol=1e-6, atol=1e-9)
+        assert {k: int(v[i]) for k, v in together.counts.items()} == {k: int(v[0]) for k, v in alone.counts.items()}
+
+
+@METHODS
+def test_the_seed_and_the_key_decide(make_problem, name):
+    problem = make_problem()
+    first = images(problem, name, 4)
+    assert torch.equal(first, images(problem, name, 4))
+    if name not in ("hybrid", "hybrid, not polished", "latent, decoder alone"):  # these start from what is known
+        assert not torch.equal(first, images(replace(problem, seed=1), name, 4))
+        assert not torch.equal(first, images(replace(problem, keys=("a", "b")), name, 4))
+
+
+@METHODS
+def test_every_method_beats_its_start_and_the_mean_image(make_problem, pictures, name):
+    problem = make_problem()
+    found = optimise(problem, PHASES[name](40), LoopConfig())
+    assert (found.feature_loss < found.first_loss).all()
+    with torch.no_grad():
+        floor = problem.goal.loss(torch.full_like(pictures, 0.5))  # what pictures drawn like these are on average
+        again = problem.goal.loss(found.images)
+    assert (found.feature_loss < floor).all()
+    torch.testing.assert_close(again, found.feature_loss)  # the loss belongs to the picture that is returned
+    assert found.images.min() >= 0
+    assert found.images.max() <= 1
+
+
+def test_direct_finds_the_picture_where_the_layer_determines_it(make_problem, pictures):
+    phases = [Direct(DirectConfig(num_steps=400, tv_weight=0.0), 8)]
+    found = optimise(make_problem(), phases, LoopConfig(patience=None)).images
+    assert (found - pictures).square().mean() < 10 ** (-4.26)  # 42.6 dB
+
+
+@METHODS
+@pytest.mark.parametrize("distance", ["mse", "sum", "cosine"])
+def test_every_distance_and_several_layers(make_problem, name, distance):
+    problem = make_problem(layers=("1", "3"), distance=distance)
+    found = optimise(problem, PHASES[name](12), LoopConfig())
+    assert (found.feature_loss < found.first_loss).all()
+
+
+def test_hybrid_polishes_where_the_layer_settles_the_pixels():
+    config = HybridConfig(polish_ratio=2.0)
+    assert len(hybrid(config, 2 * 3 * 64, 8)) == 2
+    assert len(hybrid(config, 2 * 3 * 64 - 1, 8)) == 1
+    assert len(hybrid(replace(config, polish="true"), 1, 8)) == 2
+    assert len(hybrid(replace(config, polish="False"), 10**6, 8)) == 1
+    with pytest.raises(ValueError, match=r"hybrid.polish is 'maybe'; allowed: auto, true, false"):
+        hybrid(replace(config, polish="maybe"), 1, 8)
+
+
+def test_hybrid_calls_the_denoiser_now_and_then(make_problem):
+    problem = make_problem()
+    phases = hybrid(HybridConfig(num_steps=10, prior_every_n_steps=4, polish="false"), 256, 8)
+    calls = []
+    handle = problem.model.unet.register_forward_hook(lambda *_: calls.append(1))
+    found = optimise(problem, phases, LoopConfig())
+    handle.remove()
+    assert len(calls) == 3
+    assert found.counts["denoiser_calls"].tolist() == [3, 3]
+    assert found.counts["target_queries"].tolist() == [10, 10]
