@@ -155,9 +155,16 @@ class TrainConfig:
 class ImageDataConfig:
     shards: str = MISSING  # image shards to train on: path, glob or braces
     dev: str = MISSING  # image shards for validation
+    photos: str | None = None  # image shards of larger photos, of which random squares are trained on beside the shards
+    photo_size: int = 256  # pixels a side that photos are kept at
+    photo_share: float = 0.1  # share of the training pictures that are cut from photos
+    photo_crop: float = 0.4  # least side of such a square, as a share of the photo's
     batch_size: int = 32
     num_workers: int = 1
-    crop: int = 4  # pixels of random shift; a random mirror comes with it
+    crop: int = (
+        4  # pixels: of random shift (autoencoder) or cut from the sides (denoiser); a random mirror comes with it
+    )
+    cache: str | None = None  # folder of the decoded pictures, which runs may share; null: OUTPUT/pictures
 
 
 @dataclass
@@ -167,13 +174,21 @@ class AutoencoderConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     resolution: int = 64
     latent_channels: int = 8
-    width: int = 64
+    encoder_width: int = 64
+    decoder_width: int = 64
     encoder_blocks: list[int] = field(default_factory=lambda: [0, 0, 4])  # a stage: full, half, quarter resolution
     decoder_blocks: list[int] = field(default_factory=lambda: [5, 1, 0])  # a stage: quarter, half, full resolution
     l1_weight: float = 0.2
+    multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
+    gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges
     moment_weight: float = 0.01  # keeps each latent channel near mean 0 and variance 1
     latent_noise: float = 0.05  # std of the noise added to the unit-variance latents while training
-    latent_std: float = 0.25  # deviation of the latents inside the autoencoder; 1 / scaling_factor
+    latent_std: float = 0.015625  # deviation of the latents inside the saved autoencoder; small keeps its tanh linear
+    adversarial_weight: float = 0.0  # weight of the patch discriminator, relative to the other terms; 0 trains none
+    adversarial_start: float = 0.7  # share of the training after which the discriminator takes part
+    adversarial_lr: float = 4e-4
+    discriminator_width: int = 48
+    compile: bool = False
     output: str = MISSING
     resume: bool = True
     seed: int = 0
@@ -186,6 +201,7 @@ class DenoiserConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     autoencoder: str = MISSING  # diffusers folder of the trained autoencoder
     resolution: int = 64
+    views: int = 4  # latents cached of each picture: itself, its mirror image, then slight crops and theirs
     widths: list[int] = field(default_factory=lambda: [64, 128, 192])
     layers_per_block: int = 1
     head_dim: int = 32
@@ -195,6 +211,29 @@ class DenoiserConfig:
     vocabulary: int = 1024
     prompt_dropout: float = 0.1  # share of training prompts replaced by "" (classifier-free guidance)
     prediction_type: str = "v_prediction"  # v_prediction | epsilon
+    snr_gamma: float | None = 5.0  # largest weight of a timestep's x0 error (min-SNR); null: the prediction's own
+    max_gmac: float | None = 1.2  # most multiply-adds of a forward pass, in 10^9; null: any number
+    grid_prompts: int = 16  # captions of dev that samples are drawn for at each validation
+    compile: bool = False
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class JudgeConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(ema_decay=0.0))  # batch statistics fit raw weights
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    val: str | None = None  # image shards that the accuracy in the model card is of; null: of dev
+    num_classes: int = 200
+    classes: str | None = None  # JSON list of the class names, in the order of the labels; null: numbers
+    resolution: int = 64
+    widths: list[int] = field(default_factory=lambda: [32, 64, 128, 256])
+    depths: list[int] = field(default_factory=lambda: [2, 2, 2, 2])  # residual blocks a stage
+    min_crop: float = 0.6  # least side of a random crop, as a share of the picture's
+    label_smoothing: float = 0.1
+    max_parameters: int = 4_000_000
     compile: bool = False
     output: str = MISSING
     resume: bool = True
