@@ -221,6 +221,26 @@ class DenoiserConfig:
 
 
 @dataclass
+class DistillConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=2e-4, weight_decay=0.0))
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    prior: str = MISSING  # the trained prior: a name under checkpoints/ or a folder
+    views: int = 4  # as for the denoiser, whose latents are used where it lies in the same output
+    prompt_dropout: float = 0.1
+    rank: int = 16
+    max_megabytes: float = 5.0  # largest LoRA, in half precision
+    guidance_scale: float = 2.0  # of the base's path; the variant then draws without guidance what the base draws at this
+    num_ddim_steps: int = 50  # of the base's path
+    huber: float = 0.01  # difference below which the loss is squared
+    grid_prompts: int = 8  # captions of dev that samples are drawn for at each validation, in 1, 2 and 4 steps
+    publish: bool = False  # also put the LoRA into the prior's folder, as PRIOR+few-step
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
 class JudgeConfig:
     data: ImageDataConfig = field(default_factory=ImageDataConfig)
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(ema_decay=0.0))  # batch statistics fit raw weights
