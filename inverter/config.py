@@ -230,7 +230,7 @@ class DistillConfig:
     prompt_dropout: float = 0.1
     rank: int = 16
     max_megabytes: float = 5.0  # largest LoRA, in half precision
-    guidance_scale: float = 2.0  # of the base's path; the variant then draws without guidance what the base draws at this
+    guidance_scale: float = 2.0  # of the base's path, whose ends the variant draws without guidance
     num_ddim_steps: int = 50  # of the base's path
     huber: float = 0.01  # difference below which the loss is squared
     grid_prompts: int = 8  # captions of dev that samples are drawn for at each validation, in 1, 2 and 4 steps
@@ -274,6 +274,32 @@ class EvaluateConfig:
     output: str | None = None  # null: RUN/evaluation, or runs/evaluation-NAME of a published one
     precision: str = "bf16"  # bf16 | fp32, of the attacks; whatever measures runs in float32
     device: str = "auto"
+    seed: int = 0
+
+
+@dataclass
+class EvaluatePriorConfig:
+    prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id; with +few-step its variant
+    val: str = MISSING  # image shards that took part in no training and no choice
+    train: str | None = None  # image shards that the prior was trained on: floor, memorisation; null leaves these out
+    cache: str | None = None  # folder of the decoded pictures; null: OUTPUT/pictures
+    photos: bool = True  # also the round trip of photos that install with packages
+    num_photos: int = 256  # crops of these photos
+    num_samples: int = 5000  # pictures of each KID and FID
+    num_text: int = 1000  # pictures drawn for prompted classes and backgrounds
+    num_memory: int = 1000  # pictures compared with their nearest training picture
+    num_speed: int = 64  # pictures drawn to measure speed
+    steps: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16, 32])  # of KID at guidance_scale
+    guidances: list[float] = field(default_factory=lambda: [1.0, 2.0, 3.0, 5.0])  # of KID at num_inference_steps
+    num_inference_steps: int = 8
+    guidance_scale: float = 2.0
+    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    batch_size: int = 64
+    num_bootstrap: int = 2000
+    precision: str = "bf16"  # bf16 | fp32, of drawing; round trips and whatever measures run in float32
+    output: str = MISSING
+    device: str = "auto"
+    resume: bool = True  # keep the parts that OUTPUT/prior_metrics.json holds
     seed: int = 0
 
 

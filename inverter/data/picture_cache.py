@@ -29,8 +29,8 @@ TEXTS = ("caption", "foreground", "background")
 class PictureCache(Dataset[dict[str, Any]]):
     """Decoded pictures of image shards, in their order.
 
-    A sample holds ``image`` ``(3, S, S)`` uint8, ``key``, ``label`` (-1 where there is none), ``caption``,
-    ``foreground`` and ``background``.
+    A sample holds ``image`` ``(3, S, S)`` uint8, ``key``, ``label`` (-1 where there is none), ``wnid`` (WordNet's id of
+    the class), ``caption``, ``foreground`` and ``background``.
 
     Args:
         pattern: Image shards (``.tar``, ``.tar.gz``): path, glob, braces or an fsspec URL.
@@ -77,8 +77,8 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
     """Decode the picture and the words of one WebDataset sample; nothing else in it is read.
 
     Returns:
-        ``image`` ``(3, S, S)`` uint8, centre-cropped and resized, ``label``, and ``caption``, ``foreground`` and
-        ``background``, ``""`` for what the sample does not say.
+        ``image`` ``(3, S, S)`` uint8, centre-cropped and resized, ``label``, and ``wnid``, ``caption``, ``foreground``
+        and ``background``, ``""`` for what the sample does not say.
     """
     key = str(sample.get("__key__"))
     encoded = next((sample[extension[1:]] for extension in EXTENSIONS if extension[1:] in sample), None)
@@ -87,7 +87,8 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
     picture = square(read_picture(io.BytesIO(encoded), key), resolution)
     said = _read_json(sample)
     label = said.get("label")
-    return {"image": to_tensor(picture), "label": label if type(label) is int else -1, **_words(said)}
+    words = {"wnid": str(said.get("wnid") or ""), **_words(said)}
+    return {"image": to_tensor(picture), "label": label if type(label) is int else -1, **words}
 
 
 def read_words(pattern: str) -> Iterator[dict[str, str]]:

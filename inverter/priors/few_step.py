@@ -13,7 +13,7 @@ from torch import Tensor
 
 SUFFIX = "+few-step"
 FOLDER, WEIGHTS = "lora", "pytorch_lora_weights.safetensors"
-TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "conv1", "conv2", "proj_in", "proj_out")
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2")
 MEGABYTE = 1_000_000
 
 
@@ -39,7 +39,7 @@ def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int
 
 
 def save_lora(unet: UNet2DConditionModel, folder: Path) -> Path:
-    """Write the LoRA in half precision to ``FOLDER/lora``, as ``StableDiffusionPipeline.load_lora_weights`` reads it."""
+    """Write the LoRA in half precision to ``FOLDER/lora``, as diffusers' ``load_lora_weights`` reads it."""
     state = get_peft_model_state_dict(unet)
     halves = {name: value.half().cpu().contiguous() for name, value in state.items()}
     StableDiffusionPipeline.save_lora_weights(folder / FOLDER, unet_lora_layers=halves, safe_serialization=True)
@@ -54,7 +54,9 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     """
     path = folder / FOLDER / WEIGHTS
     if not path.is_file():
-        raise ValueError(f"prior {folder} has no few-step variant: {path} is missing; allowed: the name without {SUFFIX}")
+        raise ValueError(
+            f"prior {folder} has no few-step variant: {path} is missing; allowed: the name without {SUFFIX}"
+        )
     state = load_file(path)
     if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
         raise ValueError(f"weight {broken[0]} holds NaN or infinity")

@@ -47,7 +47,7 @@ def start_from_least_squares(vae: AutoencoderTiny, images: Tensor) -> None:
 
 
 def _least_squares(inputs: Tensor, goals: Tensor, bias: bool) -> tuple[Tensor, Tensor]:
-    """Weight ``(T, C, 3, 3)`` and bias ``(T,)`` of the convolution that brings inputs nearest to goals ``(N, T, ...)``."""
+    """Weight ``(T, C, 3, 3)`` and bias ``(T,)`` of the convolution that brings inputs nearest to ``goals``."""
     count = 9 * inputs.shape[1] + bias
     products, moments = torch.zeros(count, count, dtype=torch.float64), torch.zeros(count, goals.shape[1]).double()
     for some, goal in zip(inputs.split(16), goals.split(16), strict=True):

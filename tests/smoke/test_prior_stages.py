@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import torch
 from PIL import Image
 
 from inverter.__main__ import main
-from inverter.evaluation.residual_judge import load_residual_judge
+from inverter.evaluation.judges import Judge
+from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_residual_judge
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.prior import DiffusionPrior, load_prior
@@ -34,7 +36,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
                 pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
                 buffer = io.BytesIO()
                 Image.fromarray(pixels).save(buffer, "PNG")
-                texts = {"caption": f"number {number} on the left", "foreground": "a number"}
+                texts = {
+                    "caption": f"number {number} on the left",
+                    "foreground": "a number",
+                    "background": "a grey wall",
+                }
                 texts |= {"label": number % 3} if name == "images" else {}
                 for suffix, content in (("png", buffer.getvalue()), ("json", json.dumps(texts).encode())):
                     info = tarfile.TarInfo(f"{number}.{suffix}")
@@ -137,3 +143,45 @@ def test_a_judge_is_trained_and_published(data: list[str], tmp_path: Path) -> No
     assert accuracy["split"] == "val" and accuracy["num_pictures"] == 12
     card = (tmp_path / "judge" / "README.md").read_text()
     assert f"top-1 on val | {accuracy['top1']['mean']:.3f}" in card
+
+
+def test_a_prior_is_distilled_and_measured(
+    denoiser: Path,
+    data: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prior = tmp_path / "prior"
+    shutil.copytree(denoiser / "prior", prior)
+    short = [word for word in SHORT if not word.startswith("resolution")]
+    words = [*data, *short, f"prior={prior}", "rank=2", "num_ddim_steps=4", "grid_prompts=2", "publish=true"]
+    output = f"output={tmp_path / 'distilled'}"
+    assert main(["train_prior", "distill", *words, "optim.max_steps=2", "trainer.every_n_seconds=0", output]) == 0
+    few = load_prior(f"{prior}+few-step")
+    assert few.weights_sha256 != load_prior(prior).weights_sha256
+    assert list((tmp_path / "distilled" / "grids").glob("*.png"))
+
+    shard = data[0].partition("=")[2]
+    toy = Judge("residual", "toy", ResidualJudge(JudgeSpec(16, (4, 4, 8, 8), (1, 1, 1, 1), 3)).eval())
+    monkeypatch.setattr("inverter.stages.evaluate_prior.load_judges", lambda *_, **__: ([toy], []))
+    sizes = ["num_samples=6", "num_text=6", "num_memory=4", "num_speed=2", "num_photos=4", "steps=[1,2]"]
+    words = [f"prior={prior}+few-step", f"val={shard}", f"train={shard}", *sizes, "guidances=[1]", "num_bootstrap=20"]
+    words += ["num_inference_steps=2", "judges=[residual]", "device=cpu", f"output={tmp_path / 'measured'}"]
+    assert main(["evaluate_prior", *words]) == 0
+    record = json.loads((tmp_path / "measured" / "prior_metrics.json").read_text())
+    assert set(record["parts"]) == {
+        *("round_trip/val", "round_trip/photos", "kid/train pictures", "kid/round trip", "kid/Gaussian latents"),
+        *("kid/2 steps, guidance 2", "kid/1 steps, guidance 2", "kid/2 steps, guidance 1"),
+        *("text", "background", "memory", "speed"),
+    }
+    assert record["parts"]["memory"]["real"]["max"] == 60  # val is the training shard here
+    assert record["parts"]["kid/train pictures"]["residual"]["kid"]["mean"] is not None
+    card = (tmp_path / "measured" / "README.md").read_text()
+    assert "needs 5000 against 5000 images" in card and "denoiser: 16 pictures" in card and "close" in card
+    assert (tmp_path / "measured" / "samples.png").is_file()
+
+    monkeypatch.setattr("inverter.evaluation.prior_measures.measure_round_trip", lambda *_: pytest.fail("again"))
+    assert main(["evaluate_prior", *words]) == 0
+    assert main(["evaluate_prior", *words, "num_text=5"]) == 2
+    assert "is of another prior or setting" in capsys.readouterr().err
