@@ -18,6 +18,7 @@ from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule, start_from_principal_components
 from inverter.priors.folding import fold_statistics, latent_moments
+from inverter.priors.linear_start import start_from_least_squares
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
 from inverter.training_summary import save_summary, summarise
@@ -25,6 +26,7 @@ from inverter.training_summary import save_summary, summarise
 log = logging.getLogger(__name__)
 STAGE = "train_autoencoder"
 NUM_SAMPLE = 1900  # pictures of dev that the first principal components and the last moments come from
+NUM_REGRESSION = 128  # of them, that the decoder's start comes from
 
 
 def run(config: AutoencoderConfig) -> Path:
@@ -43,6 +45,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     module = AutoencoderModule(config)
     if checkpoint is None:
         start_from_principal_components(module.vae, sample)
+        start_from_least_squares(module.vae, sample[:NUM_REGRESSION])
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
         output,
