@@ -18,8 +18,11 @@ STAGES = {  # stage: (module, schema, what it does)
     "list": ("list_published", "ListConfig", "list published priors and inverters"),
     "invert": ("invert", "InvertConfig", "reconstruct pictures from features"),
     "bench": ("bench", "BenchConfig", "measure how fast this machine is"),
+    "evaluate_prior": ("evaluate_prior", "EvaluatePriorConfig", "measure a prior; numbers, samples, model card"),
+    "train_judge": ("train_judge", "JudgeConfig", "train the second judge on labelled pictures"),
     "train_prior autoencoder": ("train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
+    "train_prior distill": ("distill_prior", "DistillConfig", "make a LoRA that draws in one to four steps"),
 }
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
 YAML = (".yaml", ".yml")

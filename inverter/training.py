@@ -43,16 +43,18 @@ MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
 )
 
 
-def build_optimizer(module: L.LightningModule, parameters: Iterable[nn.Parameter], optim: OptimConfig) -> Any:
+def build_optimizer(
+    module: L.LightningModule, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], optim: OptimConfig
+) -> Any:
     """AdamW with linear warm-up, then a cosine to zero over ``max_steps`` or ``max_time``, whichever is further on.
 
-    Returns what ``configure_optimizers`` returns.
+    ``parameters`` may be groups with settings of their own. Returns what ``configure_optimizers`` returns.
     """
     optimizer = torch.optim.AdamW(parameters, lr=optim.lr, betas=(0.9, 0.99), weight_decay=optim.weight_decay)
 
     def factor(step: int) -> float:
         warmup = min(1.0, (step + 1) / max(optim.warmup_steps, 1))
-        return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, _progress(module, step, optim))))
+        return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, training_progress(module, step, optim))))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -162,7 +164,7 @@ def resume_path(config: Any, stage: str) -> str | None:
     return str(path)
 
 
-def _progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:
+def training_progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:
     """Share of the training that is over, by steps or by time, whichever is further on."""
     shares = [0.0]
     if optim.max_steps:

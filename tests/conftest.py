@@ -63,7 +63,13 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         autoencoder = AutoencoderConfig(
-            width=48, latent_channels=4, encoder_blocks=[0, 0, 1], decoder_blocks=[1, 1, 0], resolution=32
+            encoder_width=48,
+            decoder_width=48,
+            latent_channels=4,
+            encoder_blocks=[0, 0, 1],
+            decoder_blocks=[1, 1, 0],
+            resolution=32,
+            latent_std=0.25,
         )
         denoiser = DenoiserConfig(widths=[32, 64], head_dim=16, text_width=32, text_layers=1, num_tokens=NUM_TOKENS)
         tokenizer = train_tokenizer(CAPTIONS, 600, NUM_TOKENS)

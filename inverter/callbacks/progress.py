@@ -20,7 +20,7 @@ def progress(every_seconds: float = 30.0) -> Callback:
 
 
 class PlainProgress(Callback):
-    """Log steps, loss, dev PSNR and speed, as far as they are known, and nothing in between."""
+    """Log steps, losses, PSNR or accuracy, and speed, as far as they are known, and nothing in between."""
 
     def __init__(self, every_seconds: float) -> None:
         self.every_seconds = every_seconds
@@ -39,4 +39,4 @@ class PlainProgress(Callback):
         log.info("%s after %.0f s%s", steps, now - self.started, "".join(f", {text}" for text in known))
 
 
-METRICS = ("train/loss", "dev/psnr", "train/images_per_second")
+METRICS = ("train/loss", "dev/psnr", "val/psnr", "val/loss", "val/accuracy", "train/images_per_second")

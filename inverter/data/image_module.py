@@ -1,100 +1,182 @@
-"""Images alone, streamed from WebDataset shards: what the prior is trained on."""
+"""Images alone, shuffled and augmented: what the autoencoder and the second judge are trained on."""
 
 from __future__ import annotations
 
-import io
-import json
-import random
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import lightning as L
-import torch
-import webdataset as wds
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
 from inverter.config import ImageDataConfig
-from inverter.data.pictures import read_picture, square, to_tensor
-from inverter.data.sources.tar import expand_shards
+from inverter.data.datamodule import PairLoader, ShareSampler
+from inverter.data.online import EpochSampler
+from inverter.data.picture_cache import PictureCache, collate
+from inverter.data.pictures import derive_seed
+from inverter.processes import rank, world_size
+
+Augment = Callable[[Tensor, Random], Tensor]
 
 
 class ImageShardModule(L.LightningDataModule):
-    """Endless training stream, drawn from (seed, rank, worker), and a finite validation pass over image shards.
+    """Pictures of image shards, drawn from (seed, epoch, picture), and squares of larger photos mixed in.
 
-    A batch holds ``image`` ``(B, 3, S, S)`` float32 in [0, 1] and ``caption``, ``foreground``, ``background`` (lists).
+    A batch holds ``image`` ``(B, 3, S, S)`` float32 in [0, 1], ``label`` and the words of :class:`PictureCache`.
+    Training goes on exactly where a stopped run was.
+
+    Args:
+        config: Shards, photos, batch size.
+        resolution: Side S of the pictures in pixels.
+        output: Folder of the run, which holds the decoded pictures unless ``config.cache`` says another.
+        augment: Changes a training picture ``(3, S, S)`` uint8; None shifts by up to ``config.crop`` and mirrors.
+        seed: Seed of order and augmentation.
+    Raises:
+        ValueError: A share or side outside its range.
     """
 
-    def __init__(self, config: ImageDataConfig, resolution: int, seed: int = 0) -> None:
+    def __init__(
+        self, config: ImageDataConfig, resolution: int, output: Path, augment: Augment | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
+        check_photos(config)
         self.config, self.resolution, self.seed = config, resolution, seed
+        self.cache = picture_folder(config, output)
+        self.augment: Augment = augment or ShiftAndMirror(config.crop)
 
-    def train_dataloader(self) -> DataLoader:
-        dataset = wds.DataPipeline(
-            wds.ResampledShards(expand_shards(self.config.shards), seed=self.seed, deterministic=True),
-            wds.tarfile_to_samples(),
-            wds.shuffle(2000, initial=500, seed=self.seed),
-            wds.map(self._train_sample),
-        )
-        return DataLoader(
-            dataset,
-            batch_size=self.config.batch_size,
-            num_workers=self.config.num_workers,
-            persistent_workers=self.config.num_workers > 0,
-            collate_fn=collate,
-            drop_last=True,
-        )
+    def prepare_data(self) -> None:
+        for pattern in (self.config.shards, self.config.dev):
+            PictureCache(pattern, self.resolution, self.cache)
+        open_photos(self.config, self.cache)
+
+    def train_dataloader(self) -> PairLoader:
+        pictures = PictureCache(self.config.shards, self.resolution, self.cache)
+        photos = open_photos(self.config, self.cache)
+        dataset = AugmentedPictures(pictures, self.augment, self.seed, photos, self.config)
+        size = self.config.batch_size
+        sampler = EpochSampler(len(dataset), size, seed=self.seed, rank=rank(), world_size=world_size())
+        return PairLoader(dataset, sampler, self.config.num_workers, collate)
 
     def val_dataloader(self) -> DataLoader:
-        dataset = wds.WebDataset(expand_shards(self.config.dev), shardshuffle=False, empty_check=False)
-        return DataLoader(dataset.map(self._sample), batch_size=self.config.batch_size, collate_fn=collate)
-
-    def _sample(self, sample: dict[str, Any]) -> dict[str, Any]:
-        return decode_sample(sample, self.resolution)
-
-    def _train_sample(self, sample: dict[str, Any]) -> dict[str, Any]:
-        decoded = decode_sample(sample, self.resolution)
-        decoded["image"] = shift_and_mirror(decoded["image"], self.config.crop)
-        return decoded
+        return picture_loader(PictureCache(self.config.dev, self.resolution, self.cache), self.config.batch_size)
 
 
-def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
-    """Decode the picture and the texts of one WebDataset sample; nothing else in it is read.
+class AugmentedPictures(Dataset[dict[str, Any]]):
+    """Training pictures; number n of epoch e is ``e * len(dataset) + n``. Behind the pictures come squares of photos.
 
-    Returns:
-        ``image`` ``(3, S, S)`` uint8, centre-cropped and resized, and ``caption``, ``foreground``, ``background``.
+    Args:
+        pictures: Pictures at the resolution that is trained on.
+        augment: Changes a picture.
+        seed: Seed of the augmentation, which depends on it, the epoch and the number alone.
+        photos: Larger photos, or None.
+        config: Share of the photos and least side of their squares.
     """
-    encoded = next((sample[key] for key in ("jpg", "jpeg", "png", "webp") if key in sample), None)
-    if encoded is None:
-        raise ValueError(f"sample {sample.get('__key__')!r} has no picture; allowed: jpg, jpeg, png, webp")
-    picture = square(read_picture(io.BytesIO(encoded), str(sample.get("__key__"))), resolution)
-    return {"image": to_tensor(picture)} | read_texts(sample)
+
+    def __init__(
+        self, pictures: PictureCache, augment: Augment, seed: int, photos: PictureCache | None, config: ImageDataConfig
+    ) -> None:
+        self.pictures, self.augment, self.seed, self.photos = pictures, augment, seed, photos
+        self.photo_crop = config.photo_crop
+        self.num_squares = num_squares(len(pictures), config) if photos is not None else 0
+
+    def __len__(self) -> int:
+        return len(self.pictures) + self.num_squares
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        epoch, index = divmod(number, len(self))
+        random = Random(derive_seed(self.seed, "picture", epoch, index))
+        if index < len(self.pictures) or self.photos is None:
+            sample = self.pictures[index]
+            return {**sample, "image": self.augment(sample["image"], random)}
+        sample = self.photos[(index - len(self.pictures)) % len(self.photos)]
+        side = self.pictures.pictures.shape[-1]
+        return {**sample, "image": random_view(sample["image"], side, self.photo_crop, random)}
 
 
-def shift_and_mirror(image: Tensor, pixels: int) -> Tensor:
-    """Shift an image ``(3, S, S)`` by up to ``pixels`` (edges repeated) and mirror it half of the time."""
+@dataclass(frozen=True)
+class ShiftAndMirror:
+    """:func:`shift_and_mirror` by up to ``pixels``, as an augmentation that reading processes can be handed."""
+
+    pixels: int
+
+    def __call__(self, image: Tensor, random: Random) -> Tensor:
+        return shift_and_mirror(image, self.pixels, random)
+
+
+@dataclass(frozen=True)
+class RandomView:
+    """:func:`random_view` at one resolution, as an augmentation that reading processes can be handed."""
+
+    resolution: int
+    least_side: float
+
+    def __call__(self, image: Tensor, random: Random) -> Tensor:
+        return random_view(image, self.resolution, self.least_side, random)
+
+
+def check_photos(config: ImageDataConfig) -> None:
+    """Raise ValueError unless share and side of photos are in their ranges."""
+    if not 0 < config.photo_share < 1:
+        raise ValueError(f"data.photo_share is {config.photo_share}; allowed: between 0 and 1")
+    if not 0 < config.photo_crop <= 1:
+        raise ValueError(f"data.photo_crop is {config.photo_crop}; allowed: above 0, at most 1")
+
+
+def picture_folder(config: ImageDataConfig, output: Path) -> Path:
+    """Folder of the decoded pictures."""
+    return Path(config.cache) if config.cache else output / "pictures"
+
+
+def open_photos(config: ImageDataConfig, cache: Path) -> PictureCache | None:
+    """The larger photos, where there are some."""
+    return PictureCache(config.photos, config.photo_size, cache) if config.photos else None
+
+
+def num_squares(num_pictures: int, config: ImageDataConfig) -> int:
+    """Squares of photos in an epoch, so that they are ``photo_share`` of it."""
+    return max(round(num_pictures * config.photo_share / (1 - config.photo_share)), 1)
+
+
+def picture_loader(pictures: PictureCache, batch_size: int) -> DataLoader:
+    """Every picture once, in order, shared by the processes."""
+    sampler = ShareSampler(len(pictures), rank(), world_size(), 1)
+    return DataLoader(pictures, batch_size, sampler=sampler, collate_fn=collate)
+
+
+def shift_and_mirror(image: Tensor, pixels: int, random: Random) -> Tensor:
+    """Shift an image ``(3, S, S)`` uint8 by up to ``pixels`` (edges repeated) and mirror it half of the time."""
     side = image.shape[-1]
     top, left = random.randint(0, 2 * pixels), random.randint(0, 2 * pixels)
     if pixels:
-        padded = torch.nn.functional.pad(image[None].float(), (pixels,) * 4, mode="replicate")[0].to(image.dtype)
+        padded = F.pad(image[None].float(), (pixels,) * 4, mode="replicate")[0].to(image.dtype)
         image = padded[:, top : top + side, left : left + side]
     return image.flip(-1) if random.random() < 0.5 else image
 
 
-def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack images to float32 in [0, 1]; keep the texts as lists."""
-    batch: dict[str, Any] = {key: [sample[key] for sample in samples] for key in samples[0] if key != "image"}
-    batch["image"] = torch.stack([sample["image"] for sample in samples]).float().div_(255)
-    return batch
+def random_view(
+    image: Tensor, resolution: int, least_side: float, random: Random, mirror: bool | None = None
+) -> Tensor:
+    """Random square of an image ``(3, H, H)`` uint8, resized to ``resolution`` and mirrored.
 
-
-def read_texts(sample: dict[str, Any]) -> dict[str, str]:
-    """``caption``, ``foreground`` and ``background`` of a sample's json; ``""`` for what it does not say."""
-    texts = json.loads(sample["json"]) if "json" in sample else {}
-    return {key: str(texts.get(key) or "") for key in ("caption", "foreground", "background")}
-
-
-def read_captions(shards: str) -> Iterator[dict[str, str]]:
-    """Captions of every sample of image shards, in order, without decoding the pictures."""
-    for sample in wds.WebDataset(expand_shards(shards), shardshuffle=False, empty_check=False):
-        yield read_texts(sample)
+    Args:
+        image: Square picture, not smaller than 2 pixels.
+        resolution: Side of the view in pixels.
+        least_side: Least side of the square as a share of H, in (0, 1]; a square below ``resolution`` is only cut
+            where the picture has no more pixels.
+        random: Source of side, place and mirror.
+        mirror: Whether it is mirrored; None lets ``random`` decide.
+    """
+    side = image.shape[-1]
+    least = min(max(round(least_side * side), resolution), side) if side > resolution else round(least_side * side)
+    cut = random.randint(max(least, 1), side)
+    top, left = random.randint(0, side - cut), random.randint(0, side - cut)
+    view = image[:, top : top + cut, left : left + cut]
+    if cut != resolution:
+        size = (resolution, resolution)
+        view = F.interpolate(view[None].float(), size, mode="bicubic", antialias=True)[0].round().clamp(0, 255).byte()
+    flipped = random.random() < 0.5 if mirror is None else mirror
+    return view.flip(-1) if flipped else view

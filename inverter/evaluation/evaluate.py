@@ -42,6 +42,7 @@ def evaluate(
     weights_sha256: str | None = None,
     threat_model: str = "",
     notes: Sequence[str] = (),
+    missing: Sequence[Missing] = (),
     on_recon: OnRecon | None = None,
 ) -> Results:
     """Evaluate methods on every image of ``batches``, once.
@@ -63,6 +64,7 @@ def evaluate(
         weights_sha256: Hash of the weights of the attack, which ties the numbers to them.
         threat_model: What the attacker was given.
         notes: Lines for the reader of the report.
+        missing: What could not be had before the evaluation began, such as a judge, and why.
         on_recon: Called with method, keys and ``recon`` of every batch, such as :func:`save_recons`.
     Returns:
         Rows, comparisons, what is missing and why, per-image numbers and pictures.
@@ -78,29 +80,29 @@ def evaluate(
     sample = collect(
         methods, batches, target=target, judges=judges, lpips=lpips, device=device, on_recon=on_recon, seed=seed
     )
-    missing = [lpips] if isinstance(lpips, Missing) else []
+    absent = [*missing, *([lpips] if isinstance(lpips, Missing) else [])]
     if target is None:
-        missing.append(Missing("feature_cosine", "the target was not at hand"))
+        absent.append(Missing("feature_cosine", "the target was not at hand"))
     if device.type != "cuda":
-        missing.append(Missing("peak_memory_bytes", "counted on CUDA devices only"))
+        absent.append(Missing("peak_memory_bytes", "counted on CUDA devices only"))
     networks = {"lpips": "AlexNet (ImageNet), LPIPS 0.1", "feature_cosine": _target_label(target)}
     attacks = [name for name, method in methods.items() if method.kind == "attack"]
     records = {ORIGINAL: sample.original, **sample.records}
 
     chance: dict[str, float] = {}
-    _recognise(sample, records, judges, gallery, chance, missing)
-    nearest = _search_train(records, [ORIGINAL, *attacks], train_batches, missing)
+    _recognise(sample, records, judges, gallery, chance, absent)
+    nearest = _search_train(records, [ORIGINAL, *attacks], train_batches, absent)
     bootstrap = Bootstrap(len(sample.keys), sample.groups, num_bootstrap=num_bootstrap, seed=seed)
     statistics = {
         name: {metric: bootstrap.mean(record.value(metric)) for metric in record.values}
         for name, record in records.items()
     }
-    _add_kid(records, judges, bootstrap, statistics, missing)
+    _add_kid(records, judges, bootstrap, statistics, absent)
     for judge in judges:
         networks |= {metric: judge.label for metric in statistics[ORIGINAL] if metric.endswith(f"/{judge.name}")}
 
     everyone = {ORIGINAL: Method(lambda image: image, kind="ceiling", sees="image"), **methods}
-    whole = _whole_sample(records, judges, missing)
+    whole = _whole_sample(records, judges, absent)
     rows = []
     for name, record in records.items():
         scores = {}
@@ -123,7 +125,7 @@ def evaluate(
         rows=tuple(rows),
         chance=chance,
         comparisons=tuple(_compare(compared, statistics, bootstrap, networks)),
-        missing=tuple(missing),
+        missing=tuple(absent),
         payload=Payload(sample.num_features, sample.num_pixels),
         num_images=bootstrap.n,
         num_sources=bootstrap.num_groups,

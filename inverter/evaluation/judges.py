@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inverter.evaluation.metrics import to_pictures
+from inverter.errors import one_line
+from inverter.evaluation.metrics import Missing, to_pictures
+from inverter.evaluation.residual_judge import load_residual_judge
 from inverter.progress import track
 from inverter.targets import load_classifier
 
@@ -196,17 +198,41 @@ def draw_gallery(batches: Iterable[Mapping[str, Any]], size: int = 1000, seed: i
     return Gallery(torch.stack([image for image, _ in kept]), tuple(group for _, group in kept))
 
 
-_JUDGES = {"efficientnet-lite1": ("timm:tf_efficientnet_lite1", "efficientnet-lite1 (ImageNet)")}
+LABELS = {
+    "efficientnet-lite1": "efficientnet-lite1 (ImageNet)",
+    "residual": "small residual network (Tiny ImageNet)",
+}
+"""Registered judges: what each is and what it was trained on."""
 
 
 def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = "cpu") -> Judge:
     """Load a judge by its registered name, frozen, with its trained weights, in float32: half precision moves labels.
 
     Raises:
-        ValueError: No judge has that name.
+        ValueError: No judge has that name, or its weights are not at hand.
     """
-    if name not in _JUDGES:
-        raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(sorted(_JUDGES))}")
-    network, label = _JUDGES[name]
-    classifier = load_classifier(network).to(device, memory_format=torch.channels_last)
-    return Judge(name, label, classifier, batch_size=batch_size, device=device)
+    if name not in LABELS:
+        raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(sorted(LABELS))}")
+    network = load_residual_judge() if name == "residual" else load_classifier("timm:tf_efficientnet_lite1")
+    classifier = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Judge(name, LABELS[name], classifier, batch_size=batch_size, device=device)
+
+
+def load_judges(
+    names: Iterable[str], *, batch_size: int = 64, device: torch.device | str = "cpu"
+) -> tuple[list[Judge], list[Missing]]:
+    """The judges whose weights are at hand, and of each other one why it is missing.
+
+    Raises:
+        ValueError: No judge has one of the names.
+    """
+    judges: list[Judge] = []
+    missing: list[Missing] = []
+    for name in names:
+        try:
+            judges.append(load_judge(name, batch_size=batch_size, device=device))
+        except ValueError as error:
+            if name not in LABELS:
+                raise
+            missing.append(Missing(f"judge/{name}", one_line(error)))
+    return judges, missing

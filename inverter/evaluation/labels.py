@@ -28,6 +28,7 @@ _LABELS = {
     "fid": Label("FID", 2, "↓"),
     "reid": Label("re-identification", 3, "↑"),
     "peak_memory_bytes": Label("peak memory, bytes", 0, ""),
+    "judge": Label("judge", 0, ""),
     "nearest_train_psnr": Label("PSNR to nearest training picture, dB", 2, ""),
     "nearer_to_train": Label("share nearer to a training picture", 3, ""),
 }

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from inverter.config import DenoiserConfig
+from inverter.priors.cost import check_macs, count_macs
 from inverter.priors.sampling import denoising_loss
 from inverter.priors.text import build_text_encoder
 from inverter.training import build_optimizer
@@ -18,7 +19,7 @@ from inverter.training import build_optimizer
 def build_unet(config: DenoiserConfig, latent_shape: tuple[int, int, int]) -> UNet2DConditionModel:
     """U-Net with text attention on every level but the finest, where it would cost most and matter least."""
     levels = len(config.widths)
-    unet = UNet2DConditionModel(
+    return UNet2DConditionModel(
         sample_size=latent_shape[-1],
         in_channels=latent_shape[0],
         out_channels=latent_shape[0],
@@ -30,8 +31,6 @@ def build_unet(config: DenoiserConfig, latent_shape: tuple[int, int, int]) -> UN
         attention_head_dim=[width // config.head_dim for width in config.widths],  # diffusers' name for the head count
         norm_num_groups=16,
     )
-    unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is slow on a CPU
-    return unet
 
 
 def build_scheduler(prediction_type: str) -> DDIMScheduler:
@@ -63,21 +62,33 @@ class DenoiserModule(L.LightningModule):
         self.text_encoder = build_text_encoder(tokenizer, config.text_width, config.text_layers)
         self.unet = build_unet(config, latent_shape)
         self.scheduler = build_scheduler(config.prediction_type)
+        if config.snr_gamma is not None and config.snr_gamma <= 0:
+            raise ValueError(f"snr_gamma is {config.snr_gamma}; allowed: a positive number, or null for no bound")
+        self.macs = count_macs(self.unet, latent_shape, (config.num_tokens, config.text_width))
+        check_macs(self.macs, config.max_gmac)
         if config.compile:
             self.unet.compile()
 
+    def on_fit_start(self) -> None:
+        if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
+            self.unet.set_attn_processor(AttnProcessor())
+
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss = self._loss(batch["latents"], self._tokens(batch["prompt"]), None)
-        self.log("train/loss", loss, prog_bar=True)
+        loss = self._loss(batch["latents"], batch["prompt"], None)
+        self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
-        loss = self._loss(batch["latents"], self._tokens(batch["prompt"]), fixed)
-        self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True)
+        loss = self._loss(batch["latents"], batch["prompt"], fixed)
+        self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         return build_optimizer(self, [*self.unet.parameters(), *self.text_encoder.parameters()], self.config.optim)
+
+    def embed(self, prompts: list[str]) -> Tensor:
+        """Conditioning ``(B, K, D)`` of B prompts."""
+        return self.text_encoder(self._tokens(prompts))[0]
 
     def _tokens(self, prompts: list[str]) -> Tensor:
         tokens = self.tokenizer(
@@ -89,5 +100,6 @@ class DenoiserModule(L.LightningModule):
         )
         return tokens.input_ids.to(self.device)
 
-    def _loss(self, latents: Tensor, tokens: Tensor, generator: torch.Generator | None) -> Tensor:
-        return denoising_loss(self.unet, self.scheduler, latents, self.text_encoder(tokens)[0], generator)
+    def _loss(self, latents: Tensor, prompts: list[str], generator: torch.Generator | None) -> Tensor:
+        text, gamma = self.embed(prompts), self.config.snr_gamma
+        return denoising_loss(self.unet, self.scheduler, latents, text, generator, gamma)

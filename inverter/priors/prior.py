@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from inverter.errors import one_line
 from inverter.parse import parse_json
+from inverter.priors.few_step import FOLDER, fuse_lora, split_name
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import denoise, sample
@@ -187,13 +188,16 @@ def load_prior(name: str | Path) -> DiffusionPrior:
 
     Args:
         name: ``embedded`` (a folder under ``checkpoints/``), a path, or a hub id such as
-            ``stable-diffusion-v1-5/stable-diffusion-v1-5``.
+            ``stable-diffusion-v1-5/stable-diffusion-v1-5``. With ``+few-step`` behind it, the variant for one to four
+            steps without guidance, where the prior has one.
     Returns:
         The frozen prior, on the CPU, float32.
     Raises:
-        ValueError: No such prior, a part is missing or damaged, or a part has pickled weights only.
+        ValueError: No such prior, a part is missing or damaged, a part has pickled weights only, or it has no few-step
+            variant.
     """
-    folder = find_prior(str(name))
+    base, few_step = split_name(str(name))
+    folder = find_prior(base)
     index = read_index(folder)
     absent = [part for part in PARTS if part not in index or not (folder / part).is_dir()]
     if absent:
@@ -213,6 +217,9 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         unet = _load(
             diffusers.UNet2DConditionModel, folder / "unet", torch_dtype=torch.float32, low_cpu_mem_usage=False
         )
+    if few_step:
+        with _reading(folder / FOLDER):
+            fuse_lora(unet, folder)
     with _reading(folder / "scheduler"):
         scheduler = _load_scheduler(folder / "scheduler")
     with _reading(folder / "text_encoder"):
@@ -226,7 +233,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         name=str(name),
-        weights_sha256=folder_sha256(folder, ("text_encoder", "unet", "vae")),
+        weights_sha256=folder_sha256(folder, ("text_encoder", "unet", "vae", *([FOLDER] if few_step else []))),
         autoencoder_sha256=folder_sha256(folder, ("vae",)),
         prompts=_read_prompts(folder / "prompts.json"),
     )

@@ -28,11 +28,12 @@ def denoising_loss(
     latents: Tensor,
     conditioning: Tensor,
     generator: torch.Generator | None = None,
+    snr_gamma: float | None = None,
 ) -> Tensor:
     """Mean squared error of the denoiser's prediction on latents ``(B, C, h, w)`` noised to random timesteps.
 
-    The prediction is what the scheduler's config says (noise or velocity). For velocity on unit-variance latents the
-    unweighted loss equals a min-SNR weight of SNR + 1 on x0 (arXiv:2202.00512).
+    The prediction is what the scheduler's config says (noise or velocity). ``snr_gamma`` bounds what a timestep's
+    error of x0 weighs, see :func:`loss_weights`; None takes the prediction's own weights.
     """
     steps = scheduler.config.num_train_timesteps
     t = torch.randint(0, steps, (len(latents),), generator=generator).to(latents.device)
@@ -40,7 +41,27 @@ def denoising_loss(
     noisy = scheduler.add_noise(latents, noise, t)
     goal = noise if scheduler.config.prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, t)
     output = unet(noisy, t, encoder_hidden_states=conditioning, return_dict=False)[0]
-    return F.mse_loss(output.float(), goal.float())
+    if snr_gamma is None:
+        return F.mse_loss(output.float(), goal.float())
+    errors = (output.float() - goal.float()).square().flatten(1).mean(1)  # (B,)
+    return (loss_weights(scheduler, t, snr_gamma) * errors).mean()
+
+
+def loss_weights(scheduler: DDIMScheduler, t: Tensor, snr_gamma: float) -> Tensor:
+    """Weight ``(B,)`` of the prediction's error at integer timesteps ``t`` ``(B,)``: min-SNR.
+
+    An error of the predicted velocity is one of x0 times ``SNR + 1``, of the predicted noise times ``SNR``. The weight
+    brings that factor down to ``snr_gamma`` where it is larger: ``min(1, snr_gamma / (SNR + 1))`` for velocity,
+    ``min(1, snr_gamma / SNR)`` for noise. Velocity at pure noise, SNR 0, keeps its weight of 1.
+
+    Source:
+        Hang et al., "Efficient Diffusion Training via Min-SNR Weighting" (arXiv:2303.09556). Differs: for velocity the
+        factor itself is bounded, not the SNR, so that a schedule that ends in pure noise trains its last step too.
+    """
+    alpha = scheduler.alphas_cumprod.to(t.device)[t]
+    snr = alpha / (1 - alpha)
+    factor = snr if scheduler.config.prediction_type == "epsilon" else snr + 1
+    return (snr_gamma / factor.clamp_min(1e-8)).clamp_max(1)
 
 
 def sample(

@@ -15,7 +15,7 @@ from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
 from inverter.evaluation.evaluate import evaluate
-from inverter.evaluation.judges import draw_gallery, load_judge
+from inverter.evaluation.judges import draw_gallery, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.references import NEAREST_BY_FEATURES, reference_methods
@@ -68,11 +68,13 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     references = reference_methods(
         inverter.prior, batches, pairs.train, num_train=num_train, batch_size=config.batch_size
     )
+    judges, absent = load_judges(config.judges, device=device)
     results = evaluate(
         attacks | references,
         batches,
         target=load_same_target(pairs.manifest.target, config.target.name, device, pretrained=config.target.pretrained),
-        judges=[load_judge(name, device=device) for name in config.judges],
+        judges=judges,
+        missing=absent,
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,
         baseline=NEAREST_BY_FEATURES if pairs.train else None,

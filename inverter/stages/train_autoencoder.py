@@ -8,15 +8,25 @@ from pathlib import Path
 import lightning as L
 import torch
 
+from inverter.callbacks.picture_grid import PictureGrid
+from inverter.callbacks.reconstructions import reconstruction_grid
+from inverter.callbacks.step_seed import StepSeed
 from inverter.config import AutoencoderConfig
 from inverter.data.image_module import ImageShardModule
+from inverter.data.picture_cache import first_pictures
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule, start_from_principal_components
+from inverter.priors.folding import fold_statistics, latent_moments
+from inverter.priors.linear_start import start_from_least_squares
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
+from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
+STAGE = "train_autoencoder"
+NUM_SAMPLE = 1900  # pictures of dev that the first principal components and the last moments come from
+NUM_REGRESSION = 128  # of them, that the decoder's start comes from
 
 
 def run(config: AutoencoderConfig) -> Path:
@@ -27,19 +37,30 @@ def run(config: AutoencoderConfig) -> Path:
 
 def train(config: AutoencoderConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
-    checkpoint = resume_path(config, "train_autoencoder")
-    record_run(config, output, "train_autoencoder")
+    checkpoint = resume_path(config, STAGE)
+    record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
-    data = ImageShardModule(config.data, config.resolution, config.seed)
+    data = ImageShardModule(config.data, config.resolution, output, seed=config.seed)
+    sample = first_pictures(config.data.dev, config.resolution, NUM_SAMPLE)
     module = AutoencoderModule(config)
     if checkpoint is None:
-        images = torch.cat([batch["image"] for batch, _ in zip(data.val_dataloader(), range(64), strict=False)])
-        start_from_principal_components(module.vae, images, config.latent_std)
+        start_from_principal_components(module.vae, sample)
+        start_from_least_squares(module.vae, sample[:NUM_REGRESSION])
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr")
+    grid = PictureGrid(
+        output,
+        "val/reconstructions",
+        lambda batch: reconstruction_grid(batch["image"][:8], module.reconstruct(batch["image"][:8])),
+    )
+    callbacks = [StepSeed(config.seed), grid]
+    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
-    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    module.vae.save_pretrained(output / "vae", safe_serialization=True)
+    if not trainer.is_global_zero:
+        return output / "vae"
+    vae = module.vae.cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    fold_statistics(vae, *latent_moments(vae, sample), config.latent_std)
+    vae.save_pretrained(output / "vae", safe_serialization=True)
+    save_summary(summarise(trainer, config.data.batch_size, "val/psnr"), output, STAGE)
     log.info("autoencoder in %s", output / "vae")
     return output / "vae"

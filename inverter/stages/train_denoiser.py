@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import lightning as L
 import torch
+from torch import Tensor
+from torchvision.utils import make_grid
 from transformers import CLIPTokenizer
 
+from inverter.callbacks.picture_grid import PictureGrid
+from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DenoiserConfig
-from inverter.data.image_module import read_captions
 from inverter.data.latent_module import LatentModule
-from inverter.data.pictures import derive_seed
+from inverter.data.picture_cache import read_words
 from inverter.lock import locked
 from inverter.loggers import close_loggers
+from inverter.parse import parse_json
+from inverter.priors.cost import GIGA
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.prior import DiffusionPrior, folder_sha256
+from inverter.priors.sampling import sample
 from inverter.priors.text import train_tokenizer
-from inverter.run_record import record_run
-from inverter.training import build_trainer, fit, resume_path
+from inverter.run_record import record_run, write_text
+from inverter.training import build_trainer, fit, pick_device, resume_path
+from inverter.training_summary import save_summary, summarise, summary_path
 
 log = logging.getLogger(__name__)
+STAGE = "train_denoiser"
+TRAINING = "training.json"  # inside the prior: what trained its parts
 
 
 def run(config: DenoiserConfig) -> Path:
@@ -33,31 +44,55 @@ def run(config: DenoiserConfig) -> Path:
 
 def train(config: DenoiserConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
-    checkpoint = resume_path(config, "train_denoiser")
-    record_run(config, output, "train_denoiser")
+    checkpoint = resume_path(config, STAGE)
+    record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
-    vae = diffusers.AutoencoderTiny.from_pretrained(config.autoencoder, use_safetensors=True).eval()
-    vae = vae.to(memory_format=torch.channels_last)
-    weights = folder_sha256(Path(config.autoencoder).parent, (Path(config.autoencoder).name,))
-    cache = output / "latents" / f"{derive_seed(weights, config.data.shards, config.data.dev):016x}"
-    data = LatentModule(config.data, vae, config.resolution, cache, config.prompt_dropout)
+    folder = Path(config.autoencoder)
+    vae = diffusers.AutoencoderTiny.from_pretrained(folder, use_safetensors=True).eval().requires_grad_(False)
+    vae = vae.to(pick_device(config.trainer.device), memory_format=torch.channels_last)
+    weights = folder_sha256(folder.parent, (folder.name,))
+    data = LatentModule(
+        config.data, vae, config.resolution, output, config.prompt_dropout, config.views, config.seed, weights
+    )
     tokenizer, prompts = _tokenizer(config, output)
     side = config.resolution // 2 ** (len(vae.config.block_out_channels) - 1)
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)
+    log.info("denoiser: %.3f GMAC a forward pass", module.macs / GIGA)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min")
+    grid = PictureGrid(
+        output, "val/samples", lambda batch: _samples(module, vae, batch["prompt"][: config.grid_prompts])
+    )
+    trainer = build_trainer(
+        config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=[StepSeed(config.seed), grid]
+    )
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
-    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    if not trainer.is_global_zero:
+        return output / "prior"
+    module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prior = DiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
-    prior.to(memory_format=torch.contiguous_format).half().save(output / "prior")  # type: ignore[call-overload]
+    prior.to("cpu", memory_format=torch.contiguous_format).half().save(output / "prior")  # type: ignore[call-overload]
+    summary = summarise(trainer, config.data.batch_size, "val/loss", gmac=round(module.macs / GIGA, 3))
+    save_summary(summary, output, STAGE)
+    training = {"denoiser": summary, **_autoencoder_summary(folder)}
+    write_text(output / "prior" / TRAINING, json.dumps(training, indent=2) + "\n")
     log.info("prior in %s", output / "prior")
     return output / "prior"
 
 
+def _samples(module: DenoiserModule, vae: diffusers.AutoencoderTiny, prompts: list[str]) -> Tensor:
+    """Grid ``(3, H, W)`` of samples for some prompts: 8 steps, guidance 2, the same noise each time."""
+    shape = (len(prompts), vae.config.latent_channels, module.unet.config.sample_size, module.unet.config.sample_size)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(module.device)
+    text, empty = module.embed(prompts), module.embed([""] * len(prompts))
+    latents = sample(module.unet, module.scheduler, noise, text, unconditional=empty, guidance_scale=2.0)
+    images = vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5
+    return make_grid(images.clamp(0, 1).float().cpu(), nrow=8)
+
+
 def _tokenizer(config: DenoiserConfig, output: Path) -> tuple[CLIPTokenizer, list[str]]:
     """Tokenizer for the captions, and a spread of captions to draw samples with."""
-    captions = [texts["caption"] for texts in read_captions(config.data.shards)]
+    captions = [words["caption"] for words in read_words(config.data.shards)]
     saved = output / "tokenizer"
     if saved.is_dir():
         tokenizer = CLIPTokenizer.from_pretrained(saved)
@@ -65,3 +100,9 @@ def _tokenizer(config: DenoiserConfig, output: Path) -> tuple[CLIPTokenizer, lis
         tokenizer = train_tokenizer(captions, config.vocabulary, config.num_tokens)
         tokenizer.save_pretrained(saved)
     return tokenizer, sorted(set(captions[:: max(len(captions) // 4096, 1)]))
+
+
+def _autoencoder_summary(folder: Path) -> dict[str, Any]:
+    """What trained the autoencoder, where its run still lies around it."""
+    path = summary_path(folder.parent, "train_autoencoder")
+    return {"autoencoder": parse_json(path.read_bytes())} if path.is_file() else {}

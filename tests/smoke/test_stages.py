@@ -13,7 +13,7 @@ from inverter import Inverter, load_target
 from inverter.__main__ import main
 from inverter.config import TrainConfig, load_config
 from inverter.data.sources.photos import PHOTOS
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.prior import load_prior
 
 TARGET = ["target.layer=blocks.1", "target.input_size=64"]
 LAYER_SHAPE = (24, 16, 16)
@@ -203,31 +203,3 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main(words) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert lines[-1].startswith("error: ") and message in lines[-1]
-
-
-def test_both_prior_stages_make_a_prior_that_loads(tmp_path: Path) -> None:
-    import io
-    import tarfile
-
-    shard = tmp_path / "images.tar"
-    with tarfile.open(shard, "w") as tar:
-        for number in range(12):
-            pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, "PNG")
-            caption = json.dumps({"caption": f"number {number} on the left", "foreground": "a number"}).encode()
-            for suffix, content in (("png", buffer.getvalue()), ("json", caption)):
-                info = tarfile.TarInfo(f"{number}.{suffix}")
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    data = [f"data.shards={shard}", f"data.dev={shard}", "data.batch_size=4", "data.num_workers=0"]
-    short = ["optim.max_steps=3", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
-    sizes = ["resolution=32", "width=48", "latent_channels=4", "encoder_blocks=[0,0,1]", "decoder_blocks=[1,0,0]"]
-    assert main(["train_prior", "autoencoder", *data, *short, *sizes, f"output={tmp_path / 'ae'}"]) == 0
-    sizes = ["resolution=32", "widths=[16,32]", "head_dim=16", "text_width=32", "text_layers=1", "vocabulary=600"]
-    words = [*data, *short, *sizes, f"autoencoder={tmp_path / 'ae' / 'vae'}", f"output={tmp_path / 'denoiser'}"]
-    assert main(["train_prior", "denoiser", *words]) == 0
-    prior = load_prior(tmp_path / "denoiser" / "prior")
-    assert isinstance(prior, DiffusionPrior) and prior.latent_shape == (4, 8, 8) and prior.prompts
-    picture = prior.decode(prior.sample(prior.embed(["a number"]), num_inference_steps=2))
-    assert picture.shape == (1, 3, 32, 32) and picture.isfinite().all()

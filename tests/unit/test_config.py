@@ -20,14 +20,18 @@ from inverter.config import (
 
 REQUIRED = ["data.path=pairs", "output=out"]
 CONFIGS = sorted(path.relative_to(config_root()) for path in config_root().rglob("*.yaml"))
-SCHEMAS = {  # first word of a config's name: its schema, and the keys that it leaves to the user
+SHARDS = ["data.shards=train.tar", "data.dev=dev.tar"]
+SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that it leaves to the user
     "prepare": (PrepareConfig, []),
     "train": (TrainConfig, []),
     "eval": (EvaluateConfig, []),
     "audit": (schemas.AuditConfig, []),
     "invert": (schemas.InvertConfig, ["input=photo.png"]),
-    "autoencoder": (AutoencoderConfig, []),
-    "denoiser": (schemas.DenoiserConfig, []),
+    "prior_autoencoder": (AutoencoderConfig, SHARDS),
+    "prior_denoiser": (schemas.DenoiserConfig, SHARDS),
+    "prior_distill": (schemas.DistillConfig, [*SHARDS, "prior=mine"]),
+    "prior_gpu": (AutoencoderConfig, [*SHARDS, "output=out"]),
+    "judge": (schemas.JudgeConfig, SHARDS),
     "gpu": (TrainConfig, REQUIRED),
     "bench": (schemas.BenchConfig, []),
 }
@@ -40,12 +44,23 @@ def write(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("config", [path for path in CONFIGS if len(path.parts) == 1], ids=str)
 def test_every_config_builds(config):
-    schema, overrides = SCHEMAS[config.stem.partition("_")[0]]
-    base = [] if "_" not in config.stem else [f"{config.stem.partition('_')[0]}.yaml"]
+    whole = config.stem in SCHEMAS
+    schema, overrides = SCHEMAS[config.stem if whole else config.stem.partition("_")[0]]
+    base = [] if whole else [f"{config.stem.partition('_')[0]}.yaml"]
     loaded = load_config(schema, [*base, config], overrides)
     assert isinstance(loaded, schema)
     written = OmegaConf.to_container(OmegaConf.load(config_root() / config))
     assert set(written) <= set(asdict(loaded))
+
+
+@pytest.mark.parametrize(
+    ("stage", "schema"), [("autoencoder", AutoencoderConfig), ("denoiser", schemas.DenoiserConfig)]
+)
+def test_a_gpu_changes_sizes_and_precision_only(stage, schema):
+    one = load_config(schema, [f"prior_{stage}.yaml"], SHARDS)
+    other = load_config(schema, [f"prior_{stage}.yaml", "prior_gpu.yaml"], SHARDS)
+    changed = {"data.batch_size", "data.num_workers", "compile", "trainer.device"}
+    assert set(schemas.changed_keys(one, other)) <= changed
 
 
 def test_the_splits_differ_only_in_what_they_say():

@@ -2,6 +2,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from PIL import Image
 
 from inverter.config import ImageDataConfig
-from inverter.data.latent_module import LatentDataset, LatentModule, draw_prompt, encode_shards
+from inverter.data.latent_module import LatentDataset, LatentModule, Views, draw_prompt, encode_views
+from inverter.data.picture_cache import PictureCache
 from inverter.priors.prior import DiffusionPrior
 
 CAPTIONS = {"caption": "a cat left of a dog", "foreground": "a cat", "background": "the right bank"}
@@ -30,22 +32,46 @@ def write_images(path: Path, count: int, seed: int = 0) -> np.ndarray:
     return pixels
 
 
+def make_config(tmp_path: Path, **changes: object) -> ImageDataConfig:
+    names = {"shards": str(tmp_path / "train.tar"), "dev": str(tmp_path / "dev.tar")}
+    return ImageDataConfig(**{**names, "crop": 2, **changes})  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def encoded(tmp_path: Path, tiny_prior: DiffusionPrior) -> tuple[Path, torch.Tensor]:
-    """Cache of five pictures, and the pictures as ``(5, 3, 32, 32)`` in [0, 1]."""
-    pixels = write_images(tmp_path / "images.tar", 5)
-    encode_shards(str(tmp_path / "images.tar"), tiny_prior.vae, 32, tmp_path / "cache" / "train", 2)
-    return tmp_path / "cache" / "train", torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    """Cache of four views of five pictures, and the pictures as ``(5, 3, 32, 32)`` in [0, 1]."""
+    pixels = write_images(tmp_path / "train.tar", 5)
+    pictures = PictureCache(str(tmp_path / "train.tar"), 32, tmp_path / "pictures")
+    path = tmp_path / "cache" / "train"
+    encode_views(Views(pictures, None, make_config(tmp_path), 4, 0), tiny_prior.vae, path)
+    return path, torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
 def test_latents_are_those_of_the_prior_for_pictures_and_mirror_images(encoded, tiny_prior):
     path, images = encoded
     stored = torch.from_numpy(np.load(path.with_suffix(".npy"))).float()
-    assert stored.shape == (2, 5, 4, 8, 8)
+    assert stored.shape == (4, 5, 4, 8, 8)
     expected = torch.stack([tiny_prior.encode(images), tiny_prior.encode(images.flip(-1))])
-    torch.testing.assert_close(stored, expected, rtol=0.05, atol=0.05 * float(expected.std()))  # bf16, float16
+    torch.testing.assert_close(stored[:2], expected, rtol=0.05, atol=0.05 * float(expected.std()))  # bf16, float16
     assert (stored[0] - stored[1]).abs().mean() > 0.1 * expected.std()
+    assert (stored[2] - stored[0]).abs().mean() > 0.1 * expected.std()
     assert [path.name for path in sorted(path.parent.iterdir())] == ["train.json", "train.npy"]
+
+
+def test_photos_are_rows_behind_the_pictures(tmp_path):
+    write_images(tmp_path / "train.tar", 6)
+    write_images(tmp_path / "photos.tar", 1, seed=1)
+    pictures = PictureCache(str(tmp_path / "train.tar"), 16, tmp_path / "pictures")
+    photos = PictureCache(str(tmp_path / "photos.tar"), 32, tmp_path / "pictures")
+    views = Views(pictures, photos, make_config(tmp_path, photo_share=0.25, photo_crop=0.5), 2, 0)
+    assert views.rows == 8 and [words["foreground"] for words in views.captions()[5:]] == [
+        "number 5",
+        *["number 0"] * 2,
+    ]
+    squares = [views.view(row, view) for row in (6, 7) for view in range(2)]
+    assert all(square.shape == (3, 16, 16) for square in squares)
+    assert len({square.numpy().tobytes() for square in squares}) == 4
+    assert [len(chunk) for chunk in views.chunks(0)] == [8]
 
 
 def test_validation_is_the_captioned_picture_every_time(encoded):
@@ -64,20 +90,24 @@ def test_training_mirrors_pictures_and_words_together(encoded):
     dataset = LatentDataset(path, 0.0)
     stored = np.load(path.with_suffix(".npy")).astype(np.float32)
     seen = set()
-    for _ in range(60):
-        sample = dataset[1]
-        mirrored = bool((sample["latents"].numpy() == stored[1, 1]).all())
-        assert mirrored or (sample["latents"].numpy() == stored[0, 1]).all()
+    for epoch in range(80):
+        sample = dataset[epoch * 5 + 1]
+        views = [view for view in range(4) if (sample["latents"].numpy() == stored[view, 1]).all()]
+        assert len(views) == 1
+        mirrored = views[0] % 2 == 1
         assert ("right" in sample["prompt"]) <= mirrored
         assert ("left" in sample["prompt"]) <= (not mirrored)
-        seen.add((mirrored, sample["prompt"]))
-    assert {mirrored for mirrored, _ in seen} == {True, False}
+        seen.add((views[0], sample["prompt"]))
+        again = dataset[epoch * 5 + 1]
+        assert again["prompt"] == sample["prompt"] and torch.equal(again["latents"], sample["latents"])
+    assert {view for view, _ in seen} == {0, 1, 2, 3}
     assert {prompt for _, prompt in seen} == {"number 1 on the left", "number 1 on the right", "number 1", ""}
 
 
 def test_dropped_prompts_are_empty():
-    assert {draw_prompt(CAPTIONS, 1.0, False) for _ in range(20)} == {""}
-    drawn = [draw_prompt(CAPTIONS, 0.5, False) for _ in range(2000)]
+    random = Random(0)
+    assert {draw_prompt(CAPTIONS, 1.0, False, random) for _ in range(20)} == {""}
+    drawn = [draw_prompt(CAPTIONS, 0.5, False, random) for _ in range(2000)]
     assert abs(drawn.count("") / 2000 - 0.5) < 0.06
     assert abs(drawn.count(CAPTIONS["caption"]) / 2000 - 0.25) < 0.06
     assert set(drawn) == {"", *CAPTIONS.values()}
@@ -95,22 +125,27 @@ def test_dropped_prompts_are_empty():
 )
 def test_left_and_right_change_places_in_a_mirror(caption, mirrored):
     captions = dict.fromkeys(CAPTIONS, caption)
-    assert draw_prompt(captions, 0.0, mirrored=True) == mirrored
-    assert draw_prompt(captions, 0.0, mirrored=False) == caption
+    assert draw_prompt(captions, 0.0, True, Random(0)) == mirrored
+    assert draw_prompt(captions, 0.0, False, Random(0)) == caption
 
 
 def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
     for name, count in (("train", 6), ("dev", 3)):
         write_images(tmp_path / f"{name}.tar", count, seed=count)
-    config = ImageDataConfig(shards=str(tmp_path / "train.tar"), dev=str(tmp_path / "dev.tar"), batch_size=4)
-    module = LatentModule(config, tiny_prior.vae, 32, tmp_path / "latents", prompt_dropout=0.1)
+    config = make_config(tmp_path, batch_size=4)
+    module = LatentModule(config, tiny_prior.vae, 32, tmp_path, prompt_dropout=0.1)
     module.prepare_data()
     with monkeypatch.context() as patch:
-        patch.setattr("inverter.data.latent_module.encode_shards", lambda *_: pytest.fail("encoded twice"))
+        patch.setattr("inverter.data.latent_module.encode_views", lambda *_: pytest.fail("encoded twice"))
         module.prepare_data()
-    batches = list(module.train_dataloader())
+    loader = module.train_dataloader()
+    batches = list(loader)
     assert [batch["latents"].shape for batch in batches] == [(4, 4, 8, 8)]
     assert all(isinstance(prompt, str) for prompt in batches[0]["prompt"])
+    resumed = module.train_dataloader()
+    resumed.load_state_dict(loader.state_dict())
+    expected, found = next(iter(loader)), next(iter(resumed))
+    assert torch.equal(found["latents"], expected["latents"]) and found["prompt"] == expected["prompt"]
     validation = list(module.val_dataloader())
     assert [len(batch["prompt"]) for batch in validation] == [3]
     assert validation[0]["latents"].dtype == torch.float32
@@ -119,10 +154,14 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
 def test_an_interrupted_encoding_is_done_again(tmp_path, tiny_prior):
     for name in ("train", "dev"):
         write_images(tmp_path / f"{name}.tar", 2)
-    config = ImageDataConfig(shards=str(tmp_path / "train.tar"), dev=str(tmp_path / "dev.tar"), batch_size=2)
-    folder = tmp_path / "latents"
-    folder.mkdir()
-    np.save(folder / "train.npy", np.zeros((2, 1, 4, 8, 8), np.float16))  # latents without captions: cut off
-    LatentModule(config, tiny_prior.vae, 32, folder, 0.1).prepare_data()
-    assert len(LatentDataset(folder / "train", None)) == 2
-    assert np.load(folder / "train.npy").shape == (2, 2, 4, 8, 8)
+    module = LatentModule(make_config(tmp_path), tiny_prior.vae, 32, tmp_path, 0.1)
+    module.folder.mkdir(parents=True)
+    np.save(module.folder / "train.npy", np.zeros((2, 1, 4, 8, 8), np.float16))  # latents without captions: cut off
+    module.prepare_data()
+    assert len(LatentDataset(module.folder / "train", None)) == 2
+    assert np.load(module.folder / "train.npy").shape == (2, 2, 4, 8, 8)
+
+
+def test_no_view_at_all(tmp_path, tiny_prior):
+    with pytest.raises(ValueError, match="views is 0; allowed: 1 or more"):
+        LatentModule(make_config(tmp_path), tiny_prior.vae, 32, tmp_path, 0.1, views=0)

@@ -3,11 +3,23 @@ import pytest
 import torch
 
 from inverter.config import AutoencoderConfig, OptimConfig
-from inverter.priors.autoencoder import AutoencoderModule, build_autoencoder, start_from_principal_components
+from inverter.priors.autoencoder import (
+    AutoencoderModule,
+    build_autoencoder,
+    moment_loss,
+    pixel_loss,
+    start_from_principal_components,
+)
 
 
 def make_config(**changes: object) -> AutoencoderConfig:
-    settings = {"width": 56, "latent_channels": 5, "encoder_blocks": [0, 0, 1], "decoder_blocks": [1, 0, 0]}
+    settings = {
+        "encoder_width": 56,
+        "decoder_width": 24,
+        "latent_channels": 5,
+        "encoder_blocks": [0, 0, 1],
+        "decoder_blocks": [1, 0, 0],
+    }
     return AutoencoderConfig(optim=OptimConfig(max_steps=10), **{**settings, **changes})  # type: ignore[arg-type]
 
 
@@ -20,10 +32,10 @@ def images() -> torch.Tensor:
 
 def test_residual_branches_start_at_zero():
     vae = build_autoencoder(make_config())
-    x = torch.rand(1, 56, 4, 4)
     blocks = [layer for layer in [*vae.encoder.layers, *vae.decoder.layers] if hasattr(layer, "fuse")]
     assert len(blocks) == 2
     for block in blocks:
+        x = torch.rand(1, block.conv[0].in_channels, 4, 4)
         torch.testing.assert_close(block(x), x)
 
 
@@ -46,18 +58,16 @@ def test_a_fresh_encoder_projects_on_the_principal_components(images, latent_std
 
 def test_latents_of_a_fresh_module_have_unit_variance(images):
     module = AutoencoderModule(make_config())
-    start_from_principal_components(module.vae, images, module.config.latent_std)
+    start_from_principal_components(module.vae, images)
     with torch.no_grad():
         latents = module.encode(images)
     torch.testing.assert_close(latents.mean((0, 2, 3)), torch.zeros(5), rtol=0, atol=1e-3)
     torch.testing.assert_close(latents.var((0, 2, 3)), torch.ones(5), rtol=1e-2, atol=0)
-    scaled = module.vae.encode(2 * images - 1).latents * module.vae.config.scaling_factor
-    torch.testing.assert_close(scaled, latents)  # what load_prior will call latents
 
 
 def test_an_encoder_that_cannot_hold_a_patch(images):
-    with pytest.raises(ValueError, match="width is 32; a patch of 4 x 4 pixels needs 48 or more"):
-        start_from_principal_components(build_autoencoder(make_config(width=32)), images, 0.25)
+    with pytest.raises(ValueError, match="encoder_width is 32; a patch of 4 x 4 pixels needs 48 or more"):
+        start_from_principal_components(build_autoencoder(make_config(encoder_width=32)), images, 0.25)
     vae = build_autoencoder(make_config(encoder_blocks=[0, 1, 1]))
     with pytest.raises(ValueError, match="encoder_blocks has blocks before the last stage"):
         start_from_principal_components(vae, images, 0.25)
@@ -68,8 +78,8 @@ def test_an_encoder_that_cannot_hold_a_patch(images):
 
 def test_training_lowers_the_loss(images):
     module = AutoencoderModule(make_config(latent_noise=0.0))
-    module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
-    start_from_principal_components(module.vae, images, module.config.latent_std)
+    module.log = module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    start_from_principal_components(module.vae, images)
     optimizer = torch.optim.Adam(module.vae.parameters(), lr=3e-4)
     losses = []
     for _ in range(12):
@@ -79,3 +89,45 @@ def test_training_lowers_the_loss(images):
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_pixel_loss_by_hand():
+    image, recon = torch.zeros(1, 1, 2, 2), torch.tensor([[[[0.5, 0.5], [0.0, 0.0]]]])
+    alone = {"l1_weight": 0.0, "multi_scale_weight": 0.0, "gradient_weight": 0.0}
+    assert pixel_loss(recon, image, make_config(**alone)).item() == pytest.approx(4 * 0.125)
+    with_l1 = make_config(**{**alone, "l1_weight": 0.5})
+    assert pixel_loss(recon, image, with_l1).item() == pytest.approx(0.5 + 2 * 0.5 * 0.25)
+    edges = make_config(**{**alone, "gradient_weight": 0.5})  # down: 0.5 twice; across: 0
+    assert pixel_loss(recon, image, edges).item() == pytest.approx(0.5 + 2 * 0.5 * 0.5)
+
+
+def test_moment_loss_by_hand():
+    latents = torch.tensor([3.0, 1.0]).view(2, 1, 1, 1)  # mean 2, variance 2
+    assert moment_loss(latents).item() == pytest.approx(2**2 + 1)
+
+
+def test_the_discriminator_takes_part_late_and_pushes_the_autoencoder(images, monkeypatch):
+    module = AutoencoderModule(make_config(adversarial_weight=0.5, adversarial_start=0.5, discriminator_width=4))
+    module.log = module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+
+    def gradients(share: float, weight: float = 0.5) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+        module.config.adversarial_weight = weight
+        monkeypatch.setattr("inverter.priors.autoencoder.training_progress", lambda *_: share)
+        module.zero_grad()
+        torch.manual_seed(0)
+        module.training_step({"image": images}, 0).backward()
+        last = module.vae.decoder.layers[-1].weight.grad
+        return last.clone(), [parameter.grad for parameter in module.discriminator.parameters()]
+
+    before, discriminator = gradients(0.4)
+    assert all(gradient is None for gradient in discriminator)
+    after, discriminator = gradients(0.6)
+    assert all(gradient is not None for gradient in discriminator)
+    assert not torch.allclose(before, after)
+    alone, _ = gradients(0.6, weight=0.0)
+    torch.testing.assert_close(alone, before)
+
+
+def test_a_start_outside_the_training():
+    with pytest.raises(ValueError, match=r"adversarial_start is 1.5; allowed: 0 to 1"):
+        AutoencoderModule(make_config(adversarial_start=1.5))

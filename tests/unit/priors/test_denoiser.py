@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -50,3 +52,13 @@ def test_validation_uses_the_same_noise_each_time(module):
         assert logged["val/loss"] == first
         module.validation_step(batch, 2)
         assert logged["val/loss"] != first
+
+
+def test_a_denoiser_may_cost_too_much():
+    tokenizer = train_tokenizer(["a dog"], 600, 6)
+    module = DenoiserModule(replace(CONFIG, max_gmac=1.0), (3, 8, 8), tokenizer)
+    assert 0 < module.macs < 1e9
+    with pytest.raises(ValueError, match=r"GMAC a forward pass; max_gmac allows 0.0001"):
+        DenoiserModule(replace(CONFIG, max_gmac=1e-4), (3, 8, 8), tokenizer)
+    with pytest.raises(ValueError, match="snr_gamma is 0; allowed: a positive number"):
+        DenoiserModule(replace(CONFIG, snr_gamma=0), (3, 8, 8), tokenizer)

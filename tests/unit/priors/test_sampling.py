@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.sampling import denoise, denoising_loss, sample
+from inverter.priors.sampling import denoise, denoising_loss, loss_weights, sample
 
 
 class Fixed(nn.Module):
@@ -262,3 +262,13 @@ def test_plain_ddim_reaches_a_known_answer():
     for steps in (1, 3):
         drawn = sample(Fixed(x0), scheduler, torch.randn_like(x0), torch.zeros(2, 1, 1), num_inference_steps=steps)
         torch.testing.assert_close(drawn, x0, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("prediction_type", ["v_prediction", "epsilon"])
+def test_min_snr_weights_bound_the_error_of_x0(prediction_type):
+    scheduler = build_scheduler(prediction_type)
+    scheduler.alphas_cumprod = torch.tensor([0.9, 0.5, 0.0])  # SNR 9, 1, 0
+    weights = loss_weights(scheduler, torch.arange(3), 5.0)
+    expected = [5 / 10, 1, 1] if prediction_type == "v_prediction" else [5 / 9, 1, 1]
+    torch.testing.assert_close(weights, torch.tensor(expected))
+    assert loss_weights(scheduler, torch.arange(3), 1e6).tolist() == [1, 1, 1]

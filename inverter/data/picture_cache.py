@@ -1,0 +1,140 @@
+"""Pictures of image shards decoded once and mapped into memory: what the prior and the second judge are trained on."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from inverter.data.manifest import write_atomic
+from inverter.data.pictures import derive_seed, read_picture, square, to_tensor
+from inverter.data.sources.source import EXTENSIONS
+from inverter.data.sources.tar import TarSource, expand_shards
+from inverter.parse import parse_json
+from inverter.progress import track
+
+log = logging.getLogger(__name__)
+TEXTS = ("caption", "foreground", "background")
+
+
+class PictureCache(Dataset[dict[str, Any]]):
+    """Decoded pictures of image shards, in their order.
+
+    A sample holds ``image`` ``(3, S, S)`` uint8, ``key``, ``label`` (-1 where there is none), ``wnid`` (WordNet's id of
+    the class), ``caption``, ``foreground`` and ``background``.
+
+    Args:
+        pattern: Image shards (``.tar``, ``.tar.gz``): path, glob, braces or an fsspec URL.
+        resolution: Side S of the pictures in pixels.
+        folder: Where the decoded pictures lie; they are written there at the first use, complete or not at all.
+    Raises:
+        ValueError: A shard is missing or damaged, or holds no picture.
+    """
+
+    def __init__(self, pattern: str, resolution: int, folder: Path) -> None:
+        path = folder / f"{derive_seed(*_identity(pattern), resolution):016x}"
+        texts, pixels = path.with_suffix(".json"), path.with_suffix(".u8")
+        if not texts.is_file():
+            _decode(pattern, resolution, texts, pixels)
+        self.samples: list[dict[str, Any]] = json.loads(texts.read_text(encoding="utf-8"))
+        shape = (len(self.samples), 3, resolution, resolution)
+        self.pictures = np.memmap(pixels, np.uint8, mode="r", shape=shape)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def image(self, index: int) -> Tensor:
+        """Picture ``(3, S, S)`` uint8."""
+        return torch.from_numpy(np.array(self.pictures[index]))
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"image": self.image(index), **self.samples[index]}
+
+
+def first_pictures(pattern: str, resolution: int, count: int) -> Tensor:
+    """The first pictures of image shards ``(N, 3, S, S)`` float32 in [0, 1], decoded now and not kept.
+
+    Raises:
+        ValueError: A shard is missing or damaged, or holds no picture.
+    """
+    items = islice(TarSource(pattern, shard_size=1).items(), count)
+    pictures = [decode_sample(sample, resolution)["image"] for _, sample in items]
+    if not pictures:
+        raise _empty(pattern)
+    return torch.stack(pictures).float() / 255
+
+
+def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
+    """Decode the picture and the words of one WebDataset sample; nothing else in it is read.
+
+    Returns:
+        ``image`` ``(3, S, S)`` uint8, centre-cropped and resized, ``label``, and ``wnid``, ``caption``, ``foreground``
+        and ``background``, ``""`` for what the sample does not say.
+    """
+    key = str(sample.get("__key__"))
+    encoded = next((sample[extension[1:]] for extension in EXTENSIONS if extension[1:] in sample), None)
+    if encoded is None:
+        raise ValueError(f"sample {key!r} has no picture; allowed: {', '.join(e[1:] for e in EXTENSIONS)}")
+    picture = square(read_picture(io.BytesIO(encoded), key), resolution)
+    said = _read_json(sample)
+    label = said.get("label")
+    words = {"wnid": str(said.get("wnid") or ""), **_words(said)}
+    return {"image": to_tensor(picture), "label": label if type(label) is int else -1, **words}
+
+
+def read_words(pattern: str) -> Iterator[dict[str, str]]:
+    """``caption``, ``foreground`` and ``background`` of each picture of image shards, in order, none decoded."""
+    yield from (_words(_read_json(item[1])) for item in TarSource(pattern, shard_size=1).items())
+
+
+def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Batch with ``image`` ``(B, 3, S, S)`` float32 in [0, 1], ``label`` ``(B,)`` and the words as lists."""
+    batch: dict[str, Any] = {"image": torch.stack([sample["image"] for sample in samples]).float().div_(255)}
+    batch["label"] = torch.tensor([sample["label"] for sample in samples])
+    return batch | {key: [sample[key] for sample in samples] for key in samples[0] if key not in batch}
+
+
+def _identity(pattern: str) -> list[object]:
+    """Names and sizes of the shards: a cache is of these files and of no others."""
+    shards = expand_shards(pattern)
+    return [f"{shard}:{Path(shard).stat().st_size if Path(shard).is_file() else ''}" for shard in shards]
+
+
+def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
+    pixels.parent.mkdir(parents=True, exist_ok=True)
+    partial = pixels.with_suffix(".partial")
+    samples: list[dict[str, Any]] = []
+    with partial.open("wb") as stream:
+        for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):
+            decoded = decode_sample(sample, resolution)
+            stream.write(decoded.pop("image").numpy().tobytes())
+            samples.append({"key": key, **decoded})
+    if not samples:
+        raise _empty(pattern)
+    partial.replace(pixels)
+    write_atomic(texts, json.dumps(samples).encode())  # written last: says that the pictures are complete
+    log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
+
+
+def _read_json(sample: dict[str, Any]) -> dict[str, Any]:
+    said = parse_json(sample.get("json", b"{}"))
+    if not isinstance(said, dict):
+        raise ValueError(f"sample {sample.get('__key__')!r}: json is a {type(said).__name__}; allowed: an object")
+    return said
+
+
+def _words(said: dict[str, Any]) -> dict[str, str]:
+    return {text: str(said.get(text) or "") for text in TEXTS}
+
+
+def _empty(pattern: str) -> ValueError:
+    return ValueError(f"shards {pattern!r} hold no picture; allowed: {', '.join(EXTENSIONS)}")

@@ -1,0 +1,166 @@
+"""The model card of a prior, made of its measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CARD = """---
+license: {licence}
+library_name: diffusers
+tags: [latent-diffusion, feature-inversion]
+---
+# {name}
+
+A latent diffusion model at {resolution} px, {latents} latents. `load_prior("{name}")` and diffusers'
+`StableDiffusionPipeline.from_pretrained` read the same folder and draw the same picture. No target, judge or perceptual
+network took part in its training.
+
+![Samples](samples.png)
+
+Samples for captions that it was not trained on: {steps} steps, guidance {guidance:g}.
+
+## Measured
+
+Every number comes from `{command}`. Intervals are 95 % bootstrap intervals.
+
+**Round trip** through the autoencoder.
+
+{round_trip}
+
+The spectrum's error is the mean distance in decibels between the power of round trips and of pictures, over 1 to
+{nyquist} cycles a picture; lost at the highest quarter of frequencies: {lost}.
+
+**Distribution.** KID (not times 1,000), and FID at the same size, of pictures against val.
+
+{distribution}
+
+{gap}
+
+**Text.**
+
+{text}
+
+**Memorisation.** PSNR to the nearest training picture, by pixels.
+
+{memory}
+
+**Speed** ({processor}, {threads} threads): {speed} samples a second.
+
+**Cost of training.** {training}
+"""
+
+
+def render_prior_card(name: str, licence: str, subject: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    """Markdown text of the card.
+
+    Args:
+        name: Of the published prior.
+        licence: SPDX identifier.
+        subject: What the record says that was measured.
+        parts: The record's parts; those that are absent are said to be.
+    """
+    config, environment = subject["config"], subject["environment"]
+    spectrum = parts["round_trip/val"]["spectrum_db"]
+    highest = spectrum[-max(len(spectrum) // 4, 1) :]
+    return CARD.format(
+        name=name,
+        licence=licence,
+        resolution=subject["resolution"],
+        latents=" x ".join(map(str, subject["latent_shape"])),
+        steps=config["num_inference_steps"],
+        guidance=config["guidance_scale"],
+        command=f"inverter evaluate_prior prior={name} val=VAL train=TRAIN output=OUTPUT",
+        round_trip=_round_trips(parts),
+        nyquist=len(spectrum),
+        lost=f"{sum(highest) / len(highest):+.2f} dB",
+        distribution=_distributions(parts, subject["judges"]),
+        gap=_gap(parts, subject),
+        text=_texts(parts, subject["judges"]),
+        memory=_memory(parts),
+        processor=environment["processor"],
+        threads=environment["threads"],
+        speed=", ".join(f"{rate:.1f} in {steps} steps" for steps, rate in parts["speed"].items()),
+        training=_training(subject.get("training") or {}),
+    )
+
+
+def closed_gap(parts: Mapping[str, Any], judge: str, name: str) -> float | None:
+    """Share of the KID between decoded Gaussian latents and round trips that samples close; None if not measured."""
+    names = (f"kid/{name}", "kid/Gaussian latents", "kid/round trip")
+    if any(part not in parts or judge not in parts[part] for part in names):
+        return None
+    drawn, worst, best = (parts[part][judge]["kid"]["mean"] for part in names)
+    return (worst - drawn) / (worst - best) if worst != best else None
+
+
+def _round_trips(parts: Mapping[str, Any]) -> str:
+    lines = ["| pictures | number | PSNR, dB | SSIM | error of the spectrum, dB |", "| --- " * 5 + "|"]
+    for part, name in (("round_trip/val", "val"), ("round_trip/photos", "package photos")):
+        if found := parts.get(part):
+            psnr, ssim = _interval(found["psnr"], 2), _interval(found["ssim"], 3)
+            lines.append(f"| {name} | {found['num_pictures']:,} | {psnr} | {ssim} | {found['spectrum_error_db']:.2f} |")
+    return "\n".join(lines)
+
+
+def _distributions(parts: Mapping[str, Any], judges: list[str]) -> str:
+    rows = {name.removeprefix("kid/"): found for name, found in parts.items() if name.startswith("kid/")}
+    if not rows:
+        return "Not measured: no judge at hand."
+    heads = [f"{metric} ({judge})" for judge in judges for metric in ("KID", "FID")]
+    lines = ["| pictures | number | " + " | ".join(heads) + " |", "| --- " * (len(heads) + 2) + "|"]
+    for name, found in rows.items():
+        cells = []
+        for judge in judges:
+            fid = found[judge].get("fid", "")
+            cells += [_interval(found[judge]["kid"], 4), f"{fid:.1f}" if isinstance(fid, float) else str(fid)]
+        lines.append(f"| {name} | {found['num_pictures']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _gap(parts: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
+    config = subject["config"]
+    name = f"{config['num_inference_steps']} steps, guidance {config['guidance_scale']:g}"
+    shares = {judge: closed_gap(parts, judge, name) for judge in subject["judges"]}
+    said = ", ".join(f"{share:.0%} under {judge}" for judge, share in shares.items() if share is not None)
+    return f"Of the gap between decoded Gaussian latents and round trips, {name} close {said or 'an unmeasured share'}."
+
+
+def _texts(parts: Mapping[str, Any], judges: list[str]) -> str:
+    lines = ["| question | drawn for it | real pictures | guessing |", "| --- " * 4 + "|"]
+    for judge in judges if "text" in parts else []:
+        found = parts["text"][judge]
+        drawn, real = _interval(found["drawn_top5"], 3), _interval(found["real_top5"], 3)
+        lines.append(f"| class among the top 5 of {judge} | {drawn} | {real} | {found['chance_top5']:.3f} |")
+    found = parts["background"]
+    drawn, real = _interval(found["drawn"], 3), _interval(found["real"], 3)
+    lines.append(f"| border of the background's colour | {drawn} | {real} | {found['chance']:.3f} |")
+    return "\n".join(lines)
+
+
+def _memory(parts: Mapping[str, Any]) -> str:
+    if "memory" not in parts:
+        return "Not measured: no training pictures given."
+    lines = ["| pictures | mean, dB | median | 95 % | most |", "| --- " * 5 + "|"]
+    for name, title in (("drawn", "samples"), ("real", "val")):
+        found = parts["memory"][name]
+        rest = " | ".join(f"{found[key]:.2f}" for key in ("median", "p95", "max"))
+        lines.append(f"| {title} | {_interval(found['mean'], 2)} | {rest} |")
+    return "\n".join(lines)
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    said = [
+        f"{part}: {found['images_seen']:,} pictures in {found['seconds'] / 3600:.2f} hours on "
+        f"{found['environment']['processor']} ({', '.join(found['environment']['gpus']) or 'no GPU'})"
+        for part, found in training.items()
+    ]
+    return "; ".join(said) + "." if said else "Not recorded."
+
+
+def _interval(found: Mapping[str, float | None] | None, digits: int) -> str:
+    if found is None:
+        return ""
+    if found["low"] is None or found["high"] is None:
+        return f"{found['mean']:.{digits}f}"
+    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"

@@ -1,0 +1,136 @@
+"""Every part of a prior's measurement, in order, into its record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inverter.config import EvaluatePriorConfig
+from inverter.data.image_module import picture_loader
+from inverter.data.picture_cache import PictureCache
+from inverter.data.pictures import square, to_tensor
+from inverter.data.sources.photos import PhotoSource
+from inverter.evaluation import prior_measures as measures
+from inverter.evaluation.border_colour import ColourWords
+from inverter.evaluation.judges import Judge
+from inverter.evaluation.metrics import quantise
+from inverter.evaluation.prior_record import PriorRecord
+from inverter.priors.prior import DiffusionPrior
+
+
+class PriorPlan:
+    """What the parts share: pictures, their embeddings, and how samples are drawn.
+
+    Args:
+        config: Sizes and settings.
+        prior: On the device where it is to run.
+        judges: Classifiers that no prior was trained with.
+        output: Folder of the measurement.
+    """
+
+    def __init__(
+        self, config: EvaluatePriorConfig, prior: DiffusionPrior, judges: Sequence[Judge], output: Path
+    ) -> None:
+        self.config, self.prior, self.judges = config, prior, judges
+        self.cache = Path(config.cache) if config.cache else output / "pictures"
+        self.exact = measures.Drawing(prior, config.batch_size, seed=config.seed)
+        self.drawing = measures.Drawing(prior, config.batch_size, config.precision == "bf16", config.seed)
+
+    def run(self, record: PriorRecord) -> None:
+        """Measure what the record does not hold yet."""
+        config = self.config
+        record.part("round_trip/val", self._round_trip)
+        if config.photos:
+            record.part("round_trip/photos", self._photos)
+        if self.judges:
+            self._distribution(record)
+            record.part("text", self._text)
+        record.part("background", self._background)
+        if config.train:
+            record.part("memory", self._memory)
+        prompts = self._prompts(config.num_speed)
+        record.part("speed", lambda: measures.measure_speed(self.drawing, prompts, config.steps))
+
+    @cached_property
+    def val(self) -> PictureCache:
+        return PictureCache(self.config.val, self.prior.resolution, self.cache)
+
+    @cached_property
+    def train(self) -> PictureCache:
+        return PictureCache(str(self.config.train), self.prior.resolution, self.cache)
+
+    @cached_property
+    def reference(self) -> dict[str, Tensor]:
+        """Embeddings of val by judge."""
+        real = images(self.val, self.config.num_samples)
+        return {judge.name: judge.embed(real) for judge in self.judges}
+
+    def _round_trip(self) -> dict:
+        real = images(self.val, self.config.num_samples)
+        return measures.measure_round_trip(self.exact.round_trip(real), real, None, self.config.num_bootstrap)
+
+    def _photos(self) -> dict:
+        source = PhotoSource(shard_size=self.config.num_photos, num_images=self.config.num_photos)
+        found = list(source.shard(0))
+        crops = [to_tensor(square(item.image, self.prior.resolution)) for item in found]
+        real, groups = torch.stack(crops).float() / 255, [item.group for item in found]
+        return measures.measure_round_trip(self.exact.round_trip(real), real, groups, self.config.num_bootstrap)
+
+    def _distribution(self, record: PriorRecord) -> None:
+        config, count = self.config, min(self.config.num_samples, len(self.val))
+
+        def part(name: str, pictures: Any, fids: bool = False) -> None:
+            record.part(
+                f"kid/{name}", lambda: measures.measure_distribution(self.judges, pictures(), self.reference, fids)
+            )
+
+        if config.train:
+            part("train pictures", lambda: images(self.train, count), True)
+        part("round trip", lambda: self.exact.round_trip(images(self.val, count)), True)
+        part("Gaussian latents", lambda: self.exact.noise(count), True)
+        usual = (config.num_inference_steps, config.guidance_scale)
+        settings = [(steps, config.guidance_scale) for steps in config.steps]
+        settings += [(config.num_inference_steps, guidance) for guidance in config.guidances]
+        for steps, guidance in dict.fromkeys([usual, *settings]):
+            part(
+                f"{steps} steps, guidance {guidance:g}",
+                self._sampler(count, steps, guidance),
+                (steps, guidance) == usual,
+            )
+
+    def _sampler(self, count: int, steps: int, guidance: float) -> Any:
+        return lambda: self.drawing.samples(self._prompts(count), steps, guidance, "kid")
+
+    def _prompts(self, count: int, words: str = "caption") -> list[str]:
+        samples = self.val.samples
+        return [samples[index % len(samples)][words] for index in range(count)]
+
+    def _drawn(self, prompts: Sequence[str], part: str) -> Tensor:
+        return self.drawing.samples(prompts, self.config.num_inference_steps, self.config.guidance_scale, part)
+
+    def _text(self) -> dict:
+        real = images(self.val, self.config.num_text)
+        drawn = self._drawn(self._prompts(len(real), "foreground"), "text")
+        return measures.measure_text(self.judges, drawn, real, self.val.samples[: len(real)])
+
+    def _background(self) -> dict:
+        real = images(self.val, self.config.num_text)
+        learned = self.train if self.config.train else self.val
+        words = ColourWords.learn(images(learned, 5000), [sample["background"] for sample in learned.samples[:5000]])
+        said = self._prompts(len(real), "background")
+        return measures.measure_background(words, self._drawn(said, "background"), real, said)
+
+    def _memory(self) -> dict:
+        real = images(self.val, self.config.num_memory)
+        drawn = self._drawn(self._prompts(len(real)), "memory")
+        return measures.measure_memory(drawn, real, picture_loader(self.train, 500))
+
+
+def images(pictures: PictureCache, count: int) -> Tensor:
+    """The first pictures ``(N, 3, S, S)`` in [0, 1]."""
+    return quantise(torch.from_numpy(pictures.pictures[:count].copy()).float() / 255)

@@ -1,0 +1,57 @@
+"""What was measured of a prior, part by part, in one JSON file that a stopped measurement goes on from."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from inverter.parse import parse_json
+from inverter.run_record import write_text
+
+log = logging.getLogger(__name__)
+SCHEMA_VERSION = 1
+FILE = "prior_metrics.json"
+
+
+class PriorRecord:
+    """Parts of a measurement by name, each plain data, written after each part; a part that is there is kept.
+
+    Args:
+        output: Folder of ``prior_metrics.json``.
+        subject: What is measured and how: plain data that parts of one record share.
+        resume: Go on from the file where it is there.
+    Raises:
+        ValueError: The file cannot be read, or is of another subject or schema version.
+    """
+
+    def __init__(self, output: Path, subject: dict[str, Any], resume: bool = True) -> None:
+        self.path, self.subject = output / FILE, json.loads(json.dumps(subject))
+        self.parts: dict[str, Any] = self._read() if resume and self.path.is_file() else {}
+
+    def part(self, name: str, measure: Callable[[], Any]) -> Any:
+        """The part of this name; it is measured, and the file written, where it is not there yet."""
+        if name not in self.parts:
+            log.info("measure %s", name)
+            self.parts[name] = json.loads(json.dumps(measure()))
+            self.save()
+        return self.parts[name]
+
+    def save(self) -> None:
+        """Write the file; a crash leaves the old one or the new one."""
+        whole = {"schema_version": SCHEMA_VERSION, "subject": self.subject, "parts": self.parts}
+        write_text(self.path, json.dumps(whole, indent=2) + "\n")
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            values = parse_json(self.path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}; measure into a new output, or set resume=false") from error
+        if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
+            version = values.get("schema_version") if isinstance(values, dict) else None
+            raise ValueError(f"{self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
+        if values.get("subject") != self.subject or not isinstance(values.get("parts"), dict):
+            raise ValueError(f"{self.path} is of another prior or setting; measure into a new output, or resume=false")
+        return values["parts"]

@@ -1,0 +1,67 @@
+"""The few-step variant of a prior: a LoRA of the denoiser beside it, chosen by the suffix ``+few-step`` of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import load_file
+from torch import Tensor
+
+SUFFIX = "+few-step"
+FOLDER, WEIGHTS = "lora", "pytorch_lora_weights.safetensors"
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2")
+MEGABYTE = 1_000_000
+
+
+def split_name(name: str) -> tuple[str, bool]:
+    """Name of the prior without the suffix, and whether its few-step variant is meant."""
+    return (name.removesuffix(SUFFIX), True) if name.endswith(SUFFIX) else (name, False)
+
+
+def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int:
+    """Add a LoRA that changes nothing yet to attention, feed-forward and residual layers; it alone is trainable.
+
+    Returns:
+        Its parameters.
+    Raises:
+        ValueError: In half precision it would be larger than it may be.
+    """
+    unet.requires_grad_(False)
+    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(TARGETS), init_lora_weights="gaussian"))
+    count = sum(parameter.numel() for parameter in unet.parameters() if parameter.requires_grad)
+    if 2 * count > max_megabytes * MEGABYTE:
+        raise ValueError(f"rank is {rank}, which makes {2 * count / MEGABYTE:.1f} MB; max_megabytes: {max_megabytes}")
+    return count
+
+
+def save_lora(unet: UNet2DConditionModel, folder: Path) -> Path:
+    """Write the LoRA in half precision to ``FOLDER/lora``, as diffusers' ``load_lora_weights`` reads it."""
+    state = get_peft_model_state_dict(unet)
+    halves = {name: value.half().cpu().contiguous() for name, value in state.items()}
+    StableDiffusionPipeline.save_lora_weights(folder / FOLDER, unet_lora_layers=halves, safe_serialization=True)
+    return folder / FOLDER / WEIGHTS
+
+
+def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Add the LoRA in ``FOLDER/lora`` to the weights, in place; no layer is left behind that costs anything.
+
+    Raises:
+        ValueError: There is none.
+    """
+    path = folder / FOLDER / WEIGHTS
+    if not path.is_file():
+        raise ValueError(
+            f"prior {folder} has no few-step variant: {path} is missing; allowed: the name without {SUFFIX}"
+        )
+    state = load_file(path)
+    if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
+        raise ValueError(f"weight {broken[0]} holds NaN or infinity")
+    floats: dict[str, Tensor] = {name: value.float() for name, value in state.items()}
+    unet.load_lora_adapter(floats, prefix="unet")
+    unet.fuse_lora()
+    unet.unload_lora()
+    unet.requires_grad_(False)

@@ -1,0 +1,77 @@
+"""Stage ``train_prior distill``: a LoRA with which a trained prior draws in one to four steps."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import lightning as L
+import torch
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from inverter.callbacks.picture_grid import PictureGrid
+from inverter.callbacks.step_seed import StepSeed
+from inverter.config import DistillConfig
+from inverter.data.latent_module import LatentModule
+from inverter.lock import locked
+from inverter.loggers import close_loggers
+from inverter.priors.distillation import DistillModule
+from inverter.priors.few_step import FOLDER, SUFFIX, save_lora
+from inverter.priors.location import find_prior
+from inverter.priors.prior import DiffusionPrior, folder_sha256, load_prior
+from inverter.run_record import record_run
+from inverter.training import build_trainer, fit, pick_device, resume_path
+from inverter.training_summary import save_summary, summarise
+
+log = logging.getLogger(__name__)
+STAGE = "distill_prior"
+STEPS = (1, 2, 4)
+
+
+def run(config: DistillConfig) -> Path:
+    """Train, then write the LoRA to ``OUTPUT/lora`` and, where the prior is a run's, beside it."""
+    with locked(Path(config.output)):
+        return train(config, Path(config.output))
+
+
+def train(config: DistillConfig, output: Path) -> Path:
+    """What ``run`` does in an output that is its own."""
+    checkpoint = resume_path(config, STAGE)
+    record_run(config, output, STAGE)
+    L.seed_everything(config.seed, verbose=False)
+    folder = find_prior(config.prior)
+    prior = load_prior(config.prior).to(pick_device(config.trainer.device))
+    weights = folder_sha256(folder, ("vae",))
+    data = LatentModule(
+        config.data, prior.vae, prior.resolution, output, config.prompt_dropout, config.views, config.seed, weights
+    )
+    module = DistillModule(config, prior)
+    log.info("LoRA of %d parameters", module.num_parameters)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    grid = PictureGrid(output, "val/samples", lambda batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
+    trainer = build_trainer(
+        config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=[StepSeed(config.seed), grid]
+    )
+    fit(trainer, module, data, checkpoint)
+    close_loggers(trainer.loggers)
+    if not trainer.is_global_zero:
+        return output / FOLDER
+    path = save_lora(prior.unet, output)
+    save_summary(summarise(trainer, config.data.batch_size, "val/loss"), output, STAGE)
+    if config.publish:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        shutil.copy(path, folder / FOLDER / path.name)
+        log.info("load_prior(%r) is the few-step variant", f"{config.prior}{SUFFIX}")
+    log.info("LoRA in %s", path)
+    return path.parent
+
+
+def _samples(prior: DiffusionPrior, prompts: list[str]) -> Tensor:
+    """Grid ``(3, H, W)``: a row of samples in 1, 2 and 4 steps each, the same noise each time."""
+    conditioning, rows = prior.embed(prompts), []
+    for steps in STEPS:
+        fixed = torch.Generator().manual_seed(0)
+        rows.append(prior.decode(prior.sample(conditioning, num_inference_steps=steps, generator=fixed)).float().cpu())
+    return make_grid(torch.cat(rows), nrow=len(prompts))

@@ -1,0 +1,79 @@
+"""Stage ``evaluate_prior``: what a prior keeps and draws, in numbers, samples and a model card."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+from torchvision.utils import make_grid, save_image
+
+from inverter.config import EvaluatePriorConfig
+from inverter.evaluation.judges import load_judges
+from inverter.evaluation.prior_card import render_prior_card
+from inverter.evaluation.prior_plan import PriorPlan
+from inverter.evaluation.prior_record import FILE, PriorRecord
+from inverter.lock import locked
+from inverter.parse import parse_json
+from inverter.priors.few_step import split_name
+from inverter.priors.location import find_prior
+from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.run_record import commit, environment, record_run, write_text
+from inverter.training import pick_device
+
+log = logging.getLogger(__name__)
+STAGE = "evaluate_prior"
+SETTINGS = (
+    *("num_samples", "num_text", "num_memory", "num_photos", "num_inference_steps", "guidance_scale"),
+    *("val", "train", "judges", "precision", "seed"),
+)
+GRID = 32  # samples in the card
+
+
+def run(config: EvaluatePriorConfig) -> Path:
+    """Measure; write ``prior_metrics.json`` part by part, then ``samples.png`` and the model card ``README.md``.
+
+    Raises:
+        ValueError: The prior or the shards cannot be found, or the output holds the measurement of another prior.
+    """
+    with locked(Path(config.output)):
+        return measure(config, Path(config.output))
+
+
+def measure(config: EvaluatePriorConfig, output: Path) -> Path:
+    """What ``run`` does in an output that is its own."""
+    device = pick_device(config.device)
+    prior = load_prior(config.prior).to(device)
+    judges, absent = load_judges(config.judges, device=device)
+    for missing in absent:
+        log.warning("%s is left out: %s", missing.metric, missing.reason)
+    record_run(config, output, STAGE)
+    subject = describe(config, prior, [judge.name for judge in judges])
+    record = PriorRecord(output, subject, config.resume)
+    plan = PriorPlan(config, prior, judges, output)
+    plan.run(record)
+    samples = plan.drawing.samples(
+        [sample["caption"] for sample in plan.val.samples[:GRID]], config.num_inference_steps, config.guidance_scale
+    )
+    save_image(make_grid(samples, nrow=8), output / "samples.png")
+    said = {**subject, "environment": environment(), "commit": commit()}
+    write_text(output / "README.md", render_prior_card(Path(config.prior).name, "apache-2.0", said, record.parts))
+    for name in (FILE, "samples.png", "README.md"):
+        log.info("%s", output / name)
+    return output
+
+
+def describe(config: EvaluatePriorConfig, prior: DiffusionPrior, judges: list[str]) -> dict[str, Any]:
+    """What is measured and how: plain data that every part of a record shares."""
+    settings = dataclasses.asdict(config)
+    training = find_prior(split_name(config.prior)[0]) / "training.json"
+    return {
+        "prior": config.prior,
+        "weights_sha256": prior.weights_sha256,
+        "resolution": prior.resolution,
+        "latent_shape": list(prior.latent_shape),
+        "judges": judges,
+        "config": {key: settings[key] for key in SETTINGS},
+        "training": parse_json(training.read_bytes()) if training.is_file() else {},
+    }

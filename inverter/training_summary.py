@@ -1,0 +1,46 @@
+"""What a training cost and reached, kept beside the run and, of a prior, inside the published folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Timer
+
+from inverter.run_record import commit, environment, write_text
+
+
+def summarise(trainer: L.Trainer, batch_size: int, monitor: str, **more: Any) -> dict[str, Any]:
+    """Steps, images, seconds of training, the newest and the best value of what was monitored, commit, environment.
+
+    Args:
+        trainer: After ``fit``.
+        batch_size: Images a batch and process.
+        monitor: Metric of the checkpoints.
+        more: Further plain data.
+    """
+    timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
+    best = trainer.checkpoint_callback.best_model_score  # type: ignore[union-attr]
+    last = trainer.callback_metrics.get(monitor)
+    return {
+        "steps": trainer.global_step,
+        "images_seen": trainer.global_step * batch_size * trainer.world_size,
+        "seconds": round(timer.time_elapsed("train"), 1),  # type: ignore[arg-type]
+        monitor: None if last is None else float(last),
+        f"best {monitor}": None if best is None else float(best),
+        "commit": commit(),
+        "environment": environment(),
+        **more,
+    }
+
+
+def save_summary(summary: dict[str, Any], output: Path, stage: str) -> None:
+    """Write ``OUTPUT/STAGE.summary.json``."""
+    write_text(summary_path(output, stage), json.dumps(summary, indent=2) + "\n")
+
+
+def summary_path(output: Path, stage: str) -> Path:
+    """Where the summary of a stage lies."""
+    return output / f"{stage}.summary.json"
