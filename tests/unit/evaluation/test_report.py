@@ -94,6 +94,17 @@ def test_terminal_table_shows_the_same_numbers(results: Results) -> None:
     assert "<b>bold</b>" in shown and "3,072" not in shown and "576" in shown
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_terminal_table_cuts_nothing_off(results: Results, width: int) -> None:
+    text = io.StringIO()
+    print_table(results, Console(file=text, width=width))
+    shown = text.getvalue()
+    for row in results.rows:
+        for metric, score in row.scores.items():
+            assert interval(metric, score.low, score.high) in shown
+    assert "…" not in shown.partition("Paired differences")[0]
+
+
 def test_labels() -> None:
     assert heading("kid/lite1") == "KID (lite1) ↓" and heading("nearer_to_train").endswith("picture")
     assert number("psnr", 1.234, signed=True) == "+1.23"
