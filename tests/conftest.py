@@ -43,7 +43,8 @@ SCHEDULERS = {  # as published with Stable Diffusion 1.5 and 2.1
 }
 
 
-workers.PRELOAD += [f"inverter.stages.{stage}" for stage in ("prepare", "train", "evaluate")]  # for tests/smoke
+# for tests/smoke
+workers.PRELOAD += [f"inverter.stages.{stage}" for stage in ("prepare", "train", "evaluate", "audit")]
 settings.register_profile(
     "suite",
     max_examples=200,

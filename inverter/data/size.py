@@ -21,7 +21,7 @@ META_BYTES = 384  # text, label, group, clip and frame
 def pair_bytes(
     feature_shape: tuple[int, ...], feature_dtype: str, resolution: int, latent_shape: tuple[int, ...] | None
 ) -> int:
-    """Bytes of one pair in a shard, at most: the picture is counted as if PNG could not compress it.
+    """Bytes of one pair in a shard: the picture is counted as if PNG could not compress it, the text as a short one.
 
     Args:
         feature_shape: Shape of one image's features.
@@ -47,10 +47,10 @@ def check_space(sizes: Mapping[Path, int], num_pairs: int | None) -> None:
     needed: dict[int, int] = {}  # by disk
     for folder, size in sizes.items():
         if num_pairs is None:
-            log.info("%s: pairs of up to %s, nobody knows how many", folder, _readable(size))
+            log.info("%s: pairs of about %s, nobody knows how many", folder, _readable(size))
             continue
         missing = num_pairs - _count_pairs(folder)
-        log.info("%s: %d pairs to write, up to %s", folder, missing, _readable(missing * size))
+        log.info("%s: %d pairs to write, about %s", folder, missing, _readable(missing * size))
         disk, free = folder.stat().st_dev, shutil.disk_usage(folder).free
         needed[disk] = needed.get(disk, 0) + missing * size
         if needed[disk] > free:

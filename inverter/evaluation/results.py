@@ -205,8 +205,10 @@ class Results:
         """Read what :meth:`to_json` gave; pictures and per-image numbers are empty.
 
         Raises:
-            ValueError: Another schema version, or a key is missing or unknown.
+            ValueError: No object of JSON, another schema version, or a key is missing or unknown.
         """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"metrics: a {type(data).__name__} where a JSON object belongs")
         if data.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"metrics: schema_version is {data.get('schema_version')!r}; allowed: {SCHEMA_VERSION}")
         try:
@@ -235,7 +237,7 @@ class Results:
                     )
                 },
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"metrics: not of schema version {SCHEMA_VERSION}: {error}") from error
 
     def save(self, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from inverter.audit.ledger import LEDGER, LEFT
+from inverter.audit.record import Audit
 from inverter.config import save_config
 
 KILLS = [pytest.param(3, id="three"), pytest.param(10, id="ten", marks=pytest.mark.slow)]
@@ -22,6 +25,36 @@ PREPARE = [
     "batch_size=2",
     "precision=fp32",
 ]
+AUDIT = [
+    "target.name=module:nets_for_kill:build",
+    "target.input_size=32",
+    "layers=[1,3]",
+    "train.pairs=16",
+    "dev.pairs=8",
+    "val.pairs=6",
+    "shard_size=2",
+    "model.width=16",
+    "model.depth=1",
+    "model.num_tokens=2",
+    "model.head_width=8",
+    "data.batch_size=4",
+    "data.num_workers=0",
+    "optim.max_steps=4",
+    "optim.max_time=null",
+    "optim.precision=fp32",
+    "trainer.device=cpu",
+    "trainer.progress=false",
+    "judges=[]",
+    "metric=psnr",
+    "num_bootstrap=50",
+    "num_inference_steps=1",
+]
+NETWORK = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 1))
+"""
 
 
 def kill_at_random(start, words: Sequence[str], kills: int, seconds: float, progress: Callable[[], int]) -> list[int]:
@@ -85,3 +118,44 @@ def test_preparation_keeps_finished_shards(tiny_prior_folder: Path, start, finis
     finish(words("killed"))
     assert contents("killed") == contents("whole")
     assert written.items() <= {path.name: path.stat().st_mtime_ns for path in killed.iterdir()}.items()
+
+
+@pytest.mark.parametrize("kills", KILLS)
+def test_an_audit_repeats_no_step(
+    tiny_prior_folder: Path, start, finish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int
+) -> None:
+    (tmp_path / "nets_for_kill.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)  # its processes take it over
+    noted: list[dict[Path, int]] = []
+
+    def words(output: str) -> list[str]:
+        places = [f"data.path={tmp_path / output}/pairs-{{layer}}", f"output={tmp_path / output}/audit"]
+        return ["audit", "configs/audit.yaml", *AUDIT, f"prior={tiny_prior_folder}", *places]
+
+    def finished(output: str) -> dict[Path, int]:
+        """When each file of a finished shard or step was written."""
+        files = list((tmp_path / output).glob("pairs-*/*/pairs*.json"))
+        files += [file.with_suffix(".tar") for file in files]
+        for ledger in (tmp_path / output).rglob(LEDGER):
+            stages = json.loads(ledger.read_text())
+            done = [stage for stage, step in stages.items() if step.get("done")]
+            files += [ledger.parent / name for stage in done for name in LEFT[stage]]
+        return {file: file.stat().st_mtime_ns for file in files}
+
+    def progress() -> int:
+        noted.append(finished("killed"))
+        return len(noted[-1])
+
+    finish(words("whole"))
+    written = sorted(finished("whole").values())
+    left = kill_at_random(start, words("killed"), kills, (written[-1] - written[0]) / 1e9 / kills, progress)
+    assert any(0 < number < len(written) for number in left)
+    finish(words("killed"))
+    ended = finished("killed")
+    assert len(ended) == len(written)
+    assert all(files.items() <= ended.items() for files in noted)
+    killed, whole = (Audit.load(tmp_path / output / "audit" / "report.json") for output in ("killed", "whole"))
+    assert [(layer.scores, layer.metrics) for layer in killed.layers] == [
+        (layer.scores, layer.metrics) for layer in whole.layers
+    ]
+    assert (killed.metric, killed.recommended) == (whole.metric, whole.recommended)

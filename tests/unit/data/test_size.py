@@ -24,7 +24,7 @@ def test_what_does_not_fit_is_refused_and_what_is_there_is_not_counted_again(wri
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_500_000))
     with caplog.at_level(logging.INFO):
         check_space({folder: 1_000_000}, 10)
-    assert "2 pairs to write, up to 2 MB" in caplog.text
+    assert "2 pairs to write, about 2 MB" in caplog.text
     message = r"train has 2.5 MB free; the pairs need 3 MB: take fewer pairs, another output, feature_dtype=float16"
     with pytest.raises(ValueError, match=message):
         check_space({folder: 1_000_000}, 11)
@@ -38,4 +38,4 @@ def test_a_source_of_unknown_length_is_not_refused(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     with caplog.at_level(logging.INFO):
         check_space({tmp_path: 1500}, None)
-    assert "pairs of up to 1.5 kB, nobody knows how many" in caplog.text
+    assert "pairs of about 1.5 kB, nobody knows how many" in caplog.text

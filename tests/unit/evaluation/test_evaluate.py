@@ -189,6 +189,10 @@ def test_json_round_trip(results: Results, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
     with pytest.raises(ValueError, match="schema_version is 7"):
         Results.from_json(data | {"schema_version": 7})
+    with pytest.raises(ValueError, match="metrics: a list where a JSON object belongs"):
+        Results.from_json([data])
+    with pytest.raises(ValueError, match="not of schema version 1"):
+        Results.from_json(data | {"methods": []})
     del data["payload"]
     with pytest.raises(ValueError, match="payload"):
         Results.from_json(data)
