@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from inverter.audit.diagnosis import diagnose, diagnose_depth
 from inverter.audit.ledger import Ledger
 from inverter.audit.metrics import headline, read_per_image, score_metrics
+from inverter.audit.motion import read_motion
 from inverter.audit.pictures import SHOWN
 from inverter.audit.plan import Step
 from inverter.audit.recommend import exceeded, recommend
@@ -117,5 +118,6 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
             pairs=summary["pairs"],
             pairs_seen=summary["pairs_seen"],
             prompt_change=prompt_change,
+            motion=read_motion(step),
         ),
     )

@@ -19,6 +19,9 @@ MIN_CEILING_TOP1 = 0.5
 MIN_PROMPT_CHANGE = 1.0
 """8-bit levels by which another prompt must change a picture on average."""
 
+MAX_MOTION, MIN_MOTION = 1.5, 0.5
+"""How often as much as the clip itself reconstructions may change from frame to frame, at most and at least."""
+
 
 def diagnose(
     results: Results,
@@ -28,6 +31,7 @@ def diagnose(
     pairs: int,
     pairs_seen: int,
     prompt_change: float,
+    motion: Mapping[str, float],
 ) -> tuple[str, ...]:
     """Lines about one layer; none where nothing is wrong.
 
@@ -38,6 +42,7 @@ def diagnose(
         pairs: Training pairs.
         pairs_seen: Pairs that training went through, repeats counted.
         prompt_change: See :func:`inverter.audit.prompt.prompt_change`.
+        motion: Of each operating point, see :func:`inverter.audit.motion.read_motion`.
     """
     return tuple(
         line
@@ -48,6 +53,7 @@ def diagnose(
             _memory(results),
             _training(pairs, pairs_seen),
             _prompt(prompt_change),
+            *(_motion(method, ratio) for method, ratio in motion.items()),
         )
         if line
     )
@@ -122,3 +128,14 @@ def _prompt(change: float) -> str:
         f"Prompt without effect: two unlike prompts change `sample` by {change:.2f} of 255 levels, so what an attacker "
         "knows in words adds nothing. A higher model.strength lets the prior draw more."
     )
+
+
+def _motion(method: str, ratio: float) -> str:
+    if MIN_MOTION <= ratio <= MAX_MOTION:
+        return ""
+    what, why = (
+        ("Flickers", "each frame is inverted for itself; temporal smoothing of a white-box method ties them")
+        if ratio > MAX_MOTION
+        else ("Smears", "what moves is averaged away, so the score says little of motion")
+    )
+    return f"{what}: from frame to frame `{method}` changes {ratio:.2f} times as much as the clip itself; {why}."

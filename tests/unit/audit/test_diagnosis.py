@@ -7,7 +7,7 @@ from inverter.audit.diagnosis import diagnose, diagnose_depth
 from inverter.evaluation.metrics import Missing
 
 METRIC = "reid_mrr/a"
-GOOD = {"pairs": 10, "pairs_seen": 30, "prompt_change": 5.0}
+GOOD = {"pairs": 10, "pairs_seen": 30, "prompt_change": 5.0, "motion": {"mean": 1.0, "sample": 1.5}}
 RETRIEVAL = {"attack": "nearest training image", "by_attack": {"nearest training image": 0.5, "mean": 0.1}}
 
 
@@ -39,6 +39,8 @@ def test_nothing_to_say(results, make_score):
         ({}, None, {}, r"No score in reid_mrr/a: no span\."),
         ({}, RETRIEVAL, {}, r"Retrieval beats inversion: .* 0.50 in reid_mrr/a, the best reconstruction 0.10"),
         ({}, {}, {"pairs_seen": 9}, "Trained too little: 9 pairs seen of 10"),
+        ({}, {}, {"motion": {"mean": 0.6, "sample": 1.6}}, "Flickers: .*`sample` changes 1.60 times as much"),
+        ({}, {}, {"motion": {"mean": 0.4, "sample": 1.0}}, "Smears: .*`mean` changes 0.40 times as much"),
         ({}, {}, {"prompt_change": 0.25}, "Prompt without effect: .*0.25 of 255 levels"),
     ],
 )
