@@ -20,10 +20,11 @@ class PictureGrid(Callback):
     Args:
         output: Folder of the run.
         name: Under which loggers keep it.
-        draw: Makes the grid ``(3, H, W)`` in [0, 1] from the first validation batch, which is always the same.
+        draw: Makes the grid ``(3, H, W)`` in [0, 1] from the trained module and the first validation batch, which is
+            always the same.
     """
 
-    def __init__(self, output: Path, name: str, draw: Callable[[dict], Tensor]) -> None:
+    def __init__(self, output: Path, name: str, draw: Callable[[L.LightningModule, dict], Tensor]) -> None:
         self.folder, self.name, self.draw = output / "grids", name, draw
 
     def on_validation_batch_end(
@@ -38,7 +39,7 @@ class PictureGrid(Callback):
         if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
             return
         with torch.no_grad():
-            grid = self.draw(batch)
+            grid = self.draw(pl_module, batch)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(grid, self.folder / f"step-{trainer.global_step:07d}.png")
         for logger in trainer.loggers:

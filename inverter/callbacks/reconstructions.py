@@ -6,15 +6,14 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
+from torchvision.utils import make_grid
 
-from inverter.loggers import log_picture
+from inverter.callbacks.picture_grid import PictureGrid
 
 
-class ReconstructionGrid(Callback):
-    """At each validation, write ``OUTPUT/grids/step-N.png`` and hand the grid to TensorBoard and wandb.
+class ReconstructionGrid(PictureGrid):
+    """A :class:`PictureGrid` of what the trained module makes of features.
 
     Args:
         output: Folder of the run.
@@ -22,28 +21,11 @@ class ReconstructionGrid(Callback):
     """
 
     def __init__(self, output: Path, num_images: int = 8) -> None:
-        self.folder, self.num_images = output / "grids", num_images
+        def draw(module: L.LightningModule, batch: dict) -> Tensor:
+            image = batch["image"][:num_images]
+            return reconstruction_grid(image, module.reconstruct(batch["features"][:num_images]))
 
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: object,
-        batch: dict,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
-            return
-        image = batch["image"][: self.num_images]
-        with torch.no_grad():
-            recon = pl_module.reconstruct(batch["features"][: self.num_images])
-        grid = reconstruction_grid(image, recon)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"step-{trainer.global_step:07d}.png"
-        save_image(grid, path)
-        for logger in trainer.loggers:
-            log_picture(logger, "dev/reconstructions", grid, trainer.global_step)
+        super().__init__(output, "dev/reconstructions", draw)
 
 
 def reconstruction_grid(image: Tensor, recon: Tensor) -> Tensor:

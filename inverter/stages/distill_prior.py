@@ -50,7 +50,7 @@ def train(config: DistillConfig, output: Path) -> Path:
     module = DistillModule(config, prior)
     log.info("LoRA of %d parameters", module.num_parameters)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    grid = PictureGrid(output, "val/samples", lambda batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
+    grid = PictureGrid(output, "val/samples", lambda _, batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
     trainer = build_trainer(
         config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=[StepSeed(config.seed), grid]
     )

@@ -50,7 +50,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     grid = PictureGrid(
         output,
         "val/reconstructions",
-        lambda batch: reconstruction_grid(batch["image"][:8], module.reconstruct(batch["image"][:8])),
+        lambda _, batch: reconstruction_grid(batch["image"][:8], module.reconstruct(batch["image"][:8])),
     )
     callbacks = [StepSeed(config.seed), grid]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)

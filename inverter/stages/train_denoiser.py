@@ -60,7 +60,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     log.info("denoiser: %.3f GMAC a forward pass", module.macs / GIGA)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
-        output, "val/samples", lambda batch: _samples(module, vae, batch["prompt"][: config.grid_prompts])
+        output, "val/samples", lambda _, batch: _samples(module, vae, batch["prompt"][: config.grid_prompts])
     )
     trainer = build_trainer(
         config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=[StepSeed(config.seed), grid]
