@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from inverter.config import MethodsConfig
 from inverter.priors.prior import DiffusionPrior
 from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.direct import Direct
@@ -20,7 +21,6 @@ from inverter.whitebox.loop import Result, Show, optimise
 from inverter.whitebox.method import Method
 from inverter.whitebox.problem import Chain, Problem
 from inverter.whitebox.saved import SavedState
-from inverter.whitebox_config import MethodsConfig
 
 log = logging.getLogger(__name__)
 METHODS = ("direct", "latent", "guided", "hybrid")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from inverter.config import SmoothingConfig
 from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.goal import Goal
 from inverter.whitebox.loop import Result, Show
 from inverter.whitebox.problem import Chain
 from inverter.whitebox.saved import SavedState
-from inverter.whitebox_config import SmoothingConfig
 
 
 def windows(num_frames: int, window: int, overlap: int) -> list[range]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from inverter.config import DirectConfig
 from inverter.losses.natural import alpha_norm, total_variation_norm
 from inverter.whitebox.adam import State, adam_direction, begin_adam, learning_rate
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
-from inverter.whitebox_config import DirectConfig
 
 
 class Direct(Method):

@@ -8,13 +8,13 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
+from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
 from inverter.priors.sampling import last_timesteps
 from inverter.whitebox.adam import State, adam_direction, begin_adam
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
-from inverter.whitebox_config import GuidedConfig
 
 STARTS = ("noise", "inverter")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 
+from inverter.config import HybridConfig
 from inverter.losses.natural import total_variation_norm
 from inverter.whitebox.adam import State, adam_direction, begin_adam, learning_rate
 from inverter.whitebox.direct import Direct
@@ -15,7 +16,6 @@ from inverter.whitebox.guided import predict
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
-from inverter.whitebox_config import HybridConfig
 
 POLISH = ("auto", "true", "false")
 

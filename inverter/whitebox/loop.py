@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from inverter.config import LoopConfig
 from inverter.errors import one_line
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import Evaluated, evaluate, merge
@@ -17,7 +18,6 @@ from inverter.whitebox.method import Method
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
 from inverter.whitebox.stop import Stop
-from inverter.whitebox_config import LoopConfig
 
 PRECISIONS = ("fp32", "bf16")
 LEAST_RATE = 2.0**-10

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig, MethodsConfig
 from inverter.whitebox.attack import Attack
-from inverter.whitebox_config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig, MethodsConfig
 
 CONFIG = MethodsConfig(
     direct=DirectConfig(num_steps=3),

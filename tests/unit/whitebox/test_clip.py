@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from inverter.config import DirectConfig, LatentConfig, LoopConfig, MethodsConfig, SmoothingConfig
 from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.clip import frame_distances, invert_clip, windows
 from inverter.whitebox.problem import Chain
-from inverter.whitebox_config import DirectConfig, LatentConfig, LoopConfig, MethodsConfig, SmoothingConfig
 
 
 @pytest.fixture

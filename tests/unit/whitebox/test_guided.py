@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from inverter.config import GuidedConfig
 from inverter.whitebox.evaluate import evaluate
 from inverter.whitebox.guided import Guided, predict, unit
-from inverter.whitebox_config import GuidedConfig
 
 
 def test_without_guidance_and_noise_it_is_ddim(make_problem):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from inverter.config import LatentConfig
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import evaluate
 from inverter.whitebox.latent import Latent
 from inverter.whitebox.problem import Problem
-from inverter.whitebox_config import LatentConfig
 
 
 def begun(problem: Problem, **config: object) -> tuple[Latent, State]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 import inverter.whitebox
+from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
 from inverter.whitebox import loop
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.goal import Goal
@@ -26,7 +27,6 @@ from inverter.whitebox.loop import optimise
 from inverter.whitebox.method import Method, Rendered, rates
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
-from inverter.whitebox_config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
 
 
 class Script(Method):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
 from inverter.whitebox.direct import Direct
 from inverter.whitebox.guided import Guided
 from inverter.whitebox.hybrid import hybrid
@@ -14,7 +15,6 @@ from inverter.whitebox.latent import Latent
 from inverter.whitebox.loop import optimise
 from inverter.whitebox.method import Method
 from inverter.whitebox.problem import Problem
-from inverter.whitebox_config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
 
 HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_weight=1e-3, prior_every_n_steps=3, polish="true")
 PHASES: dict[str, Callable[[int], list[Method]]] = {

@@ -1,0 +1,68 @@
+"""Schemas of what a target is and of preparing (image, feature) pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+
+@dataclass
+class NetworkConfig:
+    name: str = "timm:tf_efficientnet_lite0"  # timm:NAME | torchvision:NAME | module:package.module:factory
+    input_size: int = 224  # pixels a side that the target sees
+    payload: str = "identity"  # identity | int8 | gaussian:STD
+    pretrained: bool = True
+
+
+@dataclass
+class TargetConfig(NetworkConfig):
+    layer: str = "blocks.2"  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
+
+
+@dataclass
+class LayersConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)
+    picture_size: int = 64  # pixels a side of the picture that the ratio compares with
+    depth: int | None = None  # deepest dotted name listed
+
+
+@dataclass
+class VideoConfig:
+    stride: int = 1  # take every so many-th frame of a clip
+    fps: float | None = None  # take so many frames a second instead; null goes by stride
+
+
+@dataclass
+class DatasetConfig:
+    root: str | None = None  # folder of torchvision's files
+    split: str | None = None  # as the dataset calls it, huggingface also a slice such as train[:90%]; null: its own
+    config: str | None = None  # configuration of a huggingface dataset that has several
+    image: str | None = None  # huggingface column of the pictures; null takes the first
+    text: str | None = None  # huggingface column of the captions; null takes the names of the classes
+    start: int = 0  # number of the first sample taken: keeps splits of one dataset apart
+    shuffle: bool = True  # in an order that is always the same; false keeps the dataset's own
+    download: bool = False  # let torchvision download what is not there
+
+
+@dataclass
+class PrepareConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)
+    prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id
+    output: str = MISSING  # folder of the splits; pairs go to OUTPUT/SPLIT
+    split: str = "train"  # train | dev | val
+    source: str = "prior"  # prior | photos | (folder|shards|video):PATH | (torchvision|huggingface):NAME
+    video: VideoConfig = field(default_factory=VideoConfig)  # of source=video:
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of source=torchvision: and source=huggingface:
+    features: str | None = None  # folder of captured features, one file an image (folder: source only)
+    pairs: int | None = None  # number of pairs; null takes all that the source has
+    shard_size: int = 512
+    feature_dtype: str = "float16"  # float16 | float32
+    latents: bool = True  # store the prior's latents beside the features
+    augment: str = "none"  # none | jitter
+    num_inference_steps: int = 4  # denoising steps of the prior source
+    batch_size: int = 32
+    precision: str = "bf16"  # bf16 | fp32
+    max_time: int | None = None  # seconds; stops after the shard under way
+    device: str = "auto"  # auto | cpu | cuda
+    seed: int = 0

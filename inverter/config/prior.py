@@ -1,0 +1,142 @@
+"""Schemas of training and measuring a prior, and of training the judge that measures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from inverter.config.training import OptimConfig, TrainerConfig
+
+
+@dataclass
+class ImageDataConfig:
+    shards: str = MISSING  # image shards to train on: path, glob or braces
+    dev: str = MISSING  # image shards for validation
+    photos: str | None = None  # image shards of larger photos, of which random squares are trained on beside the shards
+    photo_size: int = 256  # pixels a side that photos are kept at
+    photo_share: float = 0.1  # share of the training pictures that are cut from photos
+    photo_crop: float = 0.4  # least side of such a square, as a share of the photo's
+    batch_size: int = 32
+    num_workers: int = 1
+    crop: int = 4  # pixels of random shift (autoencoder) or cut from the sides (denoiser); mirrored at random too
+    cache: str | None = None  # folder of the decoded pictures, which runs may share; null: OUTPUT/pictures
+
+
+@dataclass
+class AutoencoderConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    resolution: int = 64
+    latent_channels: int = 8
+    encoder_width: int = 64
+    decoder_width: int = 64
+    encoder_blocks: list[int] = field(default_factory=lambda: [0, 0, 4])  # a stage: full, half, quarter resolution
+    decoder_blocks: list[int] = field(default_factory=lambda: [5, 1, 0])  # a stage: quarter, half, full resolution
+    l1_weight: float = 0.2
+    multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
+    gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges
+    moment_weight: float = 0.01  # keeps each latent channel near mean 0 and variance 1
+    latent_noise: float = 0.05  # std of the noise added to the unit-variance latents while training
+    latent_std: float = 0.015625  # deviation of the latents inside the saved autoencoder; small keeps its tanh linear
+    adversarial_weight: float = 0.0  # weight of the patch discriminator, relative to the other terms; 0 trains none
+    adversarial_start: float = 0.7  # share of the training after which the discriminator takes part
+    adversarial_lr: float = 4e-4
+    discriminator_width: int = 48
+    compile: bool = False
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class DenoiserConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    autoencoder: str = MISSING  # diffusers folder of the trained autoencoder
+    resolution: int = 64
+    views: int = 4  # latents cached of each picture: itself, its mirror image, then slight crops and theirs
+    widths: list[int] = field(default_factory=lambda: [64, 128, 192])
+    layers_per_block: int = 1
+    head_dim: int = 32
+    text_width: int = 128
+    text_layers: int = 2
+    num_tokens: int = 24  # length of a tokenised prompt
+    vocabulary: int = 1024
+    prompt_dropout: float = 0.1  # share of training prompts replaced by "" (classifier-free guidance)
+    prediction_type: str = "v_prediction"  # v_prediction | epsilon
+    snr_gamma: float | None = 5.0  # largest weight of a timestep's x0 error (min-SNR); null: the prediction's own
+    max_gmac: float | None = 1.2  # most multiply-adds of a forward pass, in 10^9; null: any number
+    grid_prompts: int = 16  # captions of dev that samples are drawn for at each validation
+    compile: bool = False
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class DistillConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=2e-4, weight_decay=0.0))
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    prior: str = MISSING  # the trained prior: a name under checkpoints/ or a folder
+    views: int = 4  # as for the denoiser, whose latents are used where it lies in the same output
+    prompt_dropout: float = 0.1
+    rank: int = 16
+    max_megabytes: float = 5.0  # largest LoRA, in half precision
+    guidance_scale: float = 2.0  # of the base's path, whose ends the variant draws without guidance
+    num_ddim_steps: int = 50  # of the base's path
+    huber: float = 0.01  # difference below which the loss is squared
+    grid_prompts: int = 8  # captions of dev that samples are drawn for at each validation, in 1, 2 and 4 steps
+    publish: bool = False  # also put the LoRA into the prior's folder, as PRIOR+few-step
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class JudgeConfig:
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(ema_decay=0.0))  # batch statistics fit raw weights
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    val: str | None = None  # image shards that the accuracy in the model card is of; null: of dev
+    num_classes: int = 200
+    classes: str | None = None  # JSON list of the class names, in the order of the labels; null: numbers
+    resolution: int = 64
+    widths: list[int] = field(default_factory=lambda: [32, 64, 128, 256])
+    depths: list[int] = field(default_factory=lambda: [2, 2, 2, 2])  # residual blocks a stage
+    min_crop: float = 0.6  # least side of a random crop, as a share of the picture's
+    label_smoothing: float = 0.1
+    max_parameters: int = 4_000_000
+    compile: bool = False
+    output: str = MISSING
+    resume: bool = True
+    seed: int = 0
+
+
+@dataclass
+class EvaluatePriorConfig:
+    prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id; with +few-step its variant
+    val: str = MISSING  # image shards that took part in no training and no choice
+    train: str | None = None  # image shards that the prior was trained on: floor, memorisation; null leaves these out
+    cache: str | None = None  # folder of the decoded pictures; null: OUTPUT/pictures
+    photos: bool = True  # also the round trip of photos that install with packages
+    num_photos: int = 256  # crops of these photos
+    num_samples: int = 5000  # pictures of each KID and FID
+    num_text: int = 1000  # pictures drawn for prompted classes and backgrounds
+    num_memory: int = 1000  # pictures compared with their nearest training picture
+    num_speed: int = 64  # pictures drawn to measure speed
+    steps: list[int] = field(default_factory=lambda: [1, 2, 4, 8, 16, 32])  # of KID at guidance_scale
+    guidances: list[float] = field(default_factory=lambda: [1.0, 2.0, 3.0, 5.0])  # of KID at num_inference_steps
+    num_inference_steps: int = 8
+    guidance_scale: float = 2.0
+    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    batch_size: int = 64
+    num_bootstrap: int = 2000
+    precision: str = "bf16"  # bf16 | fp32, of drawing; round trips and whatever measures run in float32
+    output: str = MISSING
+    device: str = "auto"
+    resume: bool = True  # keep the parts that OUTPUT/prior_metrics.json holds
+    seed: int = 0

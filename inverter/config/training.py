@@ -1,0 +1,78 @@
+"""Schemas of training an inverter, or the baseline, from pair shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from inverter.config.pairs import TargetConfig
+
+
+@dataclass
+class DataConfig:
+    path: str = MISSING  # folder with train/ and dev/ pair shards
+    limit: int | None = None  # use the first N training pairs, or pictures of images, only
+    batch_size: int = 64  # pairs a process
+    num_workers: int = 1
+    pin_memory: bool | None = None  # page-locked batches, copied to the GPU beside its work; null: where there is a GPU
+    images: str | None = None  # image shards sent through the target while training; null: the stored training pairs
+
+
+@dataclass
+class ModelConfig:
+    kind: str = "inverter"  # inverter | upconv (the baseline)
+    width: int = 128  # channels of the aligner
+    depth: int = 4  # residual blocks of the aligner
+    num_tokens: int = 8  # conditioning tokens predicted beside the latents
+    dropout: float = 0.0  # share of the aligner's channels dropped while training
+    head: bool = True  # residual image head on top of the decoded latents
+    head_width: int = 64
+    latent_weight: float = 1.0
+    image_weight: float = 1.0  # 0 with head=false decodes nothing while training
+    head_weight: float = 1.0
+    image_every_n_steps: int = 8  # steps between two that decode: the losses of image and head cost most of a step
+    conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
+    conditioning_every_n_steps: int = 8
+    strength: float = 0.25  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
+    num_inference_steps: int = 8
+    guidance_scale: float = 1.0
+
+
+@dataclass
+class OptimConfig:
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    warmup_steps: int = 100
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    max_steps: int | None = None  # null: max_time alone ends the training
+    max_time: int | None = 480  # seconds of training; the learning rate falls over whichever ends first
+    precision: str = "bf16"  # bf16 | fp32
+    patience: int | None = 20  # validations without a better dev/psnr before training stops
+
+
+@dataclass
+class TrainerConfig:
+    device: str = "auto"  # auto | cpu | cuda
+    devices: int = 1  # processes a node, each with a GPU of its own; -1 takes all GPUs
+    num_nodes: int = 1
+    strategy: str = "auto"  # auto | ddp | any other of Lightning's
+    every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
+    loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
+    progress: bool = True
+
+
+@dataclass
+class TrainConfig:
+    target: TargetConfig = field(default_factory=TargetConfig)  # checked against the shards' manifest
+    prior: str = "embedded"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    channels_last: bool = True  # memory layout of the weights that convolutions like on CPUs with AMX and on GPUs
+    compile: bool = False  # torch.compile what is trained; takes a while at the start, so for long runs on a GPU
+    output: str = MISSING
+    resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
+    seed: int = 0
