@@ -7,16 +7,19 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.priors.pixel_placement import can_place, place_pixels
+
 RIDGE = 1e-5  # of the features' mean energy
 
 
 @torch.no_grad()
 def start_from_least_squares(vae: AutoencoderTiny, images: Tensor) -> None:
-    """Set the decoder's convolutions so that, with residual branches at zero, it is a good linear decoder.
+    """Set the decoder's convolutions so that, before training, it is a good linear decoder.
 
-    Each convolution outside the blocks predicts, from what it sees, the pixels that lie below each of its positions,
-    which rectifiers pass; the last hands on colours. A decoder too narrow for a patch's pixels is left as it is, and
-    so are the channels beyond them.
+    The first predicts the pixels that lie below each of its positions. Where width and blocks allow, the others put
+    them at their places (``place_pixels``); else each predicts the pixels below its own positions as well as it can,
+    which rectifiers pass, and the last hands on colours. A decoder too narrow for a patch's pixels is left as it is,
+    and so are the channels beyond them.
 
     Args:
         vae: Autoencoder whose encoder has its start already, changed in place; residual branches are at zero.
@@ -43,6 +46,9 @@ def start_from_least_squares(vae: AutoencoderTiny, images: Tensor) -> None:
             layer.weight[: len(weight), : used.shape[1]] = weight
             if layer.bias is not None:
                 layer.bias[: len(bias)] = bias
+            if layer is convolutions[0] and can_place(vae, images.shape[-1]):
+                place_pixels(vae)
+                return
         hidden = torch.cat([layer(batch) for batch in hidden.split(64)])
 
 
