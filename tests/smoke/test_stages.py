@@ -51,6 +51,16 @@ def test_training_leaves_its_config_numbers_and_pictures(world: Path) -> None:
     assert list((run / "grids").glob("step-*.png"))
 
 
+def test_training_on_few_batches_warns_of_nothing(
+    world: Path, tiny_prior_folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    words = [*TARGET, f"prior={tiny_prior_folder}", f"data.path={world / 'pairs'}", f"output={tmp_path}"]
+    short = ["optim.max_steps=1", "model.kind=upconv", "data.batch_size=4", "trainer.device=cpu"]
+    assert main(["train", "configs/train.yaml", *words, *short, "data.num_workers=0"]) == 0
+    messages = [str(warning.message) for warning in recwarn]
+    assert not [message for message in messages if "LeafSpec" in message or "log_every_n_steps" in message]
+
+
 def test_evaluation_reports_attacks_floors_and_ceiling(world: Path) -> None:
     folder = world / "inverter" / "evaluation"
     metrics = json.loads((folder / "metrics.json").read_text())
