@@ -51,7 +51,10 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
     subject = load_subject(config.inverter, config.prior)
     if (data := config.data or subject.data) is None:
-        raise ValueError(f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards")
+        raise ValueError(
+            f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards, as `inverter "
+            f"prepare prepare.yaml prepare_val.yaml target.layer={subject.target.layer} output=FOLDER` writes them"
+        )
     default = f"{config.inverter}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
     pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target)
