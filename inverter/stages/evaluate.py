@@ -18,7 +18,7 @@ from inverter.evaluation.evaluate import evaluate
 from inverter.evaluation.judges import draw_gallery, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
 from inverter.evaluation.pictures import save_recons
-from inverter.evaluation.references import NEAREST_BY_FEATURES, reference_methods
+from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
@@ -80,8 +80,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         missing=absent,
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,
-        baseline=NEAREST_BY_FEATURES if pairs.train else None,
-        pairs=[(name, BASELINE) for name in attacks if name != BASELINE and BASELINE in attacks],
+        baseline=BASELINE if baseline else None,
         seed=config.seed,
         num_bootstrap=config.num_bootstrap,
         device=device,
