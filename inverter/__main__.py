@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 STAGES = {  # stage: (module, schema, what it does)
@@ -28,6 +29,10 @@ POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argumen
 YAML = (".yaml", ".yml")
 CONFIG_ERROR = 2
 NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub")
+HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own use of an older torch
+    r"The number of training batches .* log_every_n_steps",  # counts an epoch; steps are logged across epochs
+)
 
 
 def usage() -> str:
@@ -95,6 +100,8 @@ def run_stage(stage: str, words: list[str]) -> int:
         stage_module = importlib.import_module(f"inverter.stages.{module}")
         for noisy in NOISY:  # now: Lightning sets its own level when it is imported
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        for message in HARMLESS:
+            warnings.filterwarnings("ignore", message)
         stage_module.run(config)
     except ValueError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -6,7 +6,7 @@ from typing import Any
 
 from inverter.blackbox.inverter import Inverter
 from inverter.data.manifest import Manifest
-from inverter.evaluation.labels import heading, interval, label, number
+from inverter.evaluation.labels import heading, interval, label, number, verdict
 from inverter.evaluation.results import Results
 
 CARD = """---
@@ -91,11 +91,8 @@ def render_card(
 
 def metrics_table(results: Results) -> str:
     """Methods down, metrics across, each mean with its interval."""
-    metrics = [metric for metric in results.metrics() if not metric.startswith(("near", "reid_rank"))]
-    lines = [
-        "| method | " + " | ".join(heading(metric) for metric in metrics) + " |",
-        "| --- " * (len(metrics) + 1) + "|",
-    ]
+    metrics = shown_metrics(results)
+    lines = _head("method", metrics)
     for row in results.rows:
         cells = []
         for metric in metrics:
@@ -107,12 +104,29 @@ def metrics_table(results: Results) -> str:
 
 
 def comparisons_table(results: Results) -> str:
-    """Paired differences; empty where nothing was compared."""
+    """Pairs down, metrics across, each paired difference with its interval; empty where nothing was compared."""
     if not results.comparisons:
         return ""
-    lines = ["| a minus b | metric | difference | claim |", "| --- | --- | --- | --- |"]
+    compared = {c.metric for c in results.comparisons}
+    metrics = [metric for metric in shown_metrics(results) if metric in compared]
+    cells: dict[str, dict[str, str]] = {}
     for c in results.comparisons:
         difference = f"{number(c.metric, c.difference, signed=True)} {interval(c.metric, c.low, c.high, signed=True)}"
-        lines.append(f"| {c.a} - {c.b} | {heading(c.metric)} | {difference} | {'yes' if c.claim else 'no'} |")
-    meaning = "Paired by picture; a claim needs an interval that excludes 0 and one sign under all judges."
-    return "\n".join([meaning, "", *lines])
+        cells.setdefault(f"{c.a} - {c.b}", {})[c.metric] = f"{difference} {verdict(c)}"
+    lines = [f"| {pair} | {' | '.join(found.get(metric, '') for metric in metrics)} |" for pair, found in cells.items()]
+    meaning = (
+        "Paired by picture; better and worse (a leaks more, less than b): the interval excludes 0 under every judge."
+    )
+    return "\n".join([meaning, "", *_head("a minus b", metrics), *lines])
+
+
+def shown_metrics(results: Results) -> list[str]:
+    """Metrics of the card's tables."""
+    return [metric for metric in results.metrics() if not metric.startswith(("near", "reid_rank"))]
+
+
+def _head(first: str, metrics: list[str]) -> list[str]:
+    return [
+        f"| {first} | " + " | ".join(heading(metric) for metric in metrics) + " |",
+        "| --- " * (len(metrics) + 1) + "|",
+    ]

@@ -13,7 +13,8 @@ import torch
 import transformers
 from hypothesis import HealthCheck, settings
 
-from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.spec import InverterSpec
 from inverter.config import (
     AutoencoderConfig,
     DataConfig,

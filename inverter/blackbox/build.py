@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
+from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.checkpoints import load_weights
 from inverter.config import TrainConfig, load_config

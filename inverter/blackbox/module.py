@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
-from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.config import ModelConfig, OptimConfig
 from inverter.data.pictures import derive_seed

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from inverter.blackbox.build import load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
-from inverter.hub import is_run, load_inverter, read_published
+from inverter.hub import load_inverter
+from inverter.published import is_run, read_published
 from inverter.targets.spec import TargetSpec
 
 

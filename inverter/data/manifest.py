@@ -129,7 +129,7 @@ class Manifest:
             with open_member(folder, MANIFEST) as stream:
                 return cls.from_dict(parse_json(stream.read()))
         except FileNotFoundError as error:
-            raise ValueError(f"{folder} has no {MANIFEST}; write the pairs with `inverter prepare` first") from error
+            raise ValueError(f"{folder} has no {MANIFEST}; write the pairs with `{_writes(folder)}` first") from error
         except (ValueError, OSError) as error:
             raise ValueError(f"{folder}/{MANIFEST}: {one_line(error)}") from error
 
@@ -234,6 +234,15 @@ def write_atomic(path: Path, data: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _writes(folder: str | Path) -> str:
+    """Command that writes the pairs of a folder, which is named after its split."""
+    data, _, split = str(folder).rstrip("/").rpartition("/")
+    if split not in SPLITS:
+        return "inverter prepare"
+    files = "prepare.yaml" if split == "train" else f"prepare.yaml prepare_{split}.yaml"
+    return f"inverter prepare {files} target.layer=... output={data}"
 
 
 def _shard_info(values: Any) -> ShardInfo:

@@ -33,7 +33,6 @@ def evaluate(
     gallery: Gallery | None = None,
     train_batches: Iterable[Mapping[str, Any]] | None = None,
     baseline: str | None = None,
-    pairs: Sequence[tuple[str, str]] = (),
     seed: int = 0,
     num_bootstrap: int = 2000,
     device: torch.device | str = "cpu",
@@ -54,8 +53,7 @@ def evaluate(
         judges: Classifiers that no attack used; none leaves recognition and distribution out.
         gallery: Distractors for re-identification; None leaves it out.
         train_batches: Training pairs, passed over once, to tell retrieval from inversion; None leaves it out.
-        baseline: Method that every other attack is compared with.
-        pairs: Further comparisons ``(a, b)``, read as a minus b.
+        baseline: Attack that every other one is compared with; all are compared with every floor.
         seed: Seeds the bootstrap, and what methods draw from PyTorch's generator.
         num_bootstrap: Replicates.
         device: Where images and features go before a method gets them.
@@ -69,11 +67,11 @@ def evaluate(
     Returns:
         Rows, comparisons, what is missing and why, per-image numbers and pictures.
     Raises:
-        ValueError: A comparison names no method, a name is reserved or taken twice, a method gives images of another
+        ValueError: ``baseline`` is no attack, a name is reserved or taken twice, a method gives images of another
             shape or not finite, or there is no image.
     """
     device = torch.device(device)
-    compared = _comparisons(methods, baseline, pairs)
+    compared = _comparisons(methods, baseline)
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     lpips = load_lpips(device)
@@ -132,7 +130,7 @@ def evaluate(
         target=dict(target_spec) if target_spec is not None else None,
         weights_sha256=weights_sha256,
         threat_model=threat_model,
-        notes=(*notes, *_own_notes(bootstrap, judges)),
+        notes=(*_own_notes(bootstrap, judges), *notes),
         config=dict(config or {}),
         seed=seed,
         commit=commit(),
@@ -146,20 +144,16 @@ def evaluate(
     )
 
 
-def _comparisons(
-    methods: Mapping[str, Method], baseline: str | None, pairs: Sequence[tuple[str, str]]
-) -> list[tuple[str, str]]:
+def _comparisons(methods: Mapping[str, Method], baseline: str | None) -> list[tuple[str, str]]:
+    """Pairs ``(a, b)``, read as a minus b."""
     if not methods or {ORIGINAL, NEAREST} & set(methods):
         raise ValueError(f"methods are {list(methods)}; allowed: one or more, none named {ORIGINAL!r} or {NEAREST!r}")
-    compared = list(pairs)
-    if baseline is not None:
-        compared += [
-            (name, baseline) for name, method in methods.items() if method.kind == "attack" and name != baseline
-        ]
-    unknown = {name for pair in [*compared, (baseline or next(iter(methods)),)] for name in pair} - set(methods)
-    if unknown:
-        raise ValueError(f"comparison with {sorted(unknown)}; allowed: {', '.join(methods)}")
-    return list(dict.fromkeys(compared))
+    attacks = [name for name, method in methods.items() if method.kind == "attack"]
+    floors = [name for name, method in methods.items() if method.kind == "floor"]
+    if baseline is not None and baseline not in attacks:
+        raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(attacks)}")
+    others = floors if baseline is None else [baseline, *floors]
+    return [(attack, other) for attack in attacks for other in others if attack != other]
 
 
 def _recognise(
@@ -302,7 +296,11 @@ def _target_label(target: Callable[[Tensor], Tensor] | None) -> str:
 def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge]) -> list[str]:
     notes = [f"{bootstrap.n} images cut from {bootstrap.num_groups} sources; intervals resample the sources."]
     if bootstrap.num_groups < FEW_SOURCES:
-        notes.append(f"With {bootstrap.num_groups} sources the intervals are too narrow: read them as a lower bound.")
+        notes.insert(
+            0,
+            f"Warning: {bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
+            "too narrow, and better and worse are said too easily.",
+        )
     if len(judges) == 1:
         notes.append("One judge only: what it says of recognition has not been confirmed by a second.")
     return notes

@@ -1,8 +1,9 @@
 """How metrics are named and rounded wherever a person reads them."""
 
+import math
 from dataclasses import dataclass
 
-from inverter.evaluation.results import Score
+from inverter.evaluation.results import Comparison, Score
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class Label:
     digits: int
     arrow: str
 
+
+MOST_DECIMALS = 6
 
 _LABELS = {
     "psnr": Label("PSNR, dB", 2, "↑"),
@@ -47,17 +50,41 @@ def heading(metric: str) -> str:
 
 
 def number(metric: str, value: float, signed: bool = False) -> str:
-    """A value with the metric's decimals."""
-    return f"{value:{'+' if signed else ''}.{label(metric).digits}f}"
+    """A value with the metric's decimals, or with what three significant digits take."""
+    return f"{value:{'+' if signed else 'z'}.{_decimals(metric, value, 3)}f}"
 
 
 def interval(metric: str, low: float | None, high: float | None, signed: bool = False) -> str:
-    """``[low, high]`` with the metric's decimals; empty where there is no interval."""
+    """``[low, high]``, the larger one with two significant digits at least; empty where there is no interval."""
     if low is None or high is None:
         return ""
-    return f"[{number(metric, low, signed)}, {number(metric, high, signed)}]"
+    form = f"{'+' if signed else 'z'}.{_decimals(metric, max(abs(low), abs(high)), 2)}f"
+    return f"[{low:{form}}, {high:{form}}]"
 
 
 def score(metric: str, value: Score) -> str:
     """Mean and interval in one string."""
     return f"{number(metric, value.mean)} {interval(metric, value.low, value.high)}".strip()
+
+
+def verdict(comparison: Comparison) -> str:
+    """What a paired difference says of a: ``better`` or ``worse`` where it leaks more or less than b.
+
+    ``no difference`` is one that these pictures do not show, ``judges disagree`` one that only some judges see, and
+    ``no interval`` that of one source alone. Metrics of which neither way is better are ``higher`` or ``lower``.
+    """
+    if comparison.low is None:
+        return "no interval"
+    if not comparison.claim:
+        return "judges disagree" if comparison.excludes_zero else "no difference"
+    higher, arrow = comparison.difference > 0, label(comparison.metric).arrow
+    if not arrow:
+        return "higher" if higher else "lower"
+    return "better" if higher == (arrow == "↑") else "worse"
+
+
+def _decimals(metric: str, value: float, significant: int) -> int:
+    digits = label(metric).digits
+    if abs(value) < 10**-MOST_DECIMALS:
+        return digits
+    return min(max(digits, significant - 1 - math.floor(math.log10(abs(value)))), MOST_DECIMALS)

@@ -49,6 +49,9 @@ class EvaluationPairs:
         if (payload := self.manifest.target.payload) != "identity":
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
         if self.train_manifest is not None:
-            searched = min(num_train, self.train_manifest.num_pairs)
-            notes.append(f"Floors and searches see {searched:,} training pairs from {self.train_manifest.source}.")
+            searched, source = min(num_train, self.train_manifest.num_pairs), self.train_manifest.source
+            fewer = f", not {num_train:,}: more may raise the floors" if searched < num_train else ""
+            notes.append(f"Floors and searches see {searched:,} training pairs from {source}{fewer}.")
+        else:
+            notes.append("No train/ pairs: the floors 'nearest training image' and 'mean image' are absent.")
         return [*notes, f"Distractors for re-identification come from the {self.distractors.name} pairs."]

@@ -36,7 +36,11 @@ def page_environment(*templates: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        heading=labels.heading, number=labels.number, interval=labels.interval, label=labels.label
+        heading=labels.heading,
+        number=labels.number,
+        interval=labels.interval,
+        label=labels.label,
+        verdict=labels.verdict,
     )
     environment.filters["data_uri"] = _data_uri
     return environment

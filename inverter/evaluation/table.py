@@ -1,40 +1,33 @@
-"""Results as tables for the terminal."""
+"""Results as tables for the terminal: the headlines, as many as fit; everything is in the report."""
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from inverter.evaluation.labels import heading, interval, label, number
-from inverter.evaluation.results import Results, Row
+from inverter.evaluation.labels import heading, interval, label, number, verdict
+from inverter.evaluation.results import Comparison, Results, Row
 
-SECONDS = "seconds per image"
+HEADLINES = ("psnr", "agreement", "kid", "reid_top1", "ssim", "lpips")
+"""Kinds of metrics in order of importance; of one that several judges compute, the first judge's is shown."""
 
-
-NAME_WIDTH, CELL_WIDTH = 24, 21
-"""Columns of the terminal that a method's name and a metric take, borders included."""
+NAME_WIDTH, CELL_WIDTH = 22, 18
+"""Columns of the terminal that a method's name and a metric take; one more lies between them."""
 
 
 def results_table(results: Results, width: int = 120) -> Group:
-    """Methods down, metrics across, in as many tables as fit ``width``; then comparisons, payload, what is missing."""
-    metrics = [*results.metrics(), SECONDS]
-    across = max(1, (width - NAME_WIDTH) // CELL_WIDTH)
-    parts: list[Table | Text] = [
-        _block(results, metrics[first : first + across]) for first in range(0, len(metrics), across)
-    ]
-    parts[0].title = f"{results.num_images} images from {results.num_sources} sources, 95 % intervals"  # type: ignore[union-attr]
+    """Methods down, headlines across; what attacks are worth against floors and baseline; what a reader has to know."""
+    metrics = _headlines(results)[: max(1, (width - NAME_WIDTH) // (CELL_WIDTH + 1))]
+    parts: list[Table | Text] = [_methods(results, metrics), Text()]
     if results.comparisons:
-        parts.append(_comparisons(results))
+        parts += [_comparisons(results, metrics), Text()]
     payload = results.payload
-    parts.append(
-        Text(
-            f"{payload.features:,} numbers travel per image against {payload.picture:,} in a picture: "
-            f"{payload.ratio:.2f} times"
-        )
-    )
-    parts += [Text(f"not computed: {label(missing.metric).title} ({missing.reason})") for missing in results.missing]
-    parts += [Text(note) for note in results.notes]
+    sent = f"{payload.features:,} numbers travel for a picture of {payload.picture:,}"
+    lines = [*results.notes, f"{sent}: {payload.ratio:.2f} times as many."]
+    lines += [f"Not computed: {label(missing.metric).title} ({missing.reason})." for missing in results.missing]
+    parts += map(Text, lines)
     return Group(*parts)
 
 
@@ -44,39 +37,58 @@ def print_table(results: Results, console: Console | None = None) -> None:
     console.print(results_table(results, console.width))
 
 
-def _block(results: Results, metrics: Sequence[str]) -> Table:
-    table = Table()
-    table.add_column("method", width=NAME_WIDTH - 4)
-    for metric in metrics:
-        table.add_column(
-            Text(SECONDS if metric == SECONDS else heading(metric)),
-            justify="right",
-            width=CELL_WIDTH - 3,
-            overflow="fold",
-        )
+def _headlines(results: Results) -> list[str]:
+    found = [next((m for m in results.metrics() if m.partition("/")[0] == kind), None) for kind in HEADLINES]
+    return [metric for metric in found if metric]
+
+
+def _methods(results: Results, metrics: Sequence[str]) -> Table:
+    title = f"{results.num_images} images from {results.num_sources} sources, 95 % intervals"
+    table = _table(title, "method", [heading(metric.partition("/")[0]) for metric in metrics])
     for row in results.rows:
-        point = f", {row.operating_point}" if row.operating_point else ""
-        cells = [_cell(row, metric) for metric in metrics]
-        table.add_row(*map(Text, [f"{row.name}\n({row.kind}{point})", *cells]))
+        table.add_row(*map(Text, [f"{row.name}\n({row.kind})", *(_score(row, metric) for metric in metrics)]))
     if any(metric in results.chance for metric in metrics):
-        guesses = [number(m, results.chance[m]) if m in results.chance else "" for m in metrics]
+        guesses = [number(metric, results.chance[metric]) if metric in results.chance else "" for metric in metrics]
         table.add_row(*map(Text, ["chance", *guesses]))
+    judges = dict.fromkeys(judge for _, _, judge in (metric.partition("/") for metric in metrics) if judge)
+    judged = "".join(f" Judge: {judge}." for judge in judges)
+    table.caption = f"Arrows point to more leakage.{judged} All metrics and intervals are in the report."
     return table
 
 
-def _cell(row: Row, metric: str) -> str:
-    if metric == SECONDS:
-        seconds = row.cost.get("seconds_per_image")
-        return "" if seconds is None else f"{seconds:.3g}"
+def _score(row: Row, metric: str) -> str:
     found = row.scores.get(metric)
     return f"{number(metric, found.mean)}\n{interval(metric, found.low, found.high)}" if found else ""
 
 
-def _comparisons(results: Results) -> Table:
-    table = Table(title="Paired differences")
-    for title in ("a minus b", "metric", "difference", "95 % interval", "claim"):
-        table.add_column(title)
+def _comparisons(results: Results, metrics: Sequence[str]) -> Table:
+    table = _table(
+        "Paired differences", "attack against", [label(metric.partition("/")[0]).title for metric in metrics]
+    )
+    pairs: dict[str, dict[str, dict[str, Comparison]]] = {}
     for c in results.comparisons:
-        difference, ends = number(c.metric, c.difference, signed=True), interval(c.metric, c.low, c.high, signed=True)
-        table.add_row(*map(Text, [f"{c.a} - {c.b}", heading(c.metric), difference, ends, "yes" if c.claim else "no"]))
+        pairs.setdefault(c.a, {}).setdefault(c.b, {})[c.metric] = c
+    for attack, others in pairs.items():
+        table.add_section()
+        table.add_row(Text(f"{attack}:", style="bold"))
+        for other, found in others.items():
+            table.add_row(*map(Text, [other, *(_verdict(found[m]) if m in found else "" for m in metrics)]))
+    table.caption = (
+        "better, worse: the attack leaks more, less. Both need an interval of the paired difference that excludes 0, "
+        "and the same sign under every judge."
+    )
+    return table
+
+
+def _verdict(c: Comparison) -> str:
+    return f"{verdict(c)} by {number(c.metric, abs(c.difference))}" if c.claim else verdict(c)
+
+
+def _table(title: str, name: str, columns: Sequence[str]) -> Table:
+    table = Table(
+        title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
+    )
+    table.add_column(name, width=NAME_WIDTH, overflow="fold")
+    for column in columns:
+        table.add_column(Text(column), justify="right", width=CELL_WIDTH, overflow="fold")
     return table

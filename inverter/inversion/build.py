@@ -10,8 +10,9 @@ from torch import Tensor
 
 from inverter.config import InvertConfig
 from inverter.data.manifest import Manifest
-from inverter.hub import Published, load_inverter, read_published
+from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
+from inverter.published import Published, read_published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget

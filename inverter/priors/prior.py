@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import reprlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,9 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from inverter.errors import one_line
 from inverter.parse import parse_json
 from inverter.priors.few_step import FOLDER, fuse_lora, split_name
+from inverter.priors.index import autoencoder_name, read_index, reading
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import denoise, sample
@@ -210,21 +208,21 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     for part in ("vae", "unet", "text_encoder"):
         if not any((folder / part).glob("*.safetensors")):
             raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")
-    vae_class = autoencoder_class(folder, index)
-    with _reading(folder / "vae"):
-        vae = _load(vae_class, folder / "vae", torch_dtype=torch.float32, low_cpu_mem_usage=False)
-    with _reading(folder / "unet"):
+    vae_name = autoencoder_name(folder, index)
+    with reading(folder / "vae"):
+        vae = _load(getattr(diffusers, vae_name), folder / "vae", torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    with reading(folder / "unet"):
         unet = _load(
             diffusers.UNet2DConditionModel, folder / "unet", torch_dtype=torch.float32, low_cpu_mem_usage=False
         )
     if few_step:
-        with _reading(folder / FOLDER):
+        with reading(folder / FOLDER):
             fuse_lora(unet, folder)
-    with _reading(folder / "scheduler"):
+    with reading(folder / "scheduler"):
         scheduler = _load_scheduler(folder / "scheduler")
-    with _reading(folder / "text_encoder"):
+    with reading(folder / "text_encoder"):
         text_encoder = _load(transformers.CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
-    with _reading(folder / "tokenizer"):
+    with reading(folder / "tokenizer"):
         tokenizer = transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer")
     return DiffusionPrior(
         vae=vae,
@@ -251,44 +249,10 @@ def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """``model_index.json`` of a prior's folder: the class of each part.
-
-    Raises:
-        ValueError: It cannot be read, or is no JSON object.
-    """
-    with _reading(folder / "model_index.json"):
-        index = parse_json((folder / "model_index.json").read_bytes())
-        if not isinstance(index, dict):
-            raise ValueError(f"it is a {type(index).__name__}; allowed: an object")
-        return index
-
-
-def autoencoder_class(folder: Path, index: dict[str, Any]) -> Any:
-    """diffusers' class of the autoencoder that ``model_index.json`` names.
-
-    Raises:
-        ValueError: It names none.
-    """
-    match index.get("vae"):
-        case [_, str(name)] if name.startswith("Autoencoder") and hasattr(diffusers, name):
-            return getattr(diffusers, name)
-        case named:
-            raise ValueError(f"prior {folder}: vae class {reprlib.repr(named)} is no diffusers autoencoder")
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the libraries fail with errors of many packages
-        raise ValueError(f"prior part {path} cannot be read: {one_line(error)}") from error
-
-
 def _read_prompts(path: Path) -> Sequence[str]:
     if not path.is_file():
         return ()
-    with _reading(path):
+    with reading(path):
         prompts = parse_json(path.read_bytes())
         if not isinstance(prompts, list) or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError("it holds something else than a list of texts")

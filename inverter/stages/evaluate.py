@@ -18,7 +18,7 @@ from inverter.evaluation.evaluate import evaluate
 from inverter.evaluation.judges import draw_gallery, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
 from inverter.evaluation.pictures import save_recons
-from inverter.evaluation.references import NEAREST_BY_FEATURES, reference_methods
+from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
@@ -51,7 +51,10 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
     subject = load_subject(config.inverter, config.prior)
     if (data := config.data or subject.data) is None:
-        raise ValueError(f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards")
+        raise ValueError(
+            f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards, as `inverter "
+            f"prepare prepare.yaml prepare_val.yaml target.layer={subject.target.layer} output=FOLDER` writes them"
+        )
     default = f"{config.inverter}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
     pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target)
@@ -77,8 +80,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         missing=absent,
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,
-        baseline=NEAREST_BY_FEATURES if pairs.train else None,
-        pairs=[(name, BASELINE) for name in attacks if name != BASELINE and BASELINE in attacks],
+        baseline=BASELINE if baseline else None,
         seed=config.seed,
         num_bootstrap=config.num_bootstrap,
         device=device,

@@ -18,9 +18,10 @@ from inverter.data.pictures import square, to_tensor
 from inverter.data.sources.captured import load_features
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png
-from inverter.hub import load_inverter, read_published
+from inverter.hub import load_inverter
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
+from inverter.published import read_published
 from inverter.run_record import record_run, write_bytes, write_text
 from inverter.stages import invert_whitebox
 from inverter.targets.load import load_same_target

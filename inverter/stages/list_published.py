@@ -8,9 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from inverter.config import ListConfig
-from inverter.hub import list_inverters
+from inverter.priors.index import INDEX, autoencoder_name, read_index
 from inverter.priors.location import checkpoints_root
-from inverter.priors.prior import autoencoder_class, read_index
+from inverter.published import list_inverters
+
+WIDTH = 1000
+"""More columns than the table takes: names come whole in a narrow terminal and in a pipe."""
 
 
 def run(config: ListConfig) -> None:
@@ -22,15 +25,15 @@ def run(config: ListConfig) -> None:
     folder = Path(config.path) if config.path else checkpoints_root()
     if not folder.is_dir():
         raise ValueError(f"path is {str(folder)!r}, which is no folder")
-    table = Table(title=f"published in {folder}")
+    table = Table(title=f"published in {folder}", title_justify="left")
     for column in ("name", "kind", "target", "layer", "features", "prior", "pairs"):
         table.add_column(column)
-    for index in sorted(folder.glob("*/model_index.json")):
-        autoencoder = autoencoder_class(index.parent, read_index(index.parent))
-        table.add_row(index.parent.name, "prior", autoencoder.__name__, "", "", "", "")
+    for index in sorted(folder.glob(f"*/{INDEX}")):
+        autoencoder = autoencoder_name(index.parent, read_index(index.parent))
+        table.add_row(index.parent.name, "prior", autoencoder, "", "", "", "")
     for published in list_inverters(folder):
         shape = " x ".join(map(str, published.target.feature_shape))
         pairs = str(published.training.get("pairs", ""))
         name = published.folder.name
         table.add_row(name, "inverter", published.target.name, published.target.layer, shape, published.prior, pairs)
-    Console().print(table)
+    Console(width=WIDTH).print(table)

@@ -16,8 +16,9 @@ from inverter.blackbox.build import load_run, run_inverter
 from inverter.config import PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
-from inverter.hub import WEIGHTS, save_inverter
+from inverter.hub import save_inverter
 from inverter.model_card import render_card
+from inverter.published import WEIGHTS
 from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)

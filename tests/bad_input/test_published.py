@@ -8,7 +8,8 @@ import yaml
 from PIL import Image
 from safetensors.torch import load, save_file
 
-from inverter.hub import load_inverter, read_published
+from inverter.hub import load_inverter
+from inverter.published import read_published
 
 
 def edit(folder: Path, **changes: object) -> None:

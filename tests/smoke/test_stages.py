@@ -51,6 +51,16 @@ def test_training_leaves_its_config_numbers_and_pictures(world: Path) -> None:
     assert list((run / "grids").glob("step-*.png"))
 
 
+def test_training_on_few_batches_warns_of_nothing(
+    world: Path, tiny_prior_folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    words = [*TARGET, f"prior={tiny_prior_folder}", f"data.path={world / 'pairs'}", f"output={tmp_path}"]
+    short = ["optim.max_steps=1", "model.kind=upconv", "data.batch_size=4", "trainer.device=cpu"]
+    assert main(["train", "configs/train.yaml", *words, *short, "data.num_workers=0"]) == 0
+    messages = [str(warning.message) for warning in recwarn]
+    assert not [message for message in messages if "LeafSpec" in message or "log_every_n_steps" in message]
+
+
 def test_evaluation_reports_attacks_floors_and_ceiling(world: Path) -> None:
     folder = world / "inverter" / "evaluation"
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -71,7 +81,11 @@ def test_evaluation_reports_attacks_floors_and_ceiling(world: Path) -> None:
     assert metrics["target"]["layer"] == "blocks.1" and "target" not in metrics["config"]
     calls = {name: row["cost"]["denoiser_calls"] for name, row in metrics["methods"].items() if name != "original"}
     assert {name for name, count in calls.items() if count} == {"sample", "unconditional sample"}
-    assert {(c["a"], c["b"]) for c in metrics["comparisons"]} >= {("mean", "upconv"), ("sample", "upconv")}
+    floors = {name for name, kind in kinds.items() if kind == "floor"}
+    others = {
+        attack: {c["b"] for c in metrics["comparisons"] if c["a"] == attack} for attack in ("mean", "sample", "upconv")
+    }
+    assert others == {"mean": {"upconv", *floors}, "sample": {"upconv", *floors}, "upconv": floors}
     assert set(metrics["missing"]) >= {"lpips", "fid", "is"}
     assert "is/efficientnet-lite1" not in metrics["methods"]["mean"]["metrics"]
     assert len(list((folder / "recon" / "mean").glob("*.png"))) == 12
@@ -129,7 +143,7 @@ def test_published_inverter_equals_the_run(world: Path, tiny_prior_folder: Path)
     assert (inverter.mean(features) - trained).abs().max() < 5e-3  # weights are stored in half precision
     card = (world / "published" / "toy" / "README.md").read_text()
     assert load_prior(tiny_prior_folder).weights_sha256 in card and "Threat model" in card
-    for text in ("| guessing |", "| mean - upconv | PSNR, dB ↑ |", "Not computed: LPIPS"):
+    for text in ("| guessing |", "| a minus b | PSNR, dB ↑ |", "| sample - mean image |", "Not computed: LPIPS"):
         assert text in card, text
     assert (world / "published" / "toy" / "preview.png").is_file()
 

@@ -9,8 +9,10 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from inverter import hub
-from inverter.blackbox.inverter import Inverter, InverterSpec
-from inverter.hub import check_target, is_run, list_inverters, load_inverter, read_published, save_inverter
+from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.spec import InverterSpec
+from inverter.hub import load_inverter, save_inverter
+from inverter.published import check_target, is_run, list_inverters, read_published
 from inverter.stages import list_published
 
 FEATURE_MEAN, FEATURE_STD = [0.5, -1.0, 0.0, 3.0, 0.1, 0.0], [1.0, 2.0, 1e-5, 0.0, 0.3, 4.0]
@@ -206,10 +208,11 @@ def test_a_config_cannot_read_the_environment(folder, monkeypatch):
     assert read_published(str(folder)).prior == "${oc.env:SECRET}"
 
 
-def test_the_list_shows_priors_and_inverters(folder, tiny_prior_folder, capsys, monkeypatch):
+@pytest.mark.parametrize("columns", ["40", "160"])
+def test_the_list_shows_priors_and_inverters_whole(folder, tiny_prior_folder, capsys, monkeypatch, columns):
     shutil.copytree(tiny_prior_folder, folder.parent / "tiny")
     assert [published.folder.name for published in list_inverters(folder.parent)] == ["toy"]
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", columns)
     list_published.run(list_published.ListConfig(path=str(folder.parent)))
     shown = capsys.readouterr().out
     assert re.search(r"tiny.*prior.*AutoencoderTiny", shown)

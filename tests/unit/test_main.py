@@ -49,8 +49,10 @@ def python(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("words", [["--help"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"]])
-def test_help_and_errors_load_nothing_heavy(words):
+@pytest.mark.parametrize(
+    "words", [["--help"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"], ["list"]]
+)
+def test_help_errors_and_the_list_load_nothing_heavy(words):
     done = python("-c", PROBE, *words)
     _, status, *heavy, seconds = next(line for line in done.stdout.splitlines() if line.startswith("PROBE")).split()
     assert int(status) == (2 if "nonsense" in words[-1:] or "nonsense=1" in words else 0)

@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
-from inverter.hub import CONFIG
 from inverter.parse import parse_json, parse_yaml
 from inverter.priors.location import checkpoints_root
+from inverter.published import CONFIG
 
 
 def test_plain_data_is_read():

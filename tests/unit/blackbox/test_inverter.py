@@ -4,7 +4,8 @@ import dataclasses
 import pytest
 import torch
 
-from inverter.blackbox.inverter import Inverter, InverterSpec
+from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.spec import InverterSpec
 from inverter.priors.prior import load_prior
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def test_load_refuses_what_breaks_the_schema(write_shards, changes, message):
     with pytest.raises(ValueError, match=message) as error:
         Manifest.load(folder)
     assert str(folder / "manifest.json") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("split", "files"),
+    [
+        ("train", "prepare.yaml"),
+        ("dev", "prepare.yaml prepare_dev.yaml"),
+        ("val", "prepare.yaml prepare_val.yaml"),
+    ],
+)
+def test_a_missing_split_names_the_command_that_writes_it(tmp_path, split, files):
+    command = f"`inverter prepare {files} target.layer=... output={tmp_path}`"
+    with pytest.raises(ValueError, match=re.escape(f"has no manifest.json; write the pairs with {command} first")):
+        Manifest.load(tmp_path / split)
 
 
 def test_missing_and_broken_files_are_named(tmp_path):

@@ -80,6 +80,18 @@ def test_comparisons_with_the_baseline(results: Results) -> None:
     assert found["kid/colour"].network == "colour network (nothing)"
 
 
+def test_every_attack_meets_every_floor_and_the_baseline(batches: list) -> None:
+    methods = METHODS | {name: Method(grey, kind="floor") for name in ("mean image", "unconditional sample")}
+    against_floors = {(a, b) for a in ("enlarge", "grey") for b in ("mean image", "unconditional sample")}
+    for baseline, more in ((None, set()), ("grey", {("enlarge", "grey")})):
+        found = evaluate(methods, batches, baseline=baseline, num_bootstrap=20).comparisons
+        assert {(c.a, c.b) for c in found} == against_floors | more
+
+
+def test_few_sources_are_warned_of_with_their_number(results: Results) -> None:
+    assert results.notes[0].startswith("Warning: 8 independent sources are few.")
+
+
 def test_two_judges_have_to_agree_on_a_claim(batches: list, judge: Judge) -> None:
     class Contrary:
         def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +106,7 @@ def test_two_judges_have_to_agree_on_a_claim(batches: list, judge: Judge) -> Non
             return logits, logits
 
     judges = [Judge("a", "a", Contrary()), Judge("b", "b", Backward())]
-    found = evaluate(METHODS, batches, judges=judges, pairs=[("enlarge", "grey")], num_bootstrap=50).comparisons
+    found = evaluate(METHODS, batches, judges=judges, baseline="grey", num_bootstrap=50).comparisons
     agreement = {c.metric: c for c in found if c.metric.startswith("agreement")}
     assert agreement["agreement/a"].difference == 1 and agreement["agreement/b"].difference == -1
     assert all(c.excludes_zero and not c.claim for c in agreement.values())
@@ -106,7 +118,7 @@ def test_a_judge_that_sees_no_difference_confirms_no_claim(batches: list, judge:
             return torch.ones(len(images), 2), torch.ones(len(images), 2)
 
     judges = [judge, Judge("blind", "blind", Blind())]
-    found = evaluate(METHODS, batches, judges=judges, pairs=[("enlarge", "grey")], num_bootstrap=50).comparisons
+    found = evaluate(METHODS, batches, judges=judges, baseline="grey", num_bootstrap=50).comparisons
     agreement = {c.metric: c for c in found if c.metric.startswith("agreement")}
     assert agreement["agreement/colour"].excludes_zero and agreement["agreement/blind"].difference == 0
     assert not agreement["agreement/colour"].claim
@@ -239,8 +251,9 @@ def test_broken_methods_are_named(batches: list, reconstruct, message: str) -> N
 
 
 def test_wrong_arguments_raise(batches: list) -> None:
-    with pytest.raises(ValueError, match="allowed: enlarge, grey, copy"):
-        evaluate(METHODS, batches, baseline="dip")
+    for baseline in ("dip", "copy"):
+        with pytest.raises(ValueError, match=f"baseline is '{baseline}'; allowed: enlarge, grey$"):
+            evaluate(METHODS, batches, baseline=baseline)
     with pytest.raises(ValueError, match="none named 'original'"):
         evaluate({"original": METHODS["grey"]}, batches)
     with pytest.raises(ValueError, match="batches is empty"):

@@ -1,3 +1,4 @@
+import dataclasses
 import html
 import io
 import re
@@ -9,8 +10,9 @@ from rich.console import Console
 
 from inverter.evaluation import Judge, Method, Results, evaluate, print_table, write_report
 from inverter.evaluation.floors import MeanImage
-from inverter.evaluation.labels import heading, interval, number
+from inverter.evaluation.labels import heading, interval, number, verdict
 from inverter.evaluation.report import render_report
+from inverter.evaluation.results import Comparison
 
 
 @pytest.fixture
@@ -23,7 +25,6 @@ def results(batches: list, train_batches: list, judge: Judge) -> Results:
         methods,
         batches,
         judges=[judge],
-        baseline="mean image",
         num_bootstrap=50,
         threat_model="A & B",
         notes=["the judge has seen <i>these</i> images; café"],
@@ -78,6 +79,7 @@ def test_page_is_self_contained_and_says_what_is_needed(results: Results, tmp_pa
     for text in ("floor", "ceiling", "chance", "0.25</strong> times", "Not computed: FID", "12 images from 8 sources"):
         assert text in page, text
     assert "colour network (nothing)" in page and "Paired comparisons" in page
+    assert "<strong>worse</strong>" in page
 
 
 def test_report_of_reloaded_metrics_has_no_pictures(results: Results) -> None:
@@ -94,18 +96,66 @@ def test_terminal_table_shows_the_same_numbers(results: Results) -> None:
     assert "<b>bold</b>" in shown and "3,072" not in shown and "576" in shown
 
 
-@pytest.mark.parametrize("width", [80, 200])
-def test_terminal_table_cuts_nothing_off(results: Results, width: int) -> None:
+HEADLINES = ("psnr", "agreement/colour", "kid/colour", "ssim")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, 3), (200, 4)])
+def test_terminal_table_shows_as_many_headlines_as_fit_and_cuts_nothing_off(
+    results: Results, width: int, shown: int
+) -> None:
     text = io.StringIO()
     print_table(results, Console(file=text, width=width))
-    shown = text.getvalue()
+    table = text.getvalue()
     for row in results.rows:
-        for metric, score in row.scores.items():
-            assert interval(metric, score.low, score.high) in shown
-    assert "…" not in shown.partition("Paired differences")[0]
+        for metric in HEADLINES[:shown]:
+            assert interval(metric, row.scores[metric].low, row.scores[metric].high) in table
+    assert "…" not in table and max(map(len, table.splitlines())) <= width
+    assert [title in table for title in ("PSNR", "KID", "SSIM")] == [True, True, shown > 3]
+
+
+def test_terminal_says_in_one_line_what_an_attack_is_worth_against_a_floor(results: Results) -> None:
+    text = io.StringIO()
+    print_table(results, Console(file=text, width=80))
+    lines = text.getvalue().splitlines()
+    line = lines[lines.index(next(line for line in lines if line.startswith("<b>bold</b>:"))) + 1]
+    difference = next(c for c in results.comparisons if c.metric == "psnr").difference
+    assert re.match(rf"mean image +(worse by {number('psnr', -difference)}|no difference) ", line)
+    assert any(line.startswith("Warning: 8 independent sources") for line in lines)
+
+
+COMPARISON = Comparison("a", "b", "psnr", 1.0, 0.5, 1.5, True, True, 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({}, "better"),
+        ({"difference": -1.0, "low": -1.5, "high": -0.5}, "worse"),
+        ({"metric": "kid/colour"}, "worse"),
+        ({"metric": "kid/colour", "difference": -1.0, "low": -1.5, "high": -0.5}, "better"),
+        ({"metric": "nearest_train_psnr"}, "higher"),
+        ({"low": -0.5, "excludes_zero": False, "claim": False}, "no difference"),
+        ({"metric": "agreement/colour", "claim": False}, "judges disagree"),
+        ({"low": None, "high": None, "excludes_zero": False, "claim": False}, "no interval"),
+    ],
+)
+def test_a_comparison_is_one_word(changed: dict, word: str) -> None:
+    assert verdict(dataclasses.replace(COMPARISON, **changed)) == word
 
 
 def test_labels() -> None:
     assert heading("kid/lite1") == "KID (lite1) ↓" and heading("nearer_to_train").endswith("picture")
     assert number("psnr", 1.234, signed=True) == "+1.23"
     assert interval("ssim", None, None) == "" and interval("ssim", 0.1, 0.2) == "[0.100, 0.200]"
+
+
+def test_numbers_have_three_significant_digits_and_never_a_negative_zero() -> None:
+    assert [number("ssim", x) for x in (0.00134, 0.0999, 12.5, 0.0, -1e-9)] == [
+        "0.00134",
+        "0.0999",
+        "12.500",
+        "0.000",
+        "0.000",
+    ]
+    assert number("kid", 4.2e-6) == "0.000004"
+    assert interval("ssim", -0.0002, 0.0031, signed=True) == "[-0.0002, +0.0031]"

@@ -1,0 +1,49 @@
+"""``model_index.json`` of a prior: the class of each part, read without the libraries that define them."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from inverter.errors import one_line
+from inverter.parse import parse_json
+
+INDEX = "model_index.json"
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """``model_index.json`` of a prior's folder: the class of each part.
+
+    Raises:
+        ValueError: It cannot be read, or is no JSON object.
+    """
+    with reading(folder / INDEX):
+        index = parse_json((folder / INDEX).read_bytes())
+        if not isinstance(index, dict):
+            raise ValueError(f"it is a {type(index).__name__}; allowed: an object")
+        return index
+
+
+def autoencoder_name(folder: Path, index: dict[str, Any]) -> str:
+    """Name of diffusers' class of the autoencoder that ``model_index.json`` names.
+
+    Raises:
+        ValueError: It names none.
+    """
+    match index.get("vae"):
+        case [_, str(name)] if name.startswith("Autoencoder"):
+            return name
+        case named:
+            raise ValueError(f"prior {folder}: vae class {reprlib.repr(named)} is no diffusers autoencoder")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise whatever fails inside as a ValueError that names the part of the prior."""
+    try:
+        yield
+    except Exception as error:  # the libraries fail with errors of many packages
+        raise ValueError(f"prior part {path} cannot be read: {one_line(error)}") from error
