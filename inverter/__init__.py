@@ -7,14 +7,17 @@ from typing import Any
 
 __version__ = "0.1.0"
 _EXPORTS = {
+    "Attack": "inverter.whitebox.attack",
     "Inverter": "inverter.blackbox.inverter",
+    "MethodsConfig": "inverter.config",
     "Target": "inverter.targets",
     "evaluate": "inverter.evaluation",
     "load_inverter": "inverter.hub",
     "load_prior": "inverter.priors.prior",
     "load_target": "inverter.targets",
+    "load_targets": "inverter.targets",
 }
-__all__ = ["Inverter", "Target", "__version__", "evaluate", "load_inverter", "load_prior", "load_target"]
+__all__ = [*_EXPORTS, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from inverter import __version__
+
 STAGES = {  # stage: (module, schema, what it does)
     "layers": ("layers", "LayersConfig", "list a target's layers and what each would send"),
     "prepare": ("prepare", "PrepareConfig", "write (image, feature) pair shards"),
@@ -43,7 +45,7 @@ def usage() -> str:
         "usage: inverter STAGE [config.yaml ...] [key=value ...]\n\n"
         "Reconstruct images from the features of a network's layer and report what leaked.\n\n"
         f"stages:\n{stages}\n\n"
-        "`inverter STAGE --help` prints a stage's keys and their defaults."
+        "`inverter STAGE --help` prints a stage's keys and their defaults, `inverter --version` the version."
     )
 
 
@@ -63,6 +65,9 @@ def dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
+    if words[0] == "--version":
+        print(f"inverter {__version__}")
+        return 0
     stage = words.pop(0)
     if stage == "train_prior" and words and not words[0].startswith("-"):
         stage = f"{stage} {words.pop(0)}"
@@ -70,7 +75,9 @@ def dispatch(words: list[str]) -> int:
         print(usage())
         return 0
     if stage not in STAGES:
-        print(f"error: unknown stage {stage!r}; allowed: {', '.join(STAGES)}", file=sys.stderr)
+        kinds = [known for known in STAGES if known.startswith(f"{stage.partition(' ')[0]} ")]
+        wrong = f"{stage} needs a kind" if stage == "train_prior" else f"unknown stage {stage!r}"
+        print(f"error: {wrong}; allowed: {', '.join(kinds or STAGES)}", file=sys.stderr)
         return CONFIG_ERROR
     return run_stage(stage, words)
 

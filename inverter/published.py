@@ -47,8 +47,13 @@ def read_published(name: str) -> Published:
     """Read a published inverter's config by name, folder or hub id; no weights are loaded.
 
     Raises:
-        ValueError: Not found, or the config is damaged or of another schema version.
+        ValueError: Not found, a run that is not published, or a config that is damaged or of another schema version.
     """
+    if is_run(name):
+        raise ValueError(
+            f"inverter {name!r} is a training run; allowed: a published one, which "
+            f"`inverter publish {name} name=NAME` makes of it"
+        )
     folder = find_published(name, marker=WEIGHTS, kind="inverter")
     try:
         values = parse_yaml((folder / CONFIG).read_bytes())

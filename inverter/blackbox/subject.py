@@ -65,6 +65,18 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
     )
 
 
+def load_trained(name: str) -> tuple[Inverter, TargetSpec]:
+    """An inverter as :func:`load_subject` finds it, and the target that it is of; nothing about its training is needed.
+
+    Raises:
+        ValueError: There is none of that name, or the run trained a baseline.
+    """
+    if is_run(name):
+        module, _, manifest = load_run(Path(name))
+        return run_inverter(module), manifest.target
+    return load_inverter(name), read_published(name).target
+
+
 def _pictures(run: Path) -> int:
     path = run / "summary.json"
     if not path.is_file():

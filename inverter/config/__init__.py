@@ -1,7 +1,7 @@
 """Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
 from inverter.config.evaluation import AuditConfig, BenchConfig, EvaluateConfig, SplitConfig
-from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig
+from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.load import (
     ConfigError,
     changed_keys,
@@ -64,6 +64,7 @@ __all__ = [
     "OptimConfig",
     "PrepareConfig",
     "PublishConfig",
+    "SenderConfig",
     "SmoothingConfig",
     "SplitConfig",
     "TargetConfig",

@@ -11,16 +11,31 @@ from inverter.config.whitebox import MethodsConfig
 
 
 @dataclass
+class SenderConfig:
+    """What sends the features; null is what the inverter says, with white-box methods what other stages take."""
+
+    name: str | None = None  # timm:NAME | torchvision:NAME | module:package.module:factory
+    layer: str | None = None  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
+    input_size: int | None = None  # pixels a side that the target sees
+    payload: str | None = None  # identity | int8 | gaussian:STD
+    pretrained: bool = True
+
+    def filled(self) -> TargetConfig:
+        """With what other stages take in place of null."""
+        return TargetConfig(**{key: value for key, value in vars(self).items() if value is not None})
+
+
+@dataclass
 class InvertConfig(MethodsConfig):
     method: str = "blackbox"  # blackbox | direct | latent | guided | hybrid; the last four differentiate the target
-    target: TargetConfig = field(default_factory=TargetConfig)  # names the inverter in invert.yaml
+    target: SenderConfig = field(default_factory=SenderConfig)
     layers: list[str] | None = None  # white-box: several tapped layers, inverted jointly; null: target.layer alone
-    inverter: str = "blocks.2"  # a name under checkpoints/, a folder or a hub id; it knows its own target
+    inverter: str | None = None  # a name under checkpoints/, a folder, a run or a hub id; null: target.layer
     prior: str | None = None  # white-box; null: the inverter's, else embedded
     image_size: int | None = None  # pixels a side with method=direct; null: the prior's
     input: str = MISSING  # a picture, a clip (white-box), features (.npy, .safetensors), or a folder of one kind
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip
-    limit: int | None = None  # white-box: invert the first N inputs only
+    limit: int | None = None  # invert the first N inputs only
     operating_point: str = "mean"  # mean | sample
     prompt: str | None = None  # text for sample and for white-box methods with a prior; null: predicted, else empty
     prompts: str | None = None  # CSV with key,prompt or key,foreground,background; images not in it take prompt

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from inverter.config import VideoConfig
 from inverter.data.pictures import read_picture, square, to_tensor
-from inverter.data.sources.captured import SUFFIXES, load_features
+from inverter.data.sources.captured import SUFFIXES, load_features, unbatched
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
 from inverter.data.sources.video import VideoSource
 from inverter.errors import one_line
 from inverter.targets.output import channels_first
+
+PICKLED = (".pt", ".pth", ".pkl", ".pickle")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,13 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
     Raises:
         ValueError: Nothing that can be read.
     """
-    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else [path]
+    given = sorted(path.iterdir()) if path.is_dir() else [path]
+    if given and all(file.suffix in PICKLED for file in given):
+        raise ValueError(
+            f"input is {str(path)!r}, pickled and never read; allowed: .npy or .safetensors; convert what you trust: "
+            "np.save('features.npy', torch.load('features.pt').float().cpu().numpy())"
+        )
+    files = [file for file in given if file.suffix in SUFFIXES or not path.is_dir()]
     if files and all(file.suffix in SUFFIXES for file in files):
         for file in files:
             yield Input(file.stem, features=load_layers(file, layers))
@@ -76,6 +84,7 @@ def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
         raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
     if set(tensors) != set(layers):
         raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
+    tensors = {layer: unbatched(values) for layer, values in tensors.items()}
     for layer, values in tensors.items():
         if not values.is_floating_point() or not values.isfinite().all() or not 1 <= values.ndim <= 3:
             raise ValueError(f"feature file {path}: {layer} is no finite floating-point array of 1 to 3 axes")

@@ -1,1 +1,1 @@
-"""What surrounds a white-box loop and may see pictures: building it, what the device sends, what is written."""
+"""What surrounds the attacks of ``invert`` and may see pictures: building, what the device sends, what is written."""

@@ -37,15 +37,15 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     Raises:
         ValueError: An unknown name, or an inverter or manifest of other features that was asked for by name.
     """
-    layers = config.layers or [config.target.layer]
-    noisy = config.target.payload.startswith("gaussian")
+    given = config.target.filled()
+    layers = config.layers or [given.layer]
+    noisy = given.payload.startswith("gaussian")
 
     def load(payload: str) -> MultiTarget:
-        size, pretrained = config.target.input_size, config.target.pretrained
-        target = load_targets(config.target.name, layers, input_size=size, payload=payload, pretrained=pretrained)
-        return target.to(device)
+        size, pretrained = given.input_size, given.pretrained
+        return load_targets(given.name, layers, input_size=size, payload=payload, pretrained=pretrained).to(device)
 
-    sender = load(config.target.payload)
+    sender = load(given.payload)
     target = load("identity") if noisy else sender
     spec = sender.specs[layers[0]]
     published = find_inverter(config, spec)
@@ -75,18 +75,19 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
 def find_inverter(config: InvertConfig, spec: TargetSpec) -> Published | None:
     """The published inverter that the configuration names, if it inverts the features of ``spec``.
 
-    Where the name is the layer's, which is the default, an absent or unfitting one is none.
+    Where none is named, the one called as the layer is taken if there is one that fits.
 
     Raises:
-        ValueError: It was named otherwise, and does not exist or inverts other features.
+        ValueError: It was named, and does not exist or inverts other features.
     """
+    name = config.inverter or spec.layer
     try:
-        published = read_published(config.inverter)
-        check_same_features(f"inverter {config.inverter!r}", published.target, spec)
+        published = read_published(name)
+        check_same_features(f"inverter {name!r}", published.target, spec)
     except ValueError as error:
-        if config.inverter != config.target.layer:
+        if config.inverter is not None:
             raise
-        log.info("without a published inverter: %s", error)
+        log.info("%s needs no published inverter of %s and goes on without: %s", config.method, spec.layer, error)
         return None
     return published
 

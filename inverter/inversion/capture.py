@@ -27,15 +27,34 @@ def capture(target: MultiTarget, inputs: Sequence[Input], seed: int) -> dict[str
     rows: list[dict[str, Tensor]] = []
     for item in inputs:
         if item.features is not None:
-            for layer, values in item.features.items():
-                expected = target.specs[layer].feature_shape
-                if tuple(values.shape) != expected:
-                    raise ValueError(
-                        f"features of {item.key!r} have shape {tuple(values.shape)}; {layer} gives {expected}"
-                    )
-            rows.append({layer: values.to(device) for layer, values in item.features.items()})
+            rows.append(
+                {
+                    layer: fitting(values, target.specs[layer].feature_shape, item.key, layer).to(device)
+                    for layer, values in item.features.items()
+                }
+            )
         elif item.picture is not None:
             target.seed_payload(derive_seed(seed, item.key, "payload"))
             sent = target(item.picture[None].to(device).float() / 255)
             rows.append({layer: values[0] for layer, values in sent.items()})
     return {layer: torch.stack([row[layer] for row in rows]) for layer in target.layers}
+
+
+def fitting(features: Tensor, shape: tuple[int, ...], key: str, layer: str) -> Tensor:
+    """An image's features; a batch of one image counts as the image.
+
+    Args:
+        features: As they were read.
+        shape: What the layer gives for one image.
+        key: Names the image, for messages.
+        layer: Likewise.
+    Raises:
+        ValueError: They have another shape.
+    """
+    found = tuple(features.shape)
+    if found == (1, *shape):
+        return features[0]
+    if found != shape:
+        advice = "; save features[0], features[1] and so on in a file each" if found[1:] == shape else ""
+        raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
+    return features

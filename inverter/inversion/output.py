@@ -1,30 +1,26 @@
-"""What ``invert`` leaves behind: pictures, a summary, a preview, of clips a film and its metrics."""
+"""What a white-box run leaves behind: pictures, a preview, a summary of its costs, of clips a film and its metrics."""
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from inverter.config import InvertConfig
 from inverter.data.clip_writer import DEFAULT_RATE, frame_rate, write_clip
 from inverter.data.inputs import Input, is_clip
-from inverter.evaluation.metrics import MIN_SSIM_SIDE, psnr, ssim, to_bytes
-from inverter.evaluation.pictures import png
+from inverter.evaluation.metrics import MIN_SSIM_SIDE, psnr, ssim
 from inverter.evaluation.temporal import flicker, warping_error
+from inverter.inversion.recon import ReconFolder
 from inverter.memory import peak_memory
-from inverter.run_record import write_bytes, write_text
 from inverter.whitebox.ledger import COUNTS
 from inverter.whitebox.loop import Result
-
-NUM_SHOWN = 8
 
 
 class Output:
@@ -38,53 +34,61 @@ class Output:
 
     def __init__(self, folder: Path, config: InvertConfig, size: int) -> None:
         self.folder, self.config, self.size = folder, config, size
+        self.recon = ReconFolder(folder)
         self.rows: dict[str, dict[str, Any]] = {}
         self.seconds = 0.0
         self.stopped_by: int | None = None
-        self.shown: list[tuple[Tensor | None, Tensor]] = []
+        self.limit: str | None = None
+        self.film: str | None = None
         self.clip: dict[str, Any] | None = None
-        (folder / "recon").mkdir(parents=True, exist_ok=True)
 
     def add(self, inputs: Sequence[Input], result: Result) -> None:
-        """Write a batch's pictures; a clip that was stopped has fewer frames than inputs."""
-        pictures = to_bytes(result.images.cpu())
-        for number, (item, picture) in enumerate(zip(inputs, pictures, strict=False)):
-            write_bytes(self.folder / "recon" / f"{item.key}.png", png(picture))
+        """Write a batch's pictures and the summary so far; a clip that was stopped has fewer frames than inputs."""
+        pictures = self.recon.add(inputs, result.images)
+        for number, item in enumerate(inputs[: len(pictures)]):
             losses = {"feature_loss": result.feature_loss, "first_feature_loss": result.first_loss}
             counts = {name: int(result.counts[name][number]) for name in COUNTS}
             self.rows[item.key] = {name: _number(values[number]) for name, values in losses.items()} | counts
-            if len(self.shown) < NUM_SHOWN:
-                self.shown.append((item.picture, picture))
         self.seconds += result.seconds
-        self.stopped_by = result.stopped_by
+        self.stopped_by, self.limit = result.stopped_by, self.limit or result.limit
         if is_clip(Path(self.config.input)):
             self._write_clip(inputs[: len(pictures)], pictures)
+        self.recon.summarise(self.summary())
 
-    def finish(self) -> None:
-        """Write summary and preview; the states of a run that is done are removed."""
-        losses = [row["feature_loss"] for row in self.rows.values()]
-        summary = {
+    def summary(self) -> dict[str, Any]:
+        """Plain data: what was attacked, how near the features came and what it cost."""
+        target, losses = self.config.target.filled(), [row["feature_loss"] for row in self.rows.values()]
+        return {
             "method": self.config.method,
-            "target": self.config.target.name,
-            "layers": self.config.layers or [self.config.target.layer],
-            "keys": list(self.rows),
+            "target": target.name,
+            "layers": self.config.layers or [target.layer],
+            "input_size": target.input_size,
+            "payload": target.payload,
             "feature_loss": sum(losses) / max(len(losses), 1),
             "seconds": self.seconds,
             **{name: sum(row[name] for row in self.rows.values()) for name in COUNTS},
             "peak_memory_bytes": _peak_memory(),
-            "stopped_by": self.stopped_by,
+            "stopped_by": self.limit if self.stopped_by is None else signal.Signals(self.stopped_by).name,
+            "film": self.film,
             "clip": self.clip,
             "images": self.rows,
         }
-        write_text(self.folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-        write_bytes(self.folder / "preview.png", png(preview(self.shown)))
-        if self.stopped_by is None:
-            shutil.rmtree(self.folder / "state", ignore_errors=True)
+
+    def finish(self) -> None:
+        """Write the preview; the states of a run that is done are removed."""
+        self.recon.finish()
+        if self.stopped_by is not None:
+            return
+        for key in self.rows:
+            (self.folder / "state" / f"{key}.safetensors").unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or holds more
+            (self.folder / "state").rmdir()
 
     def _write_clip(self, inputs: Sequence[Input], pictures: Tensor) -> None:
         path, video = Path(self.config.input), self.config.video
         rate = frame_rate(path, video.stride, video.fps) if path.is_file() else DEFAULT_RATE
-        write_clip(self.folder / f"{path.stem}.mp4", pictures, rate)
+        self.film = f"{path.stem}.mp4"
+        write_clip(self.folder / self.film, pictures, rate)
         original = torch.stack([item.picture for item in inputs if item.picture is not None]).float() / 255
         self.clip = measure_clip(pictures.float() / 255, original)
         for row, value in zip(self.rows.values(), self.clip["psnr"], strict=True):
@@ -108,13 +112,6 @@ def measure_clip(recon: Tensor, original: Tensor) -> dict[str, Any]:
         known = [value for value in found if value is not None]
         means[f"mean_{name}"] = sum(known) / len(known) if known else None
     return means | values
-
-
-def preview(shown: Sequence[tuple[Tensor | None, Tensor]]) -> Tensor:
-    """Originals, where there are some, above reconstructions: one uint8 picture ``(3, H, W)``."""
-    originals = [original for original, _ in shown if original is not None]
-    pictures = [*(originals if len(originals) == len(shown) else []), *(recon for _, recon in shown)]
-    return make_grid(torch.stack(pictures), nrow=len(shown), padding=2, pad_value=255)
 
 
 def _number(value: Tensor) -> float | None:

@@ -21,6 +21,7 @@ def recipe(config: InvertConfig, keys: Sequence[str], features: Mapping[str, Ten
     Where it runs, for how long, and whether features came from a picture or a file changes nothing.
     """
     values = {name: value for name, value in asdict(config).items() if name not in MAY_CHANGE}
+    values["target"] = asdict(config.target.filled())
     values["loop"] = {name: value for name, value in values["loop"].items() if name not in MAY_CHANGE_IN_LOOP}
     digest = hashlib.sha256(json.dumps([values, list(keys)], sort_keys=True).encode())
     for layer in sorted(features):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import torch
@@ -21,8 +20,6 @@ from inverter.training import pick_device
 from inverter.whitebox.clip import invert_clip
 from inverter.whitebox.loop import Result
 from inverter.whitebox.saved import SavedState
-
-log = logging.getLogger(__name__)
 
 
 def run(config: InvertConfig) -> Path:
@@ -50,7 +47,6 @@ def run(config: InvertConfig) -> Path:
             if result.stopped_by is not None:
                 break
         output.finish()
-    log.info("%d reconstructions in %s", len(output.rows), output.folder / "recon")
     if output.stopped_by is not None:
         raise SystemExit(128 + output.stopped_by)
     return output.folder

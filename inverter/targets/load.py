@@ -42,7 +42,7 @@ class LoadedNetwork:
 
 def load_target(
     target: str | nn.Module,
-    layer: str,
+    layer: str | None = None,
     *,
     input_size: int = 224,
     payload: str = "identity",
@@ -56,7 +56,7 @@ def load_target(
     Args:
         target: ``timm:NAME``, ``torchvision:NAME``, ``module:package.module:factory`` (a function without arguments)
             or an ``nn.Module``, which is copied.
-        layer: Dotted name as in ``named_modules()``.
+        layer: Dotted name as in ``named_modules()``; without one the error names the network's outermost layers.
         input_size: Side in pixels of the square that the network sees.
         payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
         pretrained: Load trained weights; ``False`` gives random ones, always the same. Factories and modules bring
@@ -67,7 +67,10 @@ def load_target(
     Raises:
         ValueError: Unknown network, layer or payload, an input size the network cannot take, or weights out of reach.
     """
-    loaded = load_network(target, input_size=input_size, pretrained=pretrained)
+    loaded = load_network(target, input_size=input_size, pretrained=pretrained and layer is not None)
+    if layer is None:
+        names = ", ".join(name for name, _ in loaded.network.named_children())
+        raise ValueError(f"layer is None; allowed: {names}, or one inside of these; list_layers({target!r}) lists all")
     options = loaded.image_options(input_size, mean, std)
     return Target(loaded.network, layer, payload=payload, payload_seed=payload_seed, **options)
 

@@ -129,6 +129,7 @@ def _join(one: Result, other: Result, frames: range) -> Result:
         {name: add(values, other.counts[name]) for name, values in one.counts.items()},
         one.seconds + other.seconds,
         other.stopped_by,
+        one.limit or other.limit,
     )
 
 

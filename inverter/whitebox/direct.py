@@ -6,13 +6,14 @@ import torch
 
 from inverter.config import DirectConfig
 from inverter.losses.natural import alpha_norm, total_variation_norm
-from inverter.whitebox.adam import State, adam_direction, begin_adam, learning_rate
-from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.adam import State, begin_adam
+from inverter.whitebox.descent import Descent
+from inverter.whitebox.method import Rendered, rates
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
 
 
-class Direct(Method):
+class Direct(Descent):
     """Adam on pixels, which are clamped to [0, 1] after every step (a projection: no gradient dies at the ends).
 
     Args:
@@ -27,8 +28,7 @@ class Direct(Method):
     variables = ("image",)
 
     def __init__(self, config: DirectConfig, image_size: int, smoothed: bool = True) -> None:
-        super().__init__(config.num_steps)
-        learning_rate(config.lr, config.lr_decay, 0, 1)
+        super().__init__(config)
         self.config, self.image_size = config, image_size
         self.smoothed = "image" if smoothed else None
 
@@ -50,7 +50,5 @@ class Direct(Method):
         return Rendered(image, penalty)
 
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
-        direction, state = adam_direction(state, "image", gradients["image"])
-        lr = learning_rate(self.config.lr, self.config.lr_decay, step, self.num_steps)
-        image = state["image"] - lr * rows(state["rate"], direction) * direction
-        return {**state, "image": torch.clamp(image, 0, 1)}
+        state = self.descend(state, "image", gradients["image"], self.config.lr, step)
+        return {**state, "image": torch.clamp(state["image"], 0, 1)}

@@ -10,17 +10,18 @@ import torch
 
 from inverter.config import HybridConfig
 from inverter.losses.natural import total_variation_norm
-from inverter.whitebox.adam import State, adam_direction, begin_adam, learning_rate
+from inverter.whitebox.adam import State, begin_adam
+from inverter.whitebox.descent import Descent
 from inverter.whitebox.direct import Direct
 from inverter.whitebox.guided import predict
-from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.method import Method, Rendered, rates
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
 
 POLISH = ("auto", "true", "false")
 
 
-class Refine(Method):
+class Refine(Descent):
     """Descent on the decoder's latents, drawn towards anchors: what the denoiser makes of them with some noise.
 
     The noise falls from ``strength`` of the schedule to nothing over the steps, the anchor is renewed every
@@ -38,8 +39,7 @@ class Refine(Method):
     smoothed = "latents"
 
     def __init__(self, config: HybridConfig) -> None:
-        super().__init__(config.num_steps)
-        learning_rate(config.lr, config.lr_decay, 0, 1)
+        super().__init__(config)
         if config.prior_every_n_steps < 0:
             raise ValueError(f"hybrid.prior_every_n_steps is {config.prior_every_n_steps}; allowed: 0 or more")
         if not 0 < config.strength <= 1:
@@ -68,10 +68,7 @@ class Refine(Method):
         return Rendered(image, penalty, {"anchor": anchor})
 
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
-        direction, state = adam_direction(state, "latents", gradients["latents"])
-        rate = learning_rate(self.config.lr, self.config.lr_decay, step, self.num_steps)
-        latents = state["latents"] - rate * rows(state["rate"], direction) * direction
-        return {**state, "latents": latents, "anchor": extra["anchor"]}
+        return {**self.descend(state, "latents", gradients["latents"], self.config.lr, step), "anchor": extra["anchor"]}
 
     def calls(self, problem: Problem, step: int) -> int:
         every = self.config.prior_every_n_steps

@@ -11,13 +11,14 @@ from torch import Tensor
 from inverter.config import LatentConfig
 from inverter.losses.natural import total_variation_norm
 from inverter.priors.sampling import last_timesteps, run_steps
-from inverter.whitebox.adam import State, adam_direction, begin_adam, learning_rate
-from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.adam import State, begin_adam
+from inverter.whitebox.descent import Descent
+from inverter.whitebox.method import Rendered, rates
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
 
 
-class Latent(Method):
+class Latent(Descent):
     """Minimise ||F(D(G(z, c))) - v||^2 + weight * TV over z, and over c where asked.
 
     G is deterministic DDIM on ``strength`` of a schedule of ``num_inference_steps``. Each step is computed again in
@@ -36,8 +37,7 @@ class Latent(Method):
     smoothed = "latents"
 
     def __init__(self, config: LatentConfig) -> None:
-        super().__init__(config.num_steps)
-        learning_rate(config.lr, config.lr_decay, 0, 1)
+        super().__init__(config)
         if config.num_inference_steps < 0:
             raise ValueError(f"latent.num_inference_steps is {config.num_inference_steps}; allowed: 0 or more")
         if config.num_inference_steps and not 1 <= config.strength * config.num_inference_steps <= 1000:
@@ -95,9 +95,7 @@ class Latent(Method):
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
         for name, lr in (("latents", self.config.lr), ("conditioning", self.config.conditioning_lr)):
             if name in gradients:
-                direction, state = adam_direction(state, name, gradients[name])
-                rate = learning_rate(lr, self.config.lr_decay, step, self.num_steps) * rows(state["rate"], direction)
-                state = {**state, name: state[name] - rate * direction}
+                state = self.descend(state, name, gradients[name], lr, step)
         return state
 
     def calls(self, problem: Problem, step: int) -> int:

@@ -40,6 +40,7 @@ class Result:
             (forward passes of the denoiser, without those that the backward pass repeats), ``steps``, ``repaired``.
         seconds: Of the whole batch, over all parts of a stopped run.
         stopped_by: Number of the signal that ended the loop early; None where none did.
+        limit: ``max_queries`` or ``max_seconds`` where that ended an image's search before the method would have.
     """
 
     images: Tensor
@@ -49,6 +50,7 @@ class Result:
     counts: State
     seconds: float
     stopped_by: int | None
+    limit: str | None = None
 
 
 def optimise(
@@ -229,7 +231,16 @@ class Run:
         """What there is now."""
         best = dict(self.ledger.best)
         images, loss = best.pop("image"), best.pop("feature_loss")
-        return Result(images, loss, self.ledger.first_loss, best, self.ledger.counts, self.seconds, stopped_by)
+        counts, limit = self.ledger.counts, self._limit
+        return Result(images, loss, self.ledger.first_loss, best, counts, self.seconds, stopped_by, limit)
+
+    @property
+    def _limit(self) -> str | None:
+        if self.out_of_time and self.phase < len(self.phases):
+            return "max_seconds"
+        steps, planned = self.ledger.counts["steps"], sum(phase.num_steps for phase in self.phases)
+        cut = (self._spent | (steps >= planned)) & (steps < sum(phase.steps_wanted for phase in self.phases))
+        return "max_queries" if cut.any() else None
 
 
 def _check(config: LoopConfig) -> None:

@@ -38,10 +38,10 @@ class Method(ABC):
     def __init__(self, num_steps: int) -> None:
         if num_steps < 1:
             raise ValueError(f"num_steps is {num_steps}; allowed: 1 or more")
-        self.num_steps = num_steps
+        self.num_steps = self.steps_wanted = num_steps
 
     def fit(self, max_queries: int | None) -> None:
-        """Plan for a budget of target queries an image; steps are one query each."""
+        """Plan for a budget of target queries an image: fewer ``num_steps`` than ``steps_wanted``, one query each."""
         if max_queries is not None:
             self.num_steps = max(1, min(self.num_steps, max_queries))
 

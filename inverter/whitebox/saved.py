@@ -50,7 +50,3 @@ class SavedState:
         if metadata.get("recipe") != self.recipe:
             raise ValueError(f"state {self.path} is of other features or another configuration; {advice}")
         return tensors, numbers
-
-    def remove(self) -> None:
-        """The work is done."""
-        self.path.unlink(missing_ok=True)

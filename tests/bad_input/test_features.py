@@ -27,7 +27,7 @@ def header(shape: str, dtype: str = "<f4") -> bytes:
         ("a feature file whose shape is negative", header("(-1, 3)") + b"\x00" * 64),
         ("a feature file with trailing bytes", header("(3,)") + b"\x00" * 13),
         ("a feature file of integers", header("(3,)", "<i4") + b"\x00" * 12),
-        ("a feature file with a batch dimension", header("(1, 1, 3, 1)") + b"\x00" * 12),
+        ("a feature file of several images", header("(2, 1, 3, 1)") + b"\x00" * 24),
         ("a feature file with NaN", header("(2,)") + np.array([1, np.nan], dtype=np.float32).tobytes()),
         ("an empty feature file", b""),
     ],
@@ -65,6 +65,8 @@ def test_every_number_format_that_is_one_is_read(tmp_path):
         features = load_features(tmp_path / "x.npy")
         assert features.dtype == torch.float32
         assert features.tolist() == [[0, 1, 2], [3, 4, 5]]
+    np.save(tmp_path / "x.npy", np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2))
+    assert load_features(tmp_path / "x.npy").shape == (3, 2, 2)
     save_file({"x": torch.tensor([1.5], dtype=torch.bfloat16)}, tmp_path / "x.safetensors")
     assert load_features(tmp_path / "x.safetensors").tolist() == [1.5]
 
@@ -111,3 +113,9 @@ def test_invert(published, refused_by_command, tmp_path):
     np.save(features / "b.npy", np.full((6, 5, 7), np.inf, dtype=np.float32))
     refused_by_command("infinite features to invert", [*words, f"input={features}"])
     refused_by_command("an input that is not there", [*words, f"input={tmp_path / 'none.png'}"])
+    torch.save(torch.zeros(6, 5, 7), tmp_path / "feat.pt")
+    refused_by_command("features saved by torch.save to invert", [*words, f"input={tmp_path / 'feat.pt'}"])
+    good = [*words, f"input={features / 'a.npy'}"]
+    refused_by_command("a layer that is not the inverter's", [*good, "target.layer=blocks.6"])
+    refused_by_command("a prompt that is not read", [*good, "prompt=a dog"])
+    assert not (tmp_path / "out" / "summary.json").exists()

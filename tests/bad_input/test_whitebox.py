@@ -43,10 +43,11 @@ def test_states(tmp_path, refused, payload):
     refused("a state that is a pickle", SavedState(path, "one").load)
 
 
-def test_the_command(published, refused_by_command, tmp_path):
+def test_the_command(published, run, refused_by_command, tmp_path):
     target = ["target.name=timm:tf_efficientnet_lite0", "target.pretrained=false", "target.input_size=32"]
     words = ["invert", f"input={tmp_path}", f"output={tmp_path / 'out'}", "device=cpu", *target, "method=direct"]
-    words += ["target.layer=blocks.0", "inverter=blocks.0", "image_size=16"]
+    words += ["target.layer=blocks.0", "image_size=16"]
     refused_by_command("an unknown method", [*words, "method=magic"])
     refused_by_command("an inverter of other features for a white-box method", [*words, f"inverter={published}"])
+    refused_by_command("a run in place of a published inverter for a white-box method", [*words, f"inverter={run}"])
     refused_by_command("statistics of an inverter that is not there", [*words, "loop.statistics=inverter"])

@@ -158,11 +158,42 @@ def test_picture_and_its_features_give_the_same_reconstruction(world: Path, tmp_
     name = f"inverter={world / 'published' / 'toy'}"
     for point in ("mean", "sample"):
         for input_name in ("photo.png", "features.npy"):
-            words = [name, f"input={tmp_path / input_name}", f"operating_point={point}", f"output={tmp_path / point}"]
+            output = f"output={tmp_path / point / input_name}"
+            words = [name, f"input={tmp_path / input_name}", f"operating_point={point}", output]
             assert main(["invert", "configs/invert.yaml", *words, "device=cpu"]) == 0
-        folder = tmp_path / point / "recon"
-        assert (folder / "photo.png").read_bytes() == (folder / "features.png").read_bytes()
-    assert (tmp_path / "mean/recon/photo.png").read_bytes() != (tmp_path / "sample/recon/photo.png").read_bytes()
+    mean, same, sample, likewise = (
+        next((tmp_path / point / name / "recon").iterdir()).read_bytes()
+        for point in ("mean", "sample")
+        for name in ("photo.png", "features.npy")
+    )
+    assert mean == same != sample == likewise
+
+
+def test_invert_says_what_it_inverted_and_shows_it(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "inverter" / "evaluation" / "recon" / "original", tmp_path / "photos")
+    words = ["invert", "configs/invert.yaml", f"output={tmp_path / 'out'}", "device=cpu", "limit=3"]
+    names = []
+    for inverter in (world / "inverter", world / "published" / "toy"):  # a run, and what was published of it
+        assert main([*words, f"inverter={inverter}", f"input={tmp_path / 'photos'}"]) == 0
+        summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+        assert summary["inverter"] == str(inverter)
+        assert (summary["target"], summary["layers"]) == ("timm:tf_efficientnet_lite0", ["blocks.1"])
+        assert (summary["input_size"], summary["payload"], len(summary["keys"])) == (64, "identity", 3)
+        assert Image.open(tmp_path / "out" / "preview.png").size == (3 * 34 + 2, 2 * 34 + 2)
+        names.append(sorted(path.stem for path in (tmp_path / "out" / "recon").iterdir()))
+    one = next((tmp_path / "photos").iterdir())
+    assert main([*words, f"inverter={world / 'inverter'}", f"input={one}", "target.layer=blocks.1"]) == 0
+    assert [path.stem for path in (tmp_path / "out" / "recon").iterdir()] == [one.stem]
+    assert names == [summary["keys"]] * 2
+
+
+@pytest.mark.parametrize("key", ["name=torchvision:resnet18", "layer=blocks.2", "input_size=224", "payload=int8"])
+def test_a_target_that_contradicts_the_inverter_is_refused(world: Path, tmp_path: Path, key: str, capsys) -> None:
+    words = [f"inverter={world / 'published' / 'toy'}", "input=x.npy", f"output={tmp_path}", f"target.{key}"]
+    assert main(["invert", "configs/invert.yaml", *words]) == 2
+    name, _, value = key.partition("=")
+    last = capsys.readouterr().err.strip().splitlines()[-1].replace("'", "")
+    assert last.startswith(f"error: target.{name} is {value}, but inverter ") and f"with target.{name}=" in last
 
 
 def test_bench_saves_numbers_and_a_picture(world: Path, tiny_prior_folder: Path, tmp_path: Path) -> None:

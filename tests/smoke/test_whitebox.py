@@ -1,6 +1,7 @@
 """`inverter invert` with methods that differentiate the target."""
 
 import json
+import shutil
 import signal
 from fractions import Fraction
 from pathlib import Path
@@ -74,10 +75,21 @@ def test_a_stopped_command_goes_on(photo, tiny_prior_folder, tmp_path, monkeypat
             main([*command, f"output={tmp_path / 'parts'}"])
     assert ended.value.code == 128 + signal.SIGTERM
     assert (tmp_path / "parts" / "recon" / "photo.png").is_file()
-    assert json.loads((tmp_path / "parts" / "summary.json").read_text())["stopped_by"] == signal.SIGTERM
+    assert json.loads((tmp_path / "parts" / "summary.json").read_text())["stopped_by"] == "SIGTERM"
     assert main([*command, f"output={tmp_path / 'parts'}"]) == 0
     one, other = (tmp_path / name / "recon" / "photo.png" for name in ("whole", "parts"))
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_another_input_leaves_no_picture_of_the_one_before(photo, tiny_prior_folder, tmp_path, caplog):
+    other = shutil.copy(photo / "photo.png", tmp_path / "other.png")
+    for given in (photo / "photo.png", Path(other)):
+        more = ["loop.max_queries=2", "latent.lr=1"]
+        assert main([*words("direct", tiny_prior_folder, given, tmp_path / "out"), *more]) == 0
+    assert [path.name for path in (tmp_path / "out" / "recon").iterdir()] == ["other.png"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["stopped_by"], summary["keys"], summary["input_size"]) == ("max_queries", ["other"], 64)
+    assert "latent.lr has no effect with method=direct; it is read with method=latent" in caplog.messages
 
 
 def test_a_clip_becomes_a_clip(tiny_prior_folder, tmp_path):
@@ -89,6 +101,7 @@ def test_a_clip_becomes_a_clip(tiny_prior_folder, tmp_path):
     assert len(list((tmp_path / "out" / "recon").iterdir())) == 4
     assert (tmp_path / "out" / "clip.mp4").stat().st_size > 500
     clip = json.loads((tmp_path / "out" / "summary.json").read_text())["clip"]
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["film"] == "clip.mp4"
     assert len(clip["psnr"]) == 4
     assert len(clip["flicker"]) == 3
     assert clip["mean_flicker"] > 0
@@ -109,6 +122,7 @@ def test_prompts_and_several_layers(photo, tiny_prior_folder, tmp_path, caplog):
     ("more", "message"),
     [
         (["method=sideways"], "allowed: blackbox, direct, latent, guided, hybrid"),
+        (["prompt=a dog"], "prompt is 'a dog', which method=direct does not read"),
         (["inverter=no-such"], "inverter 'no-such' not found"),
         (["layers=[blocks.0]"], "features of 'photo' have shape"),
         (["loop.statistics=inverter"], "loop.statistics is 'inverter', but there is none"),

@@ -50,7 +50,8 @@ def python(*words: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"], ["list"]]
+    "words",
+    [["--help"], ["--version"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"], ["list"]],
 )
 def test_help_errors_and_the_list_load_nothing_heavy(words):
     done = python("-c", PROBE, *words)
@@ -91,7 +92,20 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
     assert stages == []
 
 
-@pytest.mark.parametrize("words", [["trian"], ["train_prior"], ["train_prior", "vae"], ["--version"]])
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"inverter {inverter.__version__}\n"
+
+
+def test_train_prior_alone_lists_its_kinds(capsys):
+    assert main(["train_prior"]) == 2
+    kinds = "train_prior autoencoder, train_prior denoiser, train_prior distill"
+    assert capsys.readouterr().err == f"error: train_prior needs a kind; allowed: {kinds}\n"
+    assert main(["train_prior", "vae"]) == 2
+    assert capsys.readouterr().err == f"error: unknown stage 'train_prior vae'; allowed: {kinds}\n"
+
+
+@pytest.mark.parametrize("words", [["trian"], ["--verzion"]])
 def test_an_unknown_stage(words, capsys):
     assert main(words) == 2
     error = capsys.readouterr().err
@@ -154,5 +168,5 @@ def test_public_names_are_imported_when_asked_for():
     assert set(dir(inverter)) == set(inverter.__all__)
     for name in inverter.__all__:
         assert getattr(inverter, name) is not None
-    with pytest.raises(AttributeError, match="has no attribute 'Invertor'; public names: Inverter"):
+    with pytest.raises(AttributeError, match="has no attribute 'Invertor'; public names: Attack, Inverter"):
         inverter.Invertor  # noqa: B018

@@ -68,6 +68,8 @@ class CapturedSource(FolderSource):
 def load_features(path: Path) -> Tensor:
     """One image's captured features as float32; a channels-last map is turned as :class:`Target` turns it.
 
+    A map may have a batch dimension, of 1.
+
     Raises:
         ValueError: The file cannot be read without unpickling, or holds no floating-point array of 1 to 3 axes.
     """
@@ -81,14 +83,21 @@ def load_features(path: Path) -> Tensor:
             features = tensors.get("features", next(iter(tensors.values())))
     except (ValueError, OSError, SafetensorError) as error:
         raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
+    features = unbatched(features)
     if not features.is_floating_point() or not 1 <= features.ndim <= 3:
+        advice = "; save features[0], features[1] and so on in a file each" if features.ndim == 4 else ""
         raise ValueError(
             f"feature file {path} holds {features.dtype} {tuple(features.shape)}; "
-            "allowed: floating point, (C, h, w), (N, D) or (D,), no batch dimension"
+            f"allowed: floating point, (C, h, w), (N, D) or (D,) of one image{advice}"
         )
     if not features.isfinite().all():
         raise ValueError(f"feature file {path} holds NaN or infinity; allowed: finite numbers")
     return channels_first(features[None].float())[0]
+
+
+def unbatched(features: Tensor) -> Tensor:
+    """A map ``(C, h, w)`` out of a batch of one; anything else as it is."""
+    return features[0] if features.ndim == 4 and len(features) == 1 else features
 
 
 def read_spec(folder: Path, first: Path) -> TargetSpec:

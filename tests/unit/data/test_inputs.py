@@ -21,12 +21,15 @@ def test_pictures_features_and_folders_of_either(tmp_path):
     assert [item.key for item in found] == ["a", "b"]
     assert found[0].features["x"].shape == (2, 3, 3)
     assert [item.key for item in read_inputs(tmp_path / "pictures" / "a.png", ["x"], 4)] == ["a"]
+    torch.save(torch.ones(2), tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=r"x.pt', pickled and never read; allowed: .npy or .safetensors; convert"):
+        list(read_inputs(tmp_path / "x.pt", ["x"], 4))
     with pytest.raises(ValueError, match="allowed: a picture, a clip, a folder, or features"):
         list(read_inputs(tmp_path / "none.png", ["x"], 4))
 
 
 def test_several_layers_come_in_one_file(tmp_path):
-    tensors = {"a.1": torch.ones(2, 3, 3), "b": torch.ones(5)}
+    tensors = {"a.1": torch.ones(1, 2, 3, 3), "b": torch.ones(5)}
     save_file(tensors, tmp_path / "x.safetensors")
     assert {k: tuple(v.shape) for k, v in load_layers(tmp_path / "x.safetensors", ["b", "a.1"]).items()} == {
         "b": (5,),

@@ -1,18 +1,19 @@
 """Which inverter and which statistics an attack starts from."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import pytest
 import torch
 
-from inverter.config import InvertConfig, TargetConfig
+from inverter.config import InvertConfig
 from inverter.inversion.build import find_inverter, statistics
 from inverter.targets.spec import TargetSpec
 
 
-def config(inverter: Path | str, layer: str = "features.2", source: str = "auto") -> InvertConfig:
-    made = InvertConfig(inverter=str(inverter), target=TargetConfig(layer=layer))
+def config(inverter: Path | str | None, source: str = "auto") -> InvertConfig:
+    made = InvertConfig(method="direct", inverter=None if inverter is None else str(inverter))
     return dataclasses.replace(made, loop=dataclasses.replace(made.loop, statistics=source))
 
 
@@ -24,18 +25,19 @@ def test_an_inverter_of_these_features_gives_the_statistics(tiny_published, targ
     assert statistics(config(tiny_published, source="features"), target_spec, published) == {}
 
 
-def test_one_of_other_features_is_an_error_only_when_it_was_named(tiny_published, target_spec: TargetSpec):
+def test_one_of_other_features_is_an_error_only_when_it_was_named(tiny_published, target_spec: TargetSpec, caplog):
+    caplog.set_level(logging.INFO)
     other = dataclasses.replace(target_spec, input_size=17)
     with pytest.raises(ValueError, match=r"takes features of tiny with input_size 16; the target at hand has 17"):
         find_inverter(config(tiny_published), other)
-    assert find_inverter(config(tiny_published, layer=str(tiny_published)), other) is None
+    assert find_inverter(config(None), dataclasses.replace(other, layer=str(tiny_published))) is None
     with pytest.raises(ValueError, match="inverter 'nowhere' not found"):
         find_inverter(config("nowhere"), target_spec)
-    missing = config("no.layer", layer="no.layer")
-    assert find_inverter(missing, target_spec) is None
-    assert statistics(missing, target_spec, None) == {}
+    assert find_inverter(config(None), target_spec) is None
+    assert caplog.messages[-1].startswith("direct needs no published inverter of features.2 and goes on without: ")
+    assert statistics(config(None), target_spec, None) == {}
     with pytest.raises(ValueError, match=r"loop.statistics is 'inverter', but there is none"):
-        statistics(config("no.layer", layer="no.layer", source="inverter"), target_spec, None)
+        statistics(config(None, source="inverter"), target_spec, None)
 
 
 def test_a_manifest_gives_them_too(tiny_shards, target_spec):

@@ -5,15 +5,15 @@ from PIL import Image
 
 from inverter.config import InvertConfig
 from inverter.data.inputs import Input
-from inverter.inversion.output import Output, measure_clip, preview
+from inverter.inversion.output import Output, measure_clip
 from inverter.whitebox.ledger import COUNTS
 from inverter.whitebox.loop import Result
 
 
-def result(size: int, stopped_by: int | None = None) -> Result:
+def result(size: int, stopped_by: int | None = None, limit: str | None = None) -> Result:
     loss = torch.tensor([0.5, 0.25, 0.125])[:size]
     counts = {name: torch.full((size,), 7) for name in COUNTS}
-    return Result(torch.full((size, 3, 16, 16), 0.5), loss, 2 * loss, {}, counts, 1.5, stopped_by)
+    return Result(torch.full((size, 3, 16, 16), 0.5), loss, 2 * loss, {}, counts, 1.5, stopped_by, limit)
 
 
 def test_what_is_written(tmp_path):
@@ -27,6 +27,8 @@ def test_what_is_written(tmp_path):
     assert summary["keys"] == ["a", "b", "c"]
     assert summary["feature_loss"] == (0.5 + 0.25 + 0.5) / 3
     assert (summary["seconds"], summary["target_queries"]) == (3.0, 21)
+    assert (summary["target"], summary["layers"]) == ("timm:tf_efficientnet_lite0", ["blocks.2"])
+    assert summary["stopped_by"] is None
     assert summary["images"]["b"]["first_feature_loss"] == 0.5
     assert summary["peak_memory_bytes"] > 10**7
     assert sorted(path.name for path in (tmp_path / "recon").iterdir()) == ["a.png", "b.png", "c.png"]
@@ -40,8 +42,20 @@ def test_a_stopped_run_keeps_its_states(tmp_path):
     output.add([Input("a")], result(1, stopped_by=15))
     output.finish()
     assert (tmp_path / "state").is_dir()
-    assert json.loads((tmp_path / "summary.json").read_text())["stopped_by"] == 15
+    assert json.loads((tmp_path / "summary.json").read_text())["stopped_by"] == "SIGTERM"
     assert Image.open(tmp_path / "preview.png").size == (16, 16)  # features alone: no originals to show
+
+
+def test_a_budget_that_ended_one_batch_is_told(tmp_path):
+    output = Output(tmp_path, InvertConfig(input="x", method="direct"), 16)
+    output.add([Input("a")], result(1, limit="max_queries"))
+    output.add([Input("b")], result(1))
+    (tmp_path / "state").mkdir()
+    for key in ("a", "other"):
+        (tmp_path / "state" / f"{key}.safetensors").touch()
+    output.finish()
+    assert json.loads((tmp_path / "summary.json").read_text())["stopped_by"] == "max_queries"
+    assert [path.stem for path in (tmp_path / "state").iterdir()] == ["other"]  # of a run on other inputs
 
 
 def test_the_metrics_of_a_clip():
@@ -51,10 +65,3 @@ def test_the_metrics_of_a_clip():
     assert found["mean_ssim"] == 1.0
     assert found["flicker"] == [0.0] * 3
     assert len(found["warping_error"]) == 3
-
-
-def test_originals_are_shown_above():
-    white, black = (torch.full((3, 4, 4), value, dtype=torch.uint8) for value in (255, 0))
-    shown = preview([(white, black)])
-    assert shown[:, 3, 3].tolist() == [255] * 3
-    assert shown[:, 9, 3].tolist() == [0] * 3

@@ -68,6 +68,14 @@ def test_unknown_names_list_the_nearest(name, nearest):
         load_network(name)
 
 
+def test_without_a_layer_the_name_is_looked_up_first():
+    for name in ("timm:nope", "torchvision:nope"):
+        with pytest.raises(ValueError, match=rf"target='{name}' is unknown; the nearest names are \w+"):
+            load_target(name)
+    with pytest.raises(ValueError, match=r"layer is None; allowed: conv1, bn1, .*, fc, or one inside of these"):
+        load_target("torchvision:resnet18")  # fetches no weights for that
+
+
 @pytest.mark.parametrize("name", ["resnet18", "hub:resnet18", "timm:", "", 5, None])
 def test_unknown_sources_list_the_allowed(name):
     with pytest.raises(ValueError, match=r"timm:NAME, torchvision:NAME, module:package"):

@@ -81,6 +81,24 @@ def test_finished_images_leave_the_batch_and_cost_nothing():
 def test_a_budget_of_queries_ends_the_loop():
     result = optimise(scripted(1), [Script([[0.5]] * 9)], LoopConfig(max_queries=4, patience=None))
     assert result.counts["target_queries"].tolist() == [4]
+    assert result.limit == "max_queries"
+
+
+@pytest.mark.parametrize(
+    ("max_queries", "more", "limit"),
+    [
+        (None, {}, None),
+        (9, {}, None),
+        (4, {}, "max_queries"),
+        (4, {"patience": 2}, None),
+        (4, {"tolerance": 1.0}, None),
+    ],
+)
+def test_a_budget_is_named_only_where_it_ended_a_search(max_queries, more, limit):
+    method = Script([[0.5]] * 9)
+    method.fit(max_queries)
+    result = optimise(scripted(1), [method], LoopConfig(max_queries=max_queries, **{"patience": None, **more}))
+    assert result.limit == limit
 
 
 def test_a_budget_of_seconds_is_an_images(monkeypatch):
@@ -88,6 +106,7 @@ def test_a_budget_of_seconds_is_an_images(monkeypatch):
     monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
     one = optimise(scripted(1), [Script([[0.5]] * 99)], LoopConfig(max_seconds=10, patience=None))
     two = optimise(scripted(2), [Script([[0.5, 0.5]] * 99)], LoopConfig(max_seconds=10, patience=None))
+    assert one.limit == two.limit == "max_seconds"
     assert 2 < one.counts["steps"][0] < two.counts["steps"][0] < 99
 
 

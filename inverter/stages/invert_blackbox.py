@@ -1,0 +1,112 @@
+"""Stage ``invert`` with a trained inverter: no weights and no gradient of the target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.subject import load_trained
+from inverter.config import InvertConfig, SenderConfig
+from inverter.data.inputs import Input, batches, read_inputs
+from inverter.inversion.capture import fitting
+from inverter.inversion.recon import ReconFolder
+from inverter.lock import locked
+from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
+from inverter.progress import track
+from inverter.run_record import record_run
+from inverter.targets.load import load_same_target
+from inverter.targets.spec import TargetSpec
+from inverter.training import pick_device
+
+
+def run(config: InvertConfig) -> Path:
+    """Write ``OUTPUT/recon/KEY.png``, ``OUTPUT/preview.png`` and ``OUTPUT/summary.json``.
+
+    Raises:
+        ValueError: An inverter that is not there or of another target than was given, an input that cannot be read, or
+            features that do not fit.
+    """
+    device, name = torch.device(pick_device(config.device)), config.inverter or config.target.filled().layer
+    table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
+    inverter, target = load_trained(name)
+    check_given(config.target, target, name)
+    inverter = inverter.to(device)
+    note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])
+    generator, start = torch.Generator().manual_seed(config.seed), time.monotonic()
+    folder = Path(config.output)
+    about = {
+        "method": config.method,
+        "inverter": name,
+        "target": target.name,
+        "layers": [target.layer],
+        "input_size": target.input_size,
+        "payload": target.payload,
+        "operating_point": config.operating_point,
+        "target_queries": 0,
+    }
+    with locked(folder):
+        record_run(config, folder, "invert")
+        output = ReconFolder(folder)
+        for group, features in track(_sent(config, target, inverter.spec.resolution, device), "reconstructions"):
+            prompts = choose_prompts([item.key for item in group], config.prompt, table)
+            output.add(group, _reconstruct(config, inverter, features, prompts, generator))
+            output.summarise({**about, "seconds": time.monotonic() - start})
+        output.finish()
+    return folder
+
+
+def check_given(given: SenderConfig, target: TargetSpec, inverter: str) -> None:
+    """Raise ValueError where a key that was given contradicts the target that the inverter is of."""
+    for key in ("name", "layer", "input_size", "payload"):
+        value, own = getattr(given, key), getattr(target, key)
+        if value not in (None, own):
+            raise ValueError(
+                f"target.{key} is {value!r}, but inverter {inverter!r} takes features with target.{key}={own}; "
+                "leave it out, or name another inverter"
+            )
+
+
+def _reconstruct(
+    config: InvertConfig,
+    inverter: Inverter,
+    features: Tensor,
+    prompts: list[str | None] | None,
+    generator: torch.Generator,
+) -> Tensor:
+    if config.operating_point == "mean":
+        return inverter.mean(features)
+    return inverter.sample(
+        features,
+        prompt=prompts,
+        strength=config.strength,
+        guidance_scale=config.guidance_scale,
+        generator=generator,
+    )
+
+
+def _sent(
+    config: InvertConfig, spec: TargetSpec, resolution: int, device: torch.device
+) -> Iterator[tuple[list[Input], Tensor]]:
+    """Inputs and features, a batch at a time: read from files, or made by the target from pictures."""
+    inputs = read_inputs(Path(config.input), [spec.layer], resolution, config.video)
+    target = None
+    for group in batches(inputs, config.batch_size, config.limit):  # a folder may not fit into memory
+        given = [(item.key, item.features[spec.layer]) for item in group if item.features is not None]
+        if given:
+            features = [fitting(values, spec.feature_shape, key, spec.layer) for key, values in given]
+            yield group, torch.stack(features).to(device)
+            continue
+        pictures = [item.picture for item in group if item.picture is not None]
+        if target is None:
+            target = load_same_target(spec, config.target.name or "", device, pretrained=config.target.pretrained)
+        if target is None:
+            raise ValueError(
+                f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)"
+            )
+        with torch.no_grad():
+            yield group, target(torch.stack(pictures).to(device).float() / 255)

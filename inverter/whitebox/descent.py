@@ -1,0 +1,30 @@
+"""What methods share that descend with Adam at a falling rate: ``direct``, ``latent`` and both phases of ``hybrid``."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from inverter.config import DirectConfig, HybridConfig, LatentConfig
+from inverter.whitebox.adam import State, adam_direction, learning_rate
+from inverter.whitebox.method import Method, rows
+
+
+class Descent(Method):
+    """A method whose step is one of Adam.
+
+    Args:
+        config: Steps, and how the rate falls over them.
+    Raises:
+        ValueError: No step, or an unknown ``lr_decay``.
+    """
+
+    def __init__(self, config: DirectConfig | LatentConfig | HybridConfig) -> None:
+        super().__init__(config.num_steps)
+        learning_rate(config.lr, config.lr_decay, 0, 1)
+        self.lr_decay = config.lr_decay
+
+    def descend(self, state: State, name: str, gradient: Tensor, lr: float, step: int) -> State:
+        """The state with the variable ``name`` ``(B, ...)`` after a step from the rate ``lr``."""
+        direction, state = adam_direction(state, name, gradient)
+        rate = learning_rate(lr, self.lr_decay, step, self.num_steps) * rows(state["rate"], direction)
+        return {**state, name: state[name] - rate * direction}

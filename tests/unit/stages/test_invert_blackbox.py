@@ -1,0 +1,53 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inverter.config import InvertConfig, SenderConfig
+from inverter.stages import invert_blackbox
+from inverter.stages.invert_blackbox import _sent, check_given
+
+CPU = torch.device("cpu")
+
+
+def test_a_folder_of_pictures_is_read_a_batch_at_a_time(tmp_path, monkeypatch, target_spec):
+    """The broken picture at the end is met after the first batch: nothing holds all pictures at once."""
+    for name in "abc":
+        Image.new("RGB", (8, 8), "red").save(tmp_path / f"{name}.png")
+    (tmp_path / "d.png").write_bytes(b"no picture")
+    monkeypatch.setattr(invert_blackbox, "load_same_target", lambda *_, **__: lambda images: images.mean((2, 3)))
+    batches = _sent(InvertConfig(input=str(tmp_path), batch_size=2), target_spec, 4, CPU)
+    group, features = next(batches)
+    assert [(item.key, tuple(item.picture.shape)) for item in group] == [("a", (3, 4, 4)), ("b", (3, 4, 4))]
+    torch.testing.assert_close(features, torch.tensor([[1.0, 0.0, 0.0]] * 2))
+    with pytest.raises(ValueError, match=r"d.png is none; allowed: PNG"):
+        next(batches)
+
+
+def test_features_with_a_batch_dimension_of_one_and_a_limit(tmp_path, target_spec):
+    for key in "abc":
+        np.save(tmp_path / f"{key}.npy", np.ones((1, 6, 5, 7), dtype=np.float32))
+    batches = list(_sent(InvertConfig(input=str(tmp_path), limit=2), target_spec, 4, CPU))
+    assert [features.shape for _, features in batches] == [(2, 6, 5, 7)]
+    tokens = dataclasses.replace(target_spec, feature_shape=(5, 7))
+    np.save(tmp_path / "a.npy", np.ones((1, 5, 7), dtype=np.float32))
+    config = InvertConfig(input=str(tmp_path / "a.npy"))
+    assert [features.shape for _, features in _sent(config, tokens, 4, CPU)] == [(1, 5, 7)]
+    np.save(tmp_path / "a.npy", np.ones((2, 5, 7), dtype=np.float32))
+    with pytest.raises(ValueError, match=r"have shape \(2, 5, 7\); features.2 gives \(5, 7\); save features\[0\]"):
+        list(_sent(config, tokens, 4, CPU))
+
+
+def test_a_key_that_was_given_must_be_the_inverters(target_spec):
+    check_given(SenderConfig(), target_spec, "toy")
+    check_given(SenderConfig(name="tiny", layer="features.2", input_size=16, payload="identity"), target_spec, "toy")
+    for key, value, own in (
+        ("name", "timm:resnet18", "tiny"),
+        ("layer", "blocks.2", "features.2"),
+        ("input_size", 224, "16"),
+        ("payload", "int8", "identity"),
+    ):
+        with pytest.raises(ValueError, match=rf"^target.{key} is {value!r}, but inverter 'toy' .*target.{key}={own};"):
+            check_given(SenderConfig(**{key: value}), target_spec, "toy")
