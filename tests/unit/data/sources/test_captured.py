@@ -51,7 +51,7 @@ def test_a_missing_partner_is_named(folders):
     [
         (np.array([{}], dtype=object), "cannot be read: array of object; allowed: float16"),
         (np.ones(3, dtype=np.int64), "array of int64; allowed: float16, float32, float64"),
-        (np.ones((1, 2, 3, 3), dtype=np.float32), "no batch dimension"),
+        (np.ones((2, 2, 3, 3), dtype=np.float32), r"of one image; save features\[0\], features\[1\]"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path, array, message):
