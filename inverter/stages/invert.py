@@ -19,6 +19,7 @@ from inverter.data.sources.captured import load_features
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png
 from inverter.hub import load_inverter, read_published
+from inverter.lock import locked
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
 from inverter.run_record import record_run, write_bytes, write_text
@@ -36,15 +37,22 @@ def run(config: InvertConfig) -> Path:
     """Write ``OUTPUT/recon/KEY.png`` for every input and ``OUTPUT/summary.json``.
 
     Raises:
-        ValueError: An unknown method or operating point, an input that cannot be read, or features that do not fit.
+        ValueError: An unknown method or operating point, an input that cannot be read, features that do not fit, or an
+            output that another run is writing to.
     """
     for key, allowed in (("method", METHODS), ("operating_point", OPERATING_POINTS)):
         if getattr(config, key) not in allowed:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
     if config.method != "blackbox":
         return invert_whitebox.run(config)
+    with locked(Path(config.output)):
+        return invert(config, Path(config.output))
+
+
+def invert(config: InvertConfig, output: Path) -> Path:
+    """What ``run`` does without the target's weights, in an output that is its own."""
     table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
-    output, device = Path(config.output), torch.device(pick_device(config.device))
+    device = torch.device(pick_device(config.device))
     inverter = load_inverter(config.inverter).to(device)
     note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])
     record_run(config, output, "invert")
