@@ -148,12 +148,14 @@ def resume_path(config: Any, stage: str) -> str | None:
     """Checkpoint in ``config.output`` to go on from, or None for a fresh start.
 
     Raises:
-        ValueError: The run there was begun with another config, whose record and checkpoints this one would spoil.
+        ValueError: The run there is of another stage or was begun with another config, and this one would spoil it.
     """
     output = Path(config.output)
     path = output / "checkpoints" / "last.ckpt"
     if not config.resume or not path.is_file():
         return None
+    if not (output / f"{stage}.yaml").is_file():
+        raise ValueError(f"output: {output} holds a run of another stage than {stage}; train in a new output")
     keys = changed_keys(load_config(type(config), [output / f"{stage}.yaml"]), config)
     if changed := [key for key in keys if not key.startswith(MAY_CHANGE)]:
         raise ValueError(

@@ -82,7 +82,7 @@ class DistillConfig:
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=2e-4, weight_decay=0.0))
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     prior: str = MISSING  # the trained prior: a name under checkpoints/ or a folder
-    views: int = 4  # as for the denoiser, whose latents are used where it lies in the same output
+    views: int = 4  # as for the denoiser
     prompt_dropout: float = 0.1
     rank: int = 16
     max_megabytes: float = 5.0  # largest LoRA, in half precision

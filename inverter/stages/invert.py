@@ -13,8 +13,8 @@ def run(config: InvertConfig) -> Path:
     """Write ``OUTPUT/recon/KEY.png`` for every input, ``OUTPUT/preview.png`` and ``OUTPUT/summary.json``.
 
     Raises:
-        ValueError: An unknown method or operating point, a key that these do not read, an input that cannot be read, or
-            features that do not fit.
+        ValueError: An unknown method or operating point, a key that these do not read, an input that cannot be read,
+            features that do not fit, or an output that another run is writing to.
     """
     for key, allowed in (("method", ("blackbox", *WHITEBOX)), ("operating_point", BLACKBOX)):
         if getattr(config, key) not in allowed:

@@ -17,6 +17,7 @@ from inverter.config import PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
 from inverter.hub import save_inverter
+from inverter.lock import locked
 from inverter.model_card import render_card
 from inverter.published import WEIGHTS
 from inverter.targets.target import weights_sha256
@@ -30,10 +31,17 @@ def run(config: PublishConfig) -> Path:
     """Write ``OUTPUT/NAME`` with weights, config, metrics, model card and preview; it appears whole or not at all.
 
     Raises:
-        ValueError: The run was not finished or evaluated, trained a baseline, or the name is taken or no plain name.
+        ValueError: The run was not finished or evaluated, trained a baseline, the name is taken or no plain name, or
+            another run is writing to the output.
     """
     if not re.fullmatch(r"\w[\w.-]*", config.name):
         raise ValueError(f"name is {config.name!r}; allowed: letters, digits, '_', '.' and '-', no '.' or '-' in front")
+    with locked(Path(config.output)):
+        return publish(config)
+
+
+def publish(config: PublishConfig) -> Path:
+    """What ``run`` does in an output that is its own."""
     run_folder, folder = Path(config.run), Path(config.output) / config.name
     if folder.exists() and not config.overwrite:
         raise ValueError(f"name is {config.name!r}, but {folder} exists; choose another or set overwrite=true")

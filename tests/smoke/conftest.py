@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,19 @@ torch.set_num_threads(1)
 from inverter.__main__ import main
 sys.exit(main(words))
 """
+NETWORK = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 1))
+"""
+AUDIT = [
+    *("target.name=module:nets_to_audit:build", "target.input_size=32", "layers=[1,3]"),
+    *("train.pairs=16", "dev.pairs=8", "val.pairs=6", "num_inference_steps=1", "num_bootstrap=50"),
+    *("model.width=16", "model.depth=1", "model.num_tokens=2", "model.head_width=8"),
+    *("data.batch_size=4", "data.num_workers=0", "optim.max_time=null", "optim.precision=fp32"),
+    *("trainer.progress=false", "trainer.device=cpu"),
+]
 Start = Callable[..., list[BaseProcess]]
 
 
@@ -60,3 +74,19 @@ def finish(start: Start) -> Callable[..., None]:
         assert [process.exitcode for process in processes] == [0] * world_size
 
     return run
+
+
+@pytest.fixture(scope="session")
+def audit_words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], list[str]]]:
+    """Function from a folder, for ``pairs-LAYER`` and ``audit``, to words that audit two layers of a tiny network."""
+    nets = tmp_path_factory.mktemp("nets")
+    (nets / "nets_to_audit.py").write_text(NETWORK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(nets)  # processes started from here take it over
+        yield lambda root: [
+            "audit",
+            "configs/audit.yaml",
+            *AUDIT,
+            f"data.path={root}/pairs-{{layer}}",
+            f"output={root}/audit",
+        ]

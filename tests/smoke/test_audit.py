@@ -1,5 +1,6 @@
 """An audit of a tiny network with two layers: killed, gone on with, read back, held against limits."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,33 +12,7 @@ from inverter.audit.record import Audit
 from inverter.stages import audit as stage
 from inverter.stages import evaluate, train
 
-NETWORK = """
-from torch import nn
-
-def build():
-    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 1))
-"""
-SIZES = [
-    "model.width=16",
-    "model.depth=1",
-    "model.num_tokens=2",
-    "model.head_width=8",
-    "data.batch_size=4",
-    "data.num_workers=0",
-    "optim.max_steps=20",
-    "optim.lr=5e-3",
-    "optim.warmup_steps=2",
-    "optim.max_time=null",
-    "optim.precision=fp32",
-    "trainer.progress=false",
-    "trainer.device=cpu",
-    "num_bootstrap=50",
-    "shard_size=8",
-    "train.pairs=16",
-    "dev.pairs=8",
-    "val.pairs=6",
-    "num_inference_steps=1",
-]
+TRAINING = ["optim.max_steps=20", "optim.lr=5e-3", "optim.warmup_steps=2", "shard_size=8"]
 
 
 class Killed(BaseException):
@@ -45,24 +20,19 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    root = tmp_path_factory.mktemp("audit")
-    (root / "nets_for_audit.py").write_text(NETWORK)
-    target = ["target.name=module:nets_for_audit:build", "target.input_size=32", "layers=[1,3]"]
-    places = [f"data.path={root}/pairs-{{layer}}", f"output={root}/audit"]
-    return ["audit", "configs/audit.yaml", *target, *places, *SIZES]
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audit")
 
 
-@pytest.fixture
-def output(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = Path(next(word for word in words if word.startswith("output=")).removeprefix("output="))
-    monkeypatch.syspath_prepend(folder.parent)
-    return folder
+@pytest.fixture(scope="module")
+def words(root: Path, audit_words: Callable[[Path], list[str]]) -> list[str]:
+    return [*audit_words(root), *TRAINING]
 
 
 def test_a_killed_audit_goes_on_and_fails_above_its_limit(
-    words: list[str], output: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    output = root / "audit"
     done: list[str] = []
 
     def spy(name: str, run, killed: bool):
@@ -79,13 +49,13 @@ def test_a_killed_audit_goes_on_and_fails_above_its_limit(
     monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=True))
     with pytest.raises(Killed):
         main(words)
-    shards = {path: path.stat().st_mtime_ns for path in output.parent.rglob("*.tar")}
+    shards = {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}
     assert done == ["train 1"] and len(shards) == 2 * (2 + 1 + 1)
 
     monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=False))
     assert main(words) == 0
     assert done == ["train 1", "evaluate 1", "train 3", "evaluate 3"]
-    assert shards == {path: path.stat().st_mtime_ns for path in output.parent.rglob("*.tar")}
+    assert shards == {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}
 
     audit = Audit.load(output / "report.json")
     assert [layer.layer for layer in audit.layers] == ["1", "3"]
@@ -110,17 +80,17 @@ def test_a_killed_audit_goes_on_and_fails_above_its_limit(
 
 
 def test_new_weights_of_the_target_are_refused(
-    words: list[str], output: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import nets_for_audit
+    import nets_to_audit
 
     torch.manual_seed(1)
-    network = nets_for_audit.build()
-    monkeypatch.setattr(nets_for_audit, "build", lambda: network)
+    network = nets_to_audit.build()
+    monkeypatch.setattr(nets_to_audit, "build", lambda: network)
     assert main(words) == 2
     assert "was made with weights" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_changed_training_is_refused(words: list[str], output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changed_training_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "optim.max_steps=7"]) == 2
     assert "optim.max_steps: 20 there, 7 now" in capsys.readouterr().err.splitlines()[-1]

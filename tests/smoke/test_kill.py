@@ -25,36 +25,6 @@ PREPARE = [
     "batch_size=2",
     "precision=fp32",
 ]
-AUDIT = [
-    "target.name=module:nets_for_kill:build",
-    "target.input_size=32",
-    "layers=[1,3]",
-    "train.pairs=16",
-    "dev.pairs=8",
-    "val.pairs=6",
-    "shard_size=2",
-    "model.width=16",
-    "model.depth=1",
-    "model.num_tokens=2",
-    "model.head_width=8",
-    "data.batch_size=4",
-    "data.num_workers=0",
-    "optim.max_steps=4",
-    "optim.max_time=null",
-    "optim.precision=fp32",
-    "trainer.device=cpu",
-    "trainer.progress=false",
-    "judges=[]",
-    "metric=psnr",
-    "num_bootstrap=50",
-    "num_inference_steps=1",
-]
-NETWORK = """
-from torch import nn
-
-def build():
-    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 1))
-"""
 
 
 def kill_at_random(start, words: Sequence[str], kills: int, seconds: float, progress: Callable[[], int]) -> list[int]:
@@ -122,15 +92,14 @@ def test_preparation_keeps_finished_shards(tiny_prior_folder: Path, start, finis
 
 @pytest.mark.parametrize("kills", KILLS)
 def test_an_audit_repeats_no_step(
-    tiny_prior_folder: Path, start, finish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int
+    tiny_prior_folder: Path, audit_words, start, finish, tmp_path: Path, kills: int
 ) -> None:
-    (tmp_path / "nets_for_kill.py").write_text(NETWORK)
-    monkeypatch.syspath_prepend(tmp_path)  # its processes take it over
+    """Its scores, by a judge too, and the weights that it trained are those of an audit that nothing stopped."""
     noted: list[dict[Path, int]] = []
 
     def words(output: str) -> list[str]:
-        places = [f"data.path={tmp_path / output}/pairs-{{layer}}", f"output={tmp_path / output}/audit"]
-        return ["audit", "configs/audit.yaml", *AUDIT, f"prior={tiny_prior_folder}", *places]
+        sizes = ["train.pairs=8", "dev.pairs=4", "val.pairs=4", "shard_size=2", "optim.max_steps=4"]
+        return [*audit_words(tmp_path / output), f"prior={tiny_prior_folder}", *sizes]
 
     def finished(output: str) -> dict[Path, int]:
         """When each file of a finished shard or step was written."""
@@ -146,6 +115,10 @@ def test_an_audit_repeats_no_step(
         noted.append(finished("killed"))
         return len(noted[-1])
 
+    def weights(output: str) -> list[dict[str, torch.Tensor]]:
+        best = sorted((tmp_path / output / "audit").glob("*/checkpoints/best.ckpt"))
+        return [torch.load(path, weights_only=True)["state_dict"] for path in best]
+
     finish(words("whole"))
     written = sorted(finished("whole").values())
     left = kill_at_random(start, words("killed"), kills, (written[-1] - written[0]) / 1e9 / kills, progress)
@@ -154,8 +127,11 @@ def test_an_audit_repeats_no_step(
     ended = finished("killed")
     assert len(ended) == len(written)
     assert all(files.items() <= ended.items() for files in noted)
+    assert len(weights("whole")) == 2
+    for killed, whole in zip(weights("killed"), weights("whole"), strict=True):
+        assert killed.keys() == whole.keys()
+        assert all(torch.equal(killed[name], value) for name, value in whole.items())
     killed, whole = (Audit.load(tmp_path / output / "audit" / "report.json") for output in ("killed", "whole"))
-    assert [(layer.scores, layer.metrics) for layer in killed.layers] == [
-        (layer.scores, layer.metrics) for layer in whole.layers
-    ]
     assert (killed.metric, killed.recommended) == (whole.metric, whole.recommended)
+    for one, other in zip(killed.layers, whole.layers, strict=True):
+        assert (one.layer, one.scores, one.metrics) == (other.layer, other.scores, other.metrics)

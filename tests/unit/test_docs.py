@@ -1,7 +1,6 @@
 """Documents name files that exist, show commands that parse and code that runs, and hold no figure left open."""
 
 import importlib.util
-import os
 import re
 import shlex
 import subprocess
@@ -10,36 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from documents import CODE, DOCS, PLACEHOLDER, ROOT, code, commands, make, read
 
 import inverter.__main__
 import inverter.memory
 import inverter.priors.prior
 
-ROOT = Path(__file__).parents[2]
-DOCS = sorted(
-    path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/**/*.md", "data/*.md", "checkpoints/*.md")
-    for path in ROOT.glob(pattern)
-)
 FOLDERS = ("inverter", "configs", "checkpoints", "data", "docs", "notebooks", "tests", ".ci")
 MADE_BY_COMMANDS = ("data/shards", "runs")
-PLACEHOLDER = re.compile(r"(^|/)[A-Z]+(/|$)")
-CODE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def code(language: str, text: str) -> list[str]:
-    """Bodies of the fenced blocks of a language."""
-    return [body for found, body in CODE.findall(text) if found == language]
-
-
-def commands(text: str, program: str) -> list[list[str]]:
-    """Words of every shell command of a program, in ``bash`` blocks and in backticks."""
-    prose = CODE.sub("", text)
-    lines = [line for block in code("bash", text) for line in block.replace("\\\n", " ").splitlines()]
-    lines += re.findall(r"`([^`\n]+)`", prose)
-    words = [shlex.split(line, comments=True) for line in lines if line.startswith(f"{program} ")]
-    return [line for line in words if not any(PLACEHOLDER.search(word.partition("=")[0]) for word in line)]
+README = read(Path("README.md"))
 
 
 def repository_paths(text: str) -> set[str]:
@@ -58,7 +36,7 @@ def repository_paths(text: str) -> set[str]:
 
 @pytest.mark.parametrize("doc", DOCS, ids=str)
 def test_paths_and_links_exist(doc):
-    text = (ROOT / doc).read_text(encoding="utf-8")
+    text = read(doc)
     missing = [path for path in repository_paths(text) if not (ROOT / path).exists()]
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     missing += [link for link in links if not (ROOT / doc.parent / link).exists()]
@@ -67,12 +45,12 @@ def test_paths_and_links_exist(doc):
 
 @pytest.mark.parametrize("doc", DOCS, ids=str)
 def test_nothing_is_left_open(doc):
-    assert re.findall(r"TODO[^)]*\)?", (ROOT / doc).read_text(encoding="utf-8")) == []
+    assert re.findall(r"TODO[^)]*\)?", read(doc)) == []
 
 
 def shown_commands() -> list[list[str]]:
     """Words of every command of the documents and of the job for a cluster, whoever starts the processes."""
-    texts = [(ROOT / doc).read_text(encoding="utf-8") for doc in DOCS]
+    texts = [read(doc) for doc in DOCS]
     ours = [words for text in texts for words in commands(text, "inverter")]
     started = [words[words.index("inverter") :] for text in texts for words in commands(text, "torchrun")]
     job = (ROOT / "configs" / "cluster.sbatch").read_text(encoding="utf-8").replace("$SLURM_NNODES", "2")
@@ -102,20 +80,6 @@ def test_the_job_for_a_cluster_is_a_shell_script():
 def test_readme_shows_every_stage():
     shown = {_stage(words) for words in commands(README, "inverter")}
     assert shown == set(inverter.__main__.STAGES)
-
-
-def make(*words: str) -> list[str]:
-    """Lines that ``make -n`` prints."""
-    outside = {key: value for key, value in os.environ.items() if key not in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES")}
-    done = subprocess.run(
-        ["make", "--no-print-directory", "-n", *words],
-        cwd=ROOT,
-        env=outside,  # the tests may run under `make test ARGS=...`
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [line.rstrip() for line in done.stdout.splitlines()]
 
 
 def test_make_train_runs_exactly_one_command():
@@ -187,7 +151,7 @@ def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
         return stable_diffusion("epsilon") if name.startswith("stable-diffusion") else find(name)
 
     monkeypatch.setattr(inverter.priors.prior, "find_prior", find_or_toy)
-    for body in code("python", (ROOT / doc).read_text(encoding="utf-8")):
+    for body in code("python", read(doc)):
         exec(compile(body, str(doc), "exec"), {})
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from inverter.config import AuditConfig, BenchConfig, EvaluateConfig, load_config
+from inverter.config import AuditConfig, BenchConfig, EvaluateConfig, InvertConfig, PublishConfig, load_config
 from inverter.lock import LOCK, locked
-from inverter.stages import audit, bench, evaluate, prepare, train
+from inverter.stages import audit, bench, evaluate, invert, prepare, publish, train
 
 HOLD = """
 import fcntl, sys
@@ -89,7 +89,7 @@ def test_a_second_preparation_is_refused_and_changes_nothing(tmp_path, hold):
     assert [path.name for path in (tmp_path / "train").iterdir()] == [LOCK]
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "audit", "bench"])
+@pytest.mark.parametrize("stage", ["evaluate", "audit", "bench", "invert", "publish"])
 def test_a_second_run_of_the_other_stages_is_refused(
     stage, tmp_path, hold, tiny_published, tiny_prior_folder, tiny_shards
 ):
@@ -102,6 +102,8 @@ def test_a_second_run_of_the_other_stages_is_refused(
             load_config(AuditConfig, ["audit.yaml"], [f"data.path={tmp_path}/{{layer}}", "num_layers=1", output])
         ),
         "bench": lambda: bench.run(load_config(BenchConfig, ["bench.yaml"], [output])),
+        "invert": lambda: invert.run(load_config(InvertConfig, [], ["input=x.npy", output])),
+        "publish": lambda: publish.run(PublishConfig(run="run", name="toy", output=str(tmp_path / "out"))),
     }
     hold(tmp_path / "out")
     with pytest.raises(ValueError, match="out is in use by process 7 on elsewhere"):

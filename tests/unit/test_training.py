@@ -255,6 +255,8 @@ def test_resume_path(config):
     assert resume_path(config, "train") is None
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "last.ckpt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds a run of another stage than train; train in a new output"):
+        resume_path(config, "train")
     save_config(config, run / "train.yaml")
     assert resume_path(config, "train") == str(run / "checkpoints" / "last.ckpt")
     config.optim.max_steps, config.optim.patience, config.trainer.device = 99, 3, "auto"

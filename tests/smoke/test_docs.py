@@ -1,0 +1,119 @@
+"""The commands of the documents, run in the order in which they stand, with small sizes on top."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from documents import DOCS, commands, make, read
+from furniture import furnish
+
+from inverter.__main__ import main
+from inverter.stages.audit import LIMIT_EXCEEDED
+
+PROGRAMS = ("inverter", "make", "torchrun", "sbatch", "wandb")
+GUIDES = [doc for doc in DOCS if doc.parts[0] in ("README.md", "docs", "data")]
+PAGES = [doc for doc in GUIDES if commands(read(doc), *PROGRAMS)]
+NOT_RUN = {  # command: why
+    "make help": "runs no stage",
+    "make clean": "runs no stage",
+    "make test": "runs this",
+    "make test ARGS=-m slow": "runs tests of their own",
+    "sbatch configs/cluster.sbatch target.layer=blocks.4": "needs SLURM; tests/unit/test_docs.py reads its commands",
+    "wandb sync runs/*/wandb/offline-run-*": "needs an account",
+}
+BLOCKS_2 = "data/shards/timm-tf_efficientnet_lite0-blocks.2"
+STAND_INS = {  # word that asks for what is not here: words on top
+    "target.name=torchvision:resnet18": "target.pretrained=false",  # its weights would be downloaded
+    "source=torchvision:Food101": "source=torchvision:ImageFolder dataset.root=pictures/train dataset.split=null",
+    "prior=stable-diffusion-v1-5/stable-diffusion-v1-5": "prior={stable_diffusion}",  # on the hub
+    "source=shards:s3://bucket/pictures-*.tar": "source=shards:pictures-*.tar",  # test_s3.py has a server
+    "data.path=s3://bucket/pairs": f"data.path={BLOCKS_2}",
+    "gpu.yaml": "trainer.device=cpu trainer.devices=1 trainer.num_nodes=1 compile=false data.pin_memory=false",
+    "source=folder:PATH": "source=folder:pictures/train",
+    "data.path=PAIRS": f"data.path={BLOCKS_2}",
+    "baseline=BASELINE": "baseline=null",  # test_stages.py has one
+}
+FEATURES = {"docs/guides/whitebox.md": (112, 14, 14)}  # shape of features.npy; else those of blocks.2
+MODEL = "model.width=16 model.depth=1 model.num_tokens=2 model.head_width=8"
+TRAIN = (
+    "data.batch_size=2 data.num_workers=0 optim.max_steps=2 optim.max_time=null trainer.device=cpu "
+    "trainer.every_n_seconds=0 trainer.progress=false"
+)
+SIZES = {  # stage: words on top
+    "prepare": "prior={tiny} pairs=4 shard_size=4 num_inference_steps=1 device=cpu",
+    "train": f"prior={{tiny}} {MODEL} {TRAIN}",
+    "evaluate": "limit=4 num_bootstrap=20 device=cpu",
+    "audit": f"prior={{tiny}} train.pairs=4 dev.pairs=4 val.pairs=4 shard_size=4 num_inference_steps=1 {MODEL} {TRAIN} "
+    "trainer.every_n_seconds=60 judges=[] metric=psnr num_bootstrap=20",
+    "bench": "prior={tiny} pairs=4 batch_size=2 rounds=1 steps=2 device=cpu",
+    "invert": "device=cpu direct.num_steps=2 latent.num_steps=2 latent.num_inference_steps=1 hybrid.num_steps=2 "
+    "hybrid.pixels.num_steps=2 guided.num_inference_steps=2 guided.num_recurrences=1",
+    "train_prior autoencoder": f"{TRAIN} resolution=32 encoder_width=48 decoder_width=16 encoder_blocks=[0,0,1] "
+    "decoder_blocks=[1,0,0] discriminator_width=4",
+    "train_prior denoiser": f"{TRAIN} resolution=32 compile=false widths=[16,32] head_dim=16 text_width=32 "
+    "text_layers=1 vocabulary=600 grid_prompts=2",
+    "train_prior distill": f"{TRAIN} rank=2 num_ddim_steps=2 grid_prompts=2",
+    "train_judge": f"{TRAIN} resolution=32 widths=[4,4,8,8] depths=[1,1,1,1] num_classes=3",
+    "evaluate_prior": "num_samples=4 num_text=4 num_memory=4 num_speed=2 num_photos=4 steps=[1,2] guidances=[1] "
+    "num_inference_steps=2 num_bootstrap=20 device=cpu",
+}
+Run = Callable[[list[str]], None]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_prior_folder: Path, stable_diffusion: Callable[[str], Path]) -> Run:
+    """Function that runs ``inverter WORDS`` with the words of the stage, and of what is not here, on top."""
+    folders = {"tiny": tiny_prior_folder, "stable_diffusion": stable_diffusion("epsilon")}
+
+    def call(words: list[str]) -> None:
+        stage = " ".join(words[:2]) if words[0] == "train_prior" else words[0]
+        more = " ".join([SIZES.get(stage, ""), *(STAND_INS.get(word, "") for word in words)])
+        try:
+            status = main([*words, *more.format(**folders).split()])
+        except SystemExit as ended:
+            status = ended.code
+        limits = any(word.startswith("fail_above=") for word in words)
+        assert status in ((0, LIMIT_EXCEEDED) if limits else (0,)), f"inverter {shlex.join(words)}"
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def checkout(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pairs that the first command of the README makes."""
+    folder = tmp_path_factory.mktemp("checkout")
+    furnish(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for words in stages(["make", "prepare", "LAYER=blocks.2"]):
+            run(words)
+    return folder
+
+
+def stages(command: list[str]) -> list[list[str]]:
+    """Words that a command of a page has ``inverter`` run, whatever program it begins with."""
+    if command[0] == "make":
+        return [shlex.split(line)[1:] for line in make(*command[1:]) if line.startswith(".venv/bin/inverter ")]
+    return [command[command.index("inverter") + 1 :]] if "inverter" in command else []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_of_a_page_run_in_order(page, checkout, run, tmp_path, monkeypatch) -> None:
+    shutil.copytree(checkout, tmp_path, symlinks=True, dirs_exist_ok=True)
+    np.save(tmp_path / "features.npy", np.zeros(FEATURES.get(str(page), (40, 28, 28)), dtype=np.float32))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for command in commands(read(page), *PROGRAMS):
+        for words in stages(command):
+            run(words)
+
+
+def test_what_is_not_run_is_listed() -> None:
+    shown = {" ".join(command): stages(command) for page in PAGES for command in commands(read(page), *PROGRAMS)}
+    assert {command for command, run in shown.items() if not run} == set(NOT_RUN)
+    assert set(STAND_INS) <= {word for run in shown.values() for words in run for word in words}
