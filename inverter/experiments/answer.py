@@ -13,7 +13,9 @@ UP, DOWN = "↑", "↓"
 
 
 def verdict(comparison: Comparison) -> str:
-    """``better``, ``worse`` or ``no difference`` of a against b: does the interval exclude 0, and is anything left of it rounded?
+    """``better``, ``worse`` or ``no difference`` of a against b.
+
+    The interval of the difference has to exclude 0, and the difference must not be rounded away where it is shown.
 
     Raises:
         ValueError: Neither way of the metric is better.

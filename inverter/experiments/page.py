@@ -27,7 +27,7 @@ PAGE = """# {title}
 {command}
 ```
 
-Every key of the configuration, also those that were given beside the file, is under `config` in [results.json](results.json).
+Every key of the configuration, also those that were given beside the file, is in [results.json](results.json).
 
 ## Result
 
@@ -41,7 +41,8 @@ Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draw
 ## Answer
 
 A method is better or worse where the interval of the paired difference excludes 0 (under every judge, where judges
-measure) and the difference is not rounded away, else there is no difference to be seen. First over all tables, then each.
+measure) and the difference is not rounded away, else there is no difference to be seen. First over all tables, then
+each.
 
 {answer}
 
