@@ -105,8 +105,8 @@ def measure_all(
 ) -> list[Measured]:
     """Every group that holds something."""
     judges, missing = load_judges(config.judges, device=prior.device)
-    bench = Bench(config, prior, [RememberingJudge(judge) for judge in judges], gallery, missing)
-    missing = [Missing(m.metric, m.reason.partition(":")[0]) for m in missing]  # without folders of this machine
+    absent = [Missing(m.metric, m.reason.partition(":")[0]) for m in missing]  # without folders of this machine
+    bench = Bench(config, prior, [RememberingJudge(judge) for judge in judges], gallery, absent)
     found = []
     for group in groups:
         log.info("measure %s", group.name)
