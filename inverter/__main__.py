@@ -20,6 +20,10 @@ STAGES = {  # stage: (module, schema, what it does)
     "publish": ("publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("list_published", "ListConfig", "list published priors and inverters"),
     "invert": ("invert", "InvertConfig", "reconstruct pictures from features"),
+    "experiment methods": ("experiment_methods", "MethodsExperimentConfig", "compare methods at equal cost"),
+    "experiment prompts": ("experiment_prompts", "PromptsExperimentConfig", "compare right, wrong and no prompts"),
+    "experiment smoothing": ("experiment_smoothing", "SmoothingExperimentConfig", "compare ways to smooth a clip"),
+    "experiment summary": ("experiment_summary", "SummaryConfig", "set the paper's figures beside the experiments'"),
     "bench": ("bench", "BenchConfig", "measure how fast this machine is"),
     "evaluate_prior": ("evaluate_prior", "EvaluatePriorConfig", "measure a prior; numbers, samples, model card"),
     "train_judge": ("train_judge", "JudgeConfig", "train the second judge on labelled pictures"),
@@ -27,6 +31,7 @@ STAGES = {  # stage: (module, schema, what it does)
     "train_prior denoiser": ("train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
     "train_prior distill": ("distill_prior", "DistillConfig", "make a LoRA that draws in one to four steps"),
 }
+KINDS = ("train_prior", "experiment")  # stages whose second word says which
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
 YAML = (".yaml", ".yml")
 CONFIG_ERROR = 2
@@ -69,9 +74,9 @@ def dispatch(words: list[str]) -> int:
         print(f"inverter {__version__}")
         return 0
     stage = words.pop(0)
-    if stage == "train_prior" and words and not words[0].startswith("-"):
+    if stage in KINDS and words and not words[0].startswith("-"):
         stage = f"{stage} {words.pop(0)}"
-    elif stage == "train_prior" and words:
+    elif stage in KINDS and words:
         print(usage())
         return 0
     if stage not in STAGES:

@@ -65,7 +65,9 @@ def follow(description: str, total: int, every_seconds: float = 30.0) -> Iterato
         nonlocal shown
         now = time.monotonic()
         if now - shown >= every_seconds:
-            log.info("%s: step %d of %d, loss %.4g, after %.0f s", description, done, total, loss, now - start)
+            left = (now - start) / max(done, 1) * (total - done)
+            how_far = f"step {done} of {total}, loss {loss:.4g}, after {now - start:.0f} s, about {left:.0f} s left"
+            log.info("%s: %s", description, how_far)
             shown = now
 
     yield show

@@ -10,7 +10,7 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 44
 MAX_NAME = 14
 """Characters of a layer's name that fit; of a longer one the end is shown."""
 
-COLOURS = ("#17467d", "#c2570c", "#2f7d3b", "#7a3d99", "#8a6d00", "#46525c")
+COLOURS = ("#17467d", "#c2570c", "#2f7d3b", "#7a3d99", "#8a6d00", "#46525c", "#b0186f", "#2f8f8f")
 
 Point = tuple[float, float | None, float | None]
 """Value with the ends of its interval, None where there is none."""

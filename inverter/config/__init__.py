@@ -1,6 +1,16 @@
 """Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
 from inverter.config.evaluation import AuditConfig, BenchConfig, EvaluateConfig, SplitConfig
+from inverter.config.experiments import (
+    BudgetConfig,
+    ExperimentConfig,
+    MethodsExperimentConfig,
+    PicturesConfig,
+    PointConfig,
+    PromptsExperimentConfig,
+    SmoothingExperimentConfig,
+    SummaryConfig,
+)
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.load import (
     ConfigError,
@@ -41,6 +51,7 @@ __all__ = [
     "AuditConfig",
     "AutoencoderConfig",
     "BenchConfig",
+    "BudgetConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
@@ -49,6 +60,7 @@ __all__ = [
     "DistillConfig",
     "EvaluateConfig",
     "EvaluatePriorConfig",
+    "ExperimentConfig",
     "GuidedConfig",
     "HybridConfig",
     "ImageDataConfig",
@@ -59,14 +71,20 @@ __all__ = [
     "ListConfig",
     "LoopConfig",
     "MethodsConfig",
+    "MethodsExperimentConfig",
     "ModelConfig",
     "NetworkConfig",
     "OptimConfig",
+    "PicturesConfig",
+    "PointConfig",
     "PrepareConfig",
+    "PromptsExperimentConfig",
     "PublishConfig",
     "SenderConfig",
     "SmoothingConfig",
+    "SmoothingExperimentConfig",
     "SplitConfig",
+    "SummaryConfig",
     "TargetConfig",
     "TrainConfig",
     "TrainerConfig",

@@ -33,6 +33,7 @@ def evaluate(
     gallery: Gallery | None = None,
     train_batches: Iterable[Mapping[str, Any]] | None = None,
     baseline: str | None = None,
+    comparisons: Sequence[tuple[str, str]] | None = None,
     seed: int = 0,
     num_bootstrap: int = 2000,
     device: torch.device | str = "cpu",
@@ -54,6 +55,7 @@ def evaluate(
         gallery: Distractors for re-identification; None leaves it out.
         train_batches: Training pairs, passed over once, to tell retrieval from inversion; None leaves it out.
         baseline: Attack that every other one is compared with; all are compared with every floor.
+        comparisons: Pairs of methods instead of these, read as the first minus the second.
         seed: Seeds the bootstrap, and what methods draw from PyTorch's generator.
         num_bootstrap: Replicates.
         device: Where images and features go before a method gets them.
@@ -71,7 +73,7 @@ def evaluate(
             shape or not finite, or there is no image.
     """
     device = torch.device(device)
-    compared = _comparisons(methods, baseline)
+    compared = _comparisons(methods, baseline) if comparisons is None else list(comparisons)
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     lpips = load_lpips(device)

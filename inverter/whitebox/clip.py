@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from inverter.config import SmoothingConfig
+from inverter.losses.feature import feature_cosine
 from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
-from inverter.whitebox.goal import Goal
 from inverter.whitebox.loop import Result, Show
 from inverter.whitebox.problem import Chain
 from inverter.whitebox.saved import SavedState
@@ -31,14 +31,15 @@ def windows(num_frames: int, window: int, overlap: int) -> list[range]:
     return found
 
 
-def frame_distances(features: Mapping[str, Tensor], distance: str, std: Mapping[str, Tensor]) -> Tensor:
-    """Distance ``(T - 1,)`` of each frame's features from those of the frame before, as the attack measures it."""
-    earlier = {layer: values[:-1] for layer, values in features.items()}
-    later = {layer: values[1:] for layer, values in features.items()}
-    if not len(next(iter(earlier.values()))):
+def frame_distances(features: Mapping[str, Tensor]) -> Tensor:
+    """Distance ``(T - 1,)`` of each frame's features from those of the frame before: 1 - cosine, mean over layers.
+
+    Whatever the attack minimises, a cut is found by the cosine: neither frame is the measure of the other, and two
+    shots whose features differ in size are no nearer to each other one way than the other way round.
+    """
+    if not len(next(iter(features.values()))) - 1:
         return torch.zeros(0)
-    images = torch.empty(0)  # a goal asks for the features of pictures; here these are known
-    return Goal(lambda _: later, earlier, distance, std).loss(images)
+    return torch.stack([1 - feature_cosine(values[1:], values[:-1]) for values in features.values()]).mean(0)
 
 
 def invert_clip(
@@ -70,7 +71,7 @@ def invert_clip(
         ValueError: A value that is not allowed; more as :meth:`Attack.invert`.
     """
     _check(attack, smoothing)
-    distances = frame_distances(features, attack.config.loop.distance, attack.std)
+    distances = frame_distances(features)
     pairs = pair_weights(distances, smoothing.robust_scale if smoothing.robust else None)
     weights = torch.cat([pairs.new_zeros(1), pairs])
     smoothed = attack.phases()[0].smoothed

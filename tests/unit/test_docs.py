@@ -173,7 +173,7 @@ def test_pins_cover_the_dependencies_and_agree_with_pre_commit():
 
 
 def _stage(words: list[str]) -> str:
-    return " ".join(words[1:3]) if words[1] == "train_prior" else words[1]
+    return " ".join(words[1:3]) if words[1] in inverter.__main__.KINDS else words[1]
 
 
 def _schema(words: list[str]) -> str:

@@ -34,6 +34,9 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "judge": (schemas.JudgeConfig, SHARDS),
     "gpu": (TrainConfig, REQUIRED),
     "bench": (schemas.BenchConfig, []),
+    "experiment_methods": (schemas.MethodsExperimentConfig, []),
+    "experiment_prompts": (schemas.PromptsExperimentConfig, []),
+    "experiment_smoothing": (schemas.SmoothingExperimentConfig, []),
 }
 
 

@@ -1,0 +1,99 @@
+"""A cell: one attack at one layer and cost, picture by picture in a file that a stopped run goes on from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.io import decode_image
+
+from inverter.evaluation.metrics import to_bytes
+from inverter.evaluation.pictures import png, recon_path
+from inverter.experiments.pictures import Picture
+from inverter.parse import parse_json
+from inverter.run_record import write_bytes, write_text
+
+SCHEMA_VERSION = 1
+
+
+class CellFile:
+    """``OUTPUT/cells/NAME.json`` and the reconstructions beside it.
+
+    Args:
+        output: Folder of the experiment.
+        name: Of the cell; characters that file names lack become ``_``.
+        recipe: Configuration and seed that decide the reconstructions: plain data.
+    Raises:
+        ValueError: The file is damaged or of another recipe.
+    """
+
+    def __init__(self, output: Path, name: str, recipe: dict[str, Any]) -> None:
+        self.name, self.recipe = re.sub(r"[^\w.@=,+-]+", "_", name), json.loads(json.dumps(recipe))
+        self.path, self.recon = output / "cells" / f"{self.name}.json", output / "recon"
+        self.state = output / "state" / f"{self.name}.safetensors"
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.notes: dict[str, Any] = {}
+        if self.path.is_file():
+            self._read()
+
+    def missing(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """Those of the pictures that were not inverted yet.
+
+        Raises:
+            ValueError: A picture of the same name was another one.
+        """
+        for picture in pictures:
+            row = self.rows.get(picture.key)
+            if row is not None and row["picture"] != picture.sha256:
+                raise ValueError(f"{self.path}: {picture.key!r} was another picture; choose another output")
+        return [picture for picture in pictures if picture.key not in self.rows]
+
+    def add(self, pictures: Sequence[Picture], recon: Tensor, values: Mapping[str, Sequence[Any]]) -> None:
+        """Keep the reconstructions ``(B, 3, S, S)`` in [0, 1] and one value of each kind a picture."""
+        for number, (picture, found) in enumerate(zip(pictures, to_bytes(recon), strict=True)):
+            path = recon_path(self.recon, self.name, picture.key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, png(found))
+            self.rows[picture.key] = {"picture": picture.sha256, **{k: v[number] for k, v in values.items()}}
+        self.save()
+
+    def save(self) -> None:
+        """Write the file; a crash leaves the old one or the new one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = {"schema_version": SCHEMA_VERSION, "cell": self.name, "recipe": self.recipe}
+        write_text(self.path, json.dumps({**whole, "notes": self.notes, "rows": self.rows}, indent=1) + "\n")
+
+    def images(self, keys: Sequence[str]) -> Tensor:
+        """Reconstructions of these pictures, ``(N, 3, S, S)`` in [0, 1]."""
+        paths = [recon_path(self.recon, self.name, key) for key in keys]
+        return torch.stack([decode_image(str(path)) for path in paths]).float() / 255
+
+    def mean(self, value: str, keys: Sequence[str]) -> float:
+        """Mean over these pictures of what each cost."""
+        return sum(float(self.rows[key][value]) for key in keys) / len(keys)
+
+    def _read(self) -> None:
+        try:
+            saved = parse_json(self.path.read_bytes())
+            version, recipe = saved["schema_version"], saved["recipe"]
+            self.rows, self.notes = dict(saved["rows"]), dict(saved["notes"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"cell {self.path} is damaged: {error}; delete it") from error
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"cell {self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
+        changed = differences(recipe, self.recipe)
+        if changed:
+            raise ValueError(f"cell {self.path} was made with {'; '.join(changed)}; choose another output or delete it")
+
+
+def differences(there: Any, now: Any, name: str = "") -> list[str]:
+    """Which keys of nested plain data differ, and how."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        keys = sorted(there.keys() | now.keys())
+        return [line for k in keys for line in differences(there.get(k), now.get(k), f"{name}.{k}".lstrip("."))]
+    return [] if there == now else [f"{name}={there!r}, now {now!r}"]

@@ -1,0 +1,116 @@
+"""What every experiment does around its cells: prior and judges, the lock of its folder, the record of the run."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
+from inverter.evaluation.judges import Gallery, load_judges
+from inverter.evaluation.metrics import Missing
+from inverter.experiments.budget import budget_name
+from inverter.experiments.measure import Bench, Group, Measured, measure
+from inverter.experiments.remembering import RememberingJudge
+from inverter.experiments.run import Job, run_jobs
+from inverter.lock import locked
+from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.run_record import record_run
+from inverter.training import pick_device
+
+log = logging.getLogger(__name__)
+CHATTY = "inverter.inversion.build"
+"""Says again, with every batch, what a layer has no inverter for."""
+
+
+class Once(logging.Filter):
+    """Lets each message pass once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        new = record.getMessage() not in self.said
+        self.said.add(record.getMessage())
+        return new
+
+
+@contextmanager
+def experiment(config: ExperimentConfig, output: Path, name: str) -> Iterator[DiffusionPrior]:
+    """The prior, while the output is this run's alone.
+
+    Raises:
+        ValueError: A value that is not allowed, or another run writes to the output.
+    """
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise ValueError(f"seeds is {config.seeds}; allowed: one or more, each once")
+    for key in ("batch_size", "num_bootstrap"):
+        if getattr(config, key) < 1:
+            raise ValueError(f"{key} is {getattr(config, key)}; allowed: 1 or more")
+    once = Once()
+    logging.getLogger(CHATTY).addFilter(once)
+    try:
+        with locked(output):
+            record_run(config, output, f"experiment_{name}")
+            yield load_prior(config.prior).to(pick_device(config.device))
+    finally:
+        logging.getLogger(CHATTY).removeFilter(once)
+
+
+def check_points(layers: Sequence[PointConfig], budgets: Sequence[BudgetConfig]) -> None:
+    """Refuse what names nothing.
+
+    Raises:
+        ValueError: No layer, no budget, or a budget that is none.
+    """
+    if not layers:
+        raise ValueError("layers is []; allowed: one or more, such as layers=[{layer: blocks.2, input_size: 224}]")
+    if not budgets:
+        raise ValueError("budgets is []; allowed: one or more, such as budgets=[{queries: 256}]")
+    for budget in budgets:
+        budget_name(budget)
+
+
+def limit(default: int, *others: int | None) -> int:
+    """How many pictures: the layer's own number, else the experiment's, and at most the budget's.
+
+    Args:
+        default: Of the experiment.
+        others: Of the layer, then of the budget.
+    """
+    point, budget = (*others, None, None)[:2]
+    count = default if point is None else point
+    return count if budget is None else min(count, budget)
+
+
+def run_all(config: ExperimentConfig, jobs: Sequence[Job], output: Path, name: str) -> bool:
+    """Run the jobs; states of attacks are removed when all are done."""
+    unique = {job.cell.name: job for job in jobs}  # black-box cells are the same for every budget
+    finished = run_jobs(config, list(unique.values()), name)
+    if finished:
+        shutil.rmtree(output / "state", ignore_errors=True)
+    return finished
+
+
+def measure_all(
+    config: ExperimentConfig,
+    prior: DiffusionPrior,
+    gallery: Gallery | None,
+    groups: Sequence[Group],
+    pairs: Callable[[Group], Sequence[tuple[str, str]]],
+    clip: bool = False,
+) -> list[Measured]:
+    """Every group that holds something."""
+    judges, missing = load_judges(config.judges, device=prior.device)
+    absent = [Missing(m.metric, m.reason.partition(":")[0]) for m in missing]  # without folders of this machine
+    bench = Bench(config, prior, [RememberingJudge(judge) for judge in judges], gallery, absent)
+    found = []
+    for group in groups:
+        log.info("measure %s", group.name)
+        measured = measure(bench, group, pairs(group), clip)
+        if measured is not None:
+            found.append(measured)
+    return found

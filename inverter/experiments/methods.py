@@ -1,0 +1,140 @@
+"""Experiment 1: which method inverts which layer, at which cost, and does the prior fill high frequencies?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inverter.config import BudgetConfig, MethodsExperimentConfig
+from inverter.experiments.answer import overall, sentences
+from inverter.experiments.attempt import Attempt
+from inverter.experiments.budget import budget_name
+from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
+from inverter.experiments.measure import Group, Measured
+from inverter.experiments.page import Text, write_page
+from inverter.experiments.pictures import Picture, read_pictures
+from inverter.experiments.plot import curves_chart, values_chart
+from inverter.experiments.record import Found, Record, make_record, of_group
+from inverter.experiments.run import Job, make_job
+from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
+
+KINDS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
+SPECTRUM = ("spectrum_error", "spectrum_high")
+PAIRS = [
+    *((method, "direct") for method in ("latent", "guided", "hybrid", "hybrid_unpolished", *BLACKBOX)),
+    ("latent", "guided"),
+    ("hybrid", "guided"),
+    ("hybrid_unpolished", "guided"),
+    ("hybrid_unpolished", "latent"),
+    ("hybrid", "hybrid_unpolished"),
+    *(("hybrid_unpolished", method) for method in BLACKBOX),
+]
+ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid", "spectrum_error")
+QUESTION = """From the features of each layer, how close does each method come to the picture, what is recognised in
+it, and what does it cost? The methods with a diffusion prior are compared with `direct`, which has none, at the same
+number of target queries an image and at the same seconds. Does the prior fill the high frequencies that the features
+leave open?"""
+LIMITS = (
+    "Everything is measured at the prior's resolution; a shallow layer at an enlarged input sends more than that.",
+    "Learning rates and weights are each method's defaults at every budget; none was tuned on these pictures.",
+    "The embedded prior, the target and the judges know ImageNet, which pictures of `val` may be from.",
+    "The feature loss is that of the 8-bit picture; `recon` of a shallow layer loses a little to the rounding.",
+)
+
+
+def run(config: MethodsExperimentConfig) -> Path:
+    """Fill the cells and write the page; returns its folder.
+
+    Raises:
+        ValueError: A value that is not allowed, pictures that cannot be read, or an output of another recipe.
+        SystemExit: A signal came; the same command goes on.
+    """
+    check_points(config.layers, config.budgets)
+    output = Path(config.output)
+    with experiment(config, output, "methods") as prior:
+        counts = [limit(config.images, p.images, b.images) for p in config.layers for b in config.budgets]
+        pictures = read_pictures(config, max(counts), prior.resolution)
+        subjects = [load_subject(config, point) for point in config.layers]
+        groups = [
+            make_group(config, subject, budget, pictures.items, prior.resolution)
+            for subject in subjects
+            for budget in config.budgets
+        ]
+        jobs = [job for group in groups for members in group.members.values() for job in members]
+        finished = run_all(config, _longest(jobs), output, "methods")
+        measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
+        found = [of_group(m, m.group.subject.name, m.group.name.split(", ")[-1]) for m in measured]
+        write(make_record("methods", config, pictures.source, found, finished), Path(config.results), measured)
+    return Path(config.results)
+
+
+def make_group(
+    config: MethodsExperimentConfig, subject: Subject, budget: BudgetConfig, items: tuple[Picture, ...], size: int
+) -> Group:
+    """All methods at a layer with a budget."""
+    chosen = items[: limit(config.images, subject.point.images, budget.images)]
+
+    def jobs(method: str) -> list[Job]:
+        cost = None if method in BLACKBOX else budget
+        attempts = [Attempt(subject, method, cost, seed) for seed in config.seeds]
+        return [make_job(config, Path(config.output), attempt, chosen) for attempt in attempts]
+
+    members = {method: jobs(method) for method in applicable(subject, config.methods, config, size)}
+    return Group(f"{subject.name}, {budget_name(budget)}", subject, members, chosen)
+
+
+def _longest(jobs: list[Job]) -> list[Job]:
+    """Jobs in order, of those that share a cell the one with the most pictures; their cell is one object."""
+    longest: dict[str, Job] = {}
+    for job in jobs:
+        known = longest.setdefault(job.cell.name, job)
+        job.cell.rows, job.cell.notes = known.cell.rows, known.cell.notes
+        if len(job.pictures) > len(known.pictures):
+            longest[job.cell.name] = job
+    return list(longest.values())
+
+
+def write(record: Record, folder: Path, measured: list[Measured]) -> None:
+    """Table, plot and page."""
+    write_page(record, text(record), charts(record.groups), folder)
+
+
+def charts(groups: tuple[Found, ...]) -> list:
+    """Each metric over the groups, then the spectra of each layer at its largest budget."""
+    columns = {found.title: found.results for found in groups}
+    rows = [row.name for found in groups for row in found.results.rows if row.kind == "attack"]
+    metrics = list(dict.fromkeys(m for found in groups for m in found.results.metrics()))
+    wanted = [
+        m for kind in ("psnr", "agreement", "reid_top1", "feature_loss") for m in metrics if m.split("/")[0] == kind
+    ]
+    shown = [values_chart("by layer and budget", columns, metric, list(dict.fromkeys(rows))) for metric in wanted]
+    last = {found.layer: found for found in groups}
+    for found in last.values():
+        attacks = {row.name for row in found.results.rows if row.kind == "attack"} | {"round trip"}
+        curves = {name: values for name, values in found.spectra.items() if name in attacks}
+        shown.append(curves_chart(f"{found.title}: dB above the original's power, by cycles a picture", curves))
+    return shown
+
+
+def text(record: Record) -> Text:
+    """What the page says."""
+    answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
+    for found in record.groups:
+        answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
+    shards = record.config["val"]
+    words = f" val={shards}" if shards else ""
+    budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
+    return Text(
+        "Methods at equal cost",
+        QUESTION,
+        [
+            f"Layers, at input size: {', '.join(dict.fromkeys(f.layer for f in record.groups))}.",
+            f"Budgets an image: {budgets}.",
+            f"Pictures a group: {', '.join(dict.fromkeys(str(f.results.num_images) for f in record.groups))}.",
+            "A time is turned into queries by a short measurement, so that every schedule ends within it.",
+            "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
+        ],
+        f"inverter experiment methods experiment_methods.yaml{words}",
+        (*KINDS, *SPECTRUM),
+        answers,
+        LIMITS,
+    )

@@ -1,0 +1,61 @@
+"""The black-box inverter's reconstructions, as cells beside those of the white-box methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from inverter.data.pictures import derive_seed
+from inverter.experiments.cell import CellFile
+from inverter.experiments.pictures import Picture
+from inverter.experiments.subject import Subject
+from inverter.hub import load_inverter
+from inverter.priors.prior import load_prior
+
+
+def run_one_pass(
+    prior_name: str,
+    subject: Subject,
+    cell: CellFile,
+    pictures: Sequence[Picture],
+    features: Tensor,
+    prompts: Sequence[str | None] | None,
+    *,
+    drawn: bool,
+    seed: int,
+    guidance_scale: float,
+) -> None:
+    """Reconstruct one picture at a time, so that each one's noise is its own, and keep what was found.
+
+    Args:
+        prior_name: The prior, as configs name it.
+        subject: Has a published inverter.
+        cell: Where reconstructions go.
+        pictures: B pictures.
+        features: Of these, ``(B, *feature_shape)``.
+        prompts: One a picture in place of the predicted conditioning; None keeps it.
+        drawn: ``sample`` rather than ``mean``.
+        seed: With the picture's key, of the noise.
+        guidance_scale: With prompts.
+    Raises:
+        ValueError: There is no published inverter of these features.
+    """
+    if subject.published is None:
+        raise ValueError(f"{subject.name} has no published inverter; allowed: methods that differentiate the target")
+    prior = load_prior(prior_name).to(features.device)
+    inverter = load_inverter(str(subject.published.folder), prior, subject.spec).to(features.device)
+    begun, found = time.perf_counter(), []
+    scale = inverter.spec.guidance_scale if prompts is None else guidance_scale
+    with torch.no_grad():
+        for number, picture in enumerate(pictures):
+            one, prompt = features[number : number + 1], None if prompts is None else prompts[number]
+            noise = torch.Generator().manual_seed(derive_seed(seed, picture.key, "sample"))
+            sampled = {"prompt": prompt, "guidance_scale": scale, "generator": noise}
+            found.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
+    seconds = (time.perf_counter() - begun) / len(pictures)
+    calls = int(inverter.spec.strength * inverter.spec.num_inference_steps) if drawn else 0
+    costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
+    cell.add(pictures, torch.cat(found).float(), {name: [value] * len(pictures) for name, value in costs.items()})

@@ -1,0 +1,127 @@
+"""What an experiment leaves in ``docs/results/NAME/``: table, plot, and a page with question, answer and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inverter.audit.chart import Chart
+from inverter.experiments.plot import render
+from inverter.experiments.record import Record
+from inverter.experiments.tables import results_table
+from inverter.run_record import write_text
+
+FEW_SOURCES = 20
+PAGE = """# {title}
+
+{unfinished}## Question
+
+{question}
+
+## Set-up
+
+{setup}
+
+```bash
+{command}
+```
+
+Every key of the configuration, also those that were given beside the file, is in [results.json](results.json).
+
+## Result
+
+{table}
+
+![{title}](plot.svg)
+
+Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draws for every method.
+[The tables alone](table.md), [everything as JSON](results.json).
+
+## Answer
+
+A method is better or worse where the interval of the paired difference excludes 0 (under every judge, where judges
+measure) and the difference is not rounded away, else there is no difference to be seen. First over all tables, then
+each.
+
+{answer}
+
+## Limits
+
+{limits}
+"""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What an experiment says of itself.
+
+    Args:
+        title: Heading.
+        question: What is asked.
+        setup: How it was found out.
+        command: That makes the page.
+        kinds: Metrics of the tables.
+        answer: Sentences.
+        limits: What the answer does not cover.
+        resampled: What a source is.
+    """
+
+    title: str
+    question: str
+    setup: Sequence[str]
+    command: str
+    kinds: Sequence[str]
+    answer: Sequence[str]
+    limits: Sequence[str]
+    resampled: str = "photos"
+
+
+def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
+    """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``."""
+    record.save(folder)
+    table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
+    write_text(folder / "table.md", f"# {text.title}\n\n{table}\n")
+    write_text(folder / "plot.svg", render(charts))
+    page = PAGE.format(
+        title=text.title,
+        unfinished="" if record.finished else "**Unfinished: the run was stopped before every cell was there.**\n\n",
+        question=text.question,
+        setup=bullets([*text.setup, *made_by(record)]),
+        command=text.command,
+        table=table or "Nothing was inverted yet.",
+        resampled=text.resampled,
+        answer=bullets(text.answer) or "Nothing was compared yet.",
+        limits=bullets([*text.limits, *own_limits(record)]),
+    )
+    write_text(folder / "README.md", page)
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def made_by(record: Record) -> list[str]:
+    """Pictures, seeds and machine."""
+    config, machine = record.config, record.made_by["environment"]
+    seeds = ", ".join(map(str, config["seeds"]))
+    return [
+        f"Pictures: {record.source}; target {config['target']['name']}, prior {config['prior']}; seeds {seeds}.",
+        f"Seconds are an image's share of a batch on {machine['processor']}, {machine['threads']} thread(s)"
+        f"{', ' + ', '.join(machine['gpus']) if machine['gpus'] else ''}.",
+    ]
+
+
+def own_limits(record: Record) -> list[str]:
+    """What is missing from the tables, and why."""
+    reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
+    said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
+    few = {found.results.num_sources for found in record.groups if found.results.num_sources < FEW_SOURCES}
+    if few:
+        said.add(
+            f"With {min(few)} sources the intervals are too narrow: read them as a lower bound of the uncertainty."
+        )
+    if any(note.startswith("One judge") for found in record.groups for note in found.results.notes):
+        said.add("One judge only: what it says of recognition was not confirmed by a second.")
+    return sorted(said)

@@ -1,0 +1,63 @@
+"""The page of the smoothing experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from inverter.experiments.answer import overall, sentences
+from inverter.experiments.page import Text, write_page
+from inverter.experiments.plot import values_chart
+from inverter.experiments.record import Record
+
+METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
+ANSWERED = METRICS[:5]
+QUESTION = """Frames of a clip are inverted jointly, consecutive latents pulled together. Does that gain quality and
+take flicker away, from which weight on, and what does it cost where the clip cuts to another scene? The paper's form
+weighs every pair alike; the robust one lets go where the features of two frames are far apart."""
+LIMITS = (
+    "Intervals resample blocks of consecutive frames: they speak of these clips, at this size, and of no others.",
+    "Warping error follows the optical flow of the original; frames across a cut have none and are left out.",
+    "The inception score needs 1,000 frames; below that it is not computed, and the paper's gain cannot be compared.",
+)
+
+
+def write(record: Record, cut: Sequence[str], folder: Path) -> None:
+    """Table, plot and page.
+
+    Args:
+        record: What was found.
+        cut: Sentences on the joined clip.
+        folder: Where it goes.
+    """
+    columns = {found.title: found.results for found in record.groups}
+    names = list(dict.fromkeys(row.name for f in record.groups for row in f.results.rows if row.kind == "attack"))
+    charts = [values_chart("by clip", columns, metric, names) for metric in ANSWERED]
+    write_page(record, text(record, names, cut), charts, folder)
+
+
+def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
+    """What the page says."""
+    results = [found.results for found in record.groups]
+    answers = overall(results, [(name, "none") for name in names if name != "none"], ANSWERED)
+    for found in record.groups:
+        rows = [row.name for row in found.results.rows if row.kind == "attack"]
+        same = [(name, name.replace("robust", "paper")) for name in rows if name.startswith("robust ")]
+        against = [(name, "none") for name in rows if name != "none"]
+        answers += [f"{found.title}: {line}" for line in sentences(found.results, [*against, *same], ANSWERED)]
+    config = record.config
+    clips = " ".join([f"clips='[{','.join(config['clips'])}]'", f"frames={config['frames']}"])
+    return Text(
+        "Temporal smoothing",
+        QUESTION,
+        [
+            f"Methods: {', '.join(config['methods'])}; every {config['video']['stride']}. frame of a clip is taken.",
+            "`none` inverts every frame alone, `start` lets it start as the one before does, `paper` and `robust` add "
+            "the weight behind their names times the mean squared difference of consecutive latents.",
+        ],
+        f"inverter experiment smoothing experiment_smoothing.yaml {clips}",
+        METRICS,
+        [*answers, *(f"At the cut, against each shot alone: {line}" for line in cut)],
+        LIMITS,
+        resampled=f"blocks of {config['block']} frames",
+    )

@@ -1,0 +1,113 @@
+"""The paper's figures beside ours, from whatever experiments were run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from inverter.evaluation.labels import number
+from inverter.evaluation.results import Comparison, Results
+from inverter.experiments.record import Found, Record, read_record
+from inverter.experiments.tables import markdown
+from inverter.run_record import write_text
+
+NOT_RUN = "not run"
+EXPERIMENTS = ("methods", "prompts", "smoothing")
+PAGE = """# Results
+
+The paper is arXiv:2412.10448. Its figures are quoted as they are; it releases no code, and the network, layer, pictures
+and size that each belongs to differ from ours, so the columns stand side by side and are no race.
+
+| experiment | page |
+| --- | --- |
+{pages}
+
+{table}
+
+## What differs
+
+- Its prior is a full latent diffusion model at its own resolution, ours the one that the tables name; nor is its target
+  network ours.
+- Its inception score counts its images under its network. Ours is computed from 1,000 pictures on, under the judges,
+  with one split.
+- PSNR here is the mean over pictures of each one's, after rounding to 8 bits, at most 60 dB.
+- "Best" and "most" are the best mean over all tables: a choice made on the pictures that it is measured on. Read the
+  tables for a fair comparison.
+- How many denoising steps it differentiates, its iterations, the form of its total variation and its temporal weight
+  are not documented; ours are in the configs.
+
+Every page is written by its command, this one by `inverter experiment summary`.
+"""
+
+
+def summarise(folder: Path) -> Path:
+    """Write ``FOLDER/README.md`` from the experiments' ``results.json``; absent ones are said not to have been run.
+
+    Raises:
+        ValueError: A record is damaged.
+    """
+    records = {name: read_record(folder / name) for name in EXPERIMENTS}
+    pages = [f"| {name} | {_page(name, record)} |" for name, record in records.items()]
+    table = markdown([["figure", "paper", "ours", "where"], *rows(records["methods"], records["smoothing"])])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "README.md", PAGE.format(pages="\n".join(pages), table=table))
+    return folder / "README.md"
+
+
+def rows(methods: Record | None, smoothing: Record | None) -> Iterator[list[str]]:
+    """One line a figure."""
+    for title, metric, paper in (
+        ("inception score", "is", "7.36"),
+        ("PSNR, dB", "psnr", "42.6"),
+        ("SSIM", "ssim", "0.98"),
+    ):
+        yield [f"best {title}", paper, *best(methods, metric)]
+    gains = (("inception score", "is", "+1.8"), ("PSNR, dB", "psnr", "+7.3"), ("SSIM", "ssim", "+0.39"))
+    for title, metric, paper in gains:
+        yield [f"most that smoothing gains in {title}", paper, *gain(smoothing, metric)]
+
+
+def best(record: Record | None, metric: str) -> list[str]:
+    """The best mean of any attack, with its method and group."""
+    if record is None:
+        return [NOT_RUN, ""]
+    found = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(record.groups, metric)]
+    if not found:
+        return [f"not computed: {_why(record, metric)}", ""]
+    mean, name, method, group = max(found)
+    return [number(name, mean), f"{method}, {group}"]
+
+
+def gain(record: Record | None, metric: str) -> list[str]:
+    """The largest gain of a smoothed form over none."""
+    if record is None:
+        return [NOT_RUN, ""]
+    found = [(c, group.title) for group in record.groups for c in _gains(group.results, metric)]
+    if not found:
+        return [f"not computed: {_why(record, metric)}", ""]
+    comparison, group = max(found, key=lambda pair: pair[0].difference)
+    seen = "" if comparison.excludes_zero else ", no difference: the interval holds 0"
+    return [number(metric, comparison.difference, signed=True) + seen, f"{comparison.a}, {group}"]
+
+
+def _gains(results: Results, metric: str) -> list[Comparison]:
+    return [c for c in results.comparisons if c.b == "none" and c.metric.partition("/")[0] == metric]
+
+
+def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:
+    for group in groups:
+        for row in group.results.rows:
+            for name, score in row.scores.items():
+                if row.kind == "attack" and name.partition("/")[0] == metric:
+                    yield group, row, name, score
+
+
+def _why(record: Record, metric: str) -> str:
+    reasons = {m.reason for group in record.groups for m in group.results.missing if m.metric.startswith(metric)}
+    return "; ".join(sorted(reasons)) or "the metric was not measured"
+
+
+def _page(name: str, record: Record | None) -> str:
+    if record is None:
+        return NOT_RUN
+    return f"[{name}]({name}/README.md)" + ("" if record.finished else " (unfinished)")

@@ -1,0 +1,52 @@
+"""What an interval is allowed to say."""
+
+import pytest
+
+from inverter.experiments.answer import answer, count, joint, overall, sentences, verdict
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "low", "high", "word"),
+    [
+        ("psnr", 1.2, 0.8, 1.6, "better"),
+        ("psnr", -1.2, -1.6, -0.8, "worse"),
+        ("psnr", 1.2, -0.1, 2.5, "no difference"),
+        ("psnr", 1.2, None, None, "no difference"),  # one source
+        ("psnr", 0.004, 0.003, 0.005, "no difference"),  # 0.00 dB in the table
+        ("kid/one", -0.02, -0.03, -0.01, "better"),
+        ("feature_loss", 0.1, 0.05, 0.2, "worse"),
+        ("flicker", -0.01, -0.02, -0.005, "better"),
+    ],
+)
+def test_a_difference_needs_an_interval_without_0(comparison, metric, difference, low, high, word):
+    assert verdict(comparison(metric, difference, low, high)) == word
+
+
+def test_a_metric_without_a_better_way_has_no_verdict(comparison):
+    with pytest.raises(ValueError, match="'spectrum_high' has no better way"):
+        verdict(comparison("spectrum_high", 1.0, 0.5, 2.0))
+
+
+def test_all_judges_have_to_agree(comparison, results):
+    assert joint(["better", "better"]) == "better"
+    assert joint(["better", "no difference"]) == "no difference"
+    assert joint(["better", "worse"]) == "judges disagree"
+    assert joint([]) == "not compared"
+    found = results(comparison("agreement/one", 0.2, 0.1, 0.3), comparison("agreement/two", 0.1, -0.1, 0.3))
+    said = answer(found, "a", "b", "agreement")
+    assert said == "no difference (+0.200 [+0.100, +0.300] one, +0.100 [-0.100, +0.300] two)"
+    assert answer(found, "b", "a", "agreement") == "not compared"
+
+
+def test_sentences_name_what_was_compared(comparison, results):
+    found = results(comparison("psnr", 1.2, 0.8, 1.6), comparison("ssim", 0.01, None, None))
+    said = "**a** against b: PSNR, dB better (+1.20 [+0.80, +1.60]); SSIM no difference (+0.010 no interval from one "
+    assert sentences(found, [("a", "b"), ("a", "absent")], ["psnr", "ssim", "kid"]) == [f"{said}source)."]
+
+
+def test_tables_are_counted(comparison, results):
+    tables = [results(comparison("psnr", 1.2, 0.8, 1.6)), results(comparison("psnr", 1.2, -1.0, 2.0)), results()]
+    assert overall(tables, [("a", "b"), ("b", "a")], ["psnr", "ssim"]) == [
+        "**a** against b, over all tables: PSNR, dB better in 1, no difference in 1 of 2."
+    ]
+    assert count([]) == "not compared"

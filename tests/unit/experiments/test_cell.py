@@ -1,0 +1,57 @@
+"""Cells go on from what is there, and never mix."""
+
+import json
+
+import pytest
+import torch
+
+from inverter.experiments.cell import CellFile, differences
+from inverter.experiments.pictures import Picture
+
+RECIPE = {"method": "direct", "seed": 0, "direct": {"lr": 0.1}}
+
+
+@pytest.fixture
+def pictures() -> list[Picture]:
+    images = torch.arange(3 * 3 * 4 * 4).reshape(3, 3, 4, 4).to(torch.uint8)
+    return [Picture(f"picture/{i}", image, f"photo {i}") for i, image in enumerate(images)]
+
+
+def fill(cell: CellFile, pictures: list[Picture]) -> None:
+    recon = torch.stack([picture.image for picture in pictures]).float() / 255
+    cell.add(pictures, recon, {"seconds": [1.0, 3.0][: len(pictures)]})
+
+
+def test_a_cell_goes_on_where_it_was(tmp_path, pictures):
+    cell = CellFile(tmp_path, "blocks.2@224+direct", RECIPE)
+    assert cell.missing(pictures) == pictures
+    fill(cell, pictures[:2])
+    again = CellFile(tmp_path, "blocks.2@224+direct", RECIPE)
+    assert again.missing(pictures) == pictures[2:]
+    assert again.mean("seconds", ["picture/0", "picture/1"]) == 2.0
+    assert torch.equal((again.images(["picture/1"])[0] * 255).byte(), pictures[1].image)
+    saved = json.loads(cell.path.read_text())
+    assert saved["recipe"] == RECIPE
+    assert [path.name for path in cell.path.parent.iterdir()] == ["blocks.2@224+direct.json"]
+
+
+def test_another_recipe_or_picture_is_refused(tmp_path, pictures):
+    cell = CellFile(tmp_path, "cell", RECIPE)
+    fill(cell, pictures[:1])
+    with pytest.raises(ValueError, match=r"was made with direct.lr=0.1, now 0.2; choose another output"):
+        CellFile(tmp_path, "cell", {**RECIPE, "direct": {"lr": 0.2}})
+    other = [Picture("picture/0", pictures[1].image, "photo 1")]
+    with pytest.raises(ValueError, match="'picture/0' was another picture"):
+        CellFile(tmp_path, "cell", RECIPE).missing(other)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 1}', '{"schema_version": 9, "recipe": {}, "rows": {}}'])
+def test_a_damaged_cell_is_named(tmp_path, text):
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells" / "cell.json").write_text(text)
+    with pytest.raises(ValueError, match=r"cell .*cell.json is damaged"):
+        CellFile(tmp_path, "cell", RECIPE)
+
+
+def test_differences_are_dotted():
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c=2, now 3", "d=None, now 4"]

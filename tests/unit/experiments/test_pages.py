@@ -1,0 +1,72 @@
+"""Tables, charts and the page of the paper's figures."""
+
+from dataclasses import replace
+
+import pytest
+
+from inverter.config import MethodsExperimentConfig
+from inverter.experiments.page import Text, write_page
+from inverter.experiments.plot import curves_chart, render, values_chart
+from inverter.experiments.record import Found, make_record, read_record
+from inverter.experiments.summary import NOT_RUN, summarise
+from inverter.experiments.tables import results_table
+
+TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["few"])
+
+
+@pytest.fixture
+def record(results, comparison):
+    found = results(comparison("psnr", 1.0, 0.5, 1.5, b="none"))
+    config = MethodsExperimentConfig(val="/somewhere/val.tar")
+    return make_record(
+        "methods", config, "val.tar", [Found("blocks.2@224", "8 queries", "", found, {"a": [0.0]})], True
+    )
+
+
+def test_a_table_holds_metrics_costs_and_guesses(results):
+    assert results_table(results(), ("psnr", "agreement", "kid")).splitlines() == [
+        "| method | PSNR, dB ↑ | top-1 agreement (one) ↑ | target queries | denoiser calls | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| a | 20.00 [19.00, 21.00] | 0.500 | 1,024 | 4 | 1.50 |",
+        "| b\\|c (floor) | 20.00 [19.00, 21.00] |  |  |  |  |",
+        "| guessing |  | 0.001 |  |  |  |",
+    ]
+
+
+def test_charts_leave_out_what_was_not_measured(results):
+    chart = values_chart("by layer", {"one": results()}, "psnr", ["a"])
+    assert chart is not None
+    assert [line.name for line in chart.lines] == ["a"]
+    assert values_chart("by layer", {"one": results()}, "fid", ["a"]) is None
+    assert curves_chart("spectra", {}) is None
+    svg = render([chart, None, curves_chart("spectra", {"a": [1.0, 2.0]})])
+    assert svg.count("<polyline") == 2
+    assert render([]).startswith("<svg")
+
+
+def test_a_page_and_its_record(record, tmp_path):
+    write_page(replace(record, finished=False), TEXT, [], tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    for part in ("**Unfinished", "Why?", "- it is", "- few", "**blocks.2@224, 8 queries**", "Not computed: is (needs"):
+        assert part in page
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "plot.svg", "results.json", "table.md"]
+    read = read_record(tmp_path)
+    assert read is not None
+    assert read.groups[0].results.rows == record.groups[0].results.rows
+    assert read.config["val"] == "val.tar"
+    (tmp_path / "results.json").write_text('{"schema_version": 7}')
+    with pytest.raises(ValueError, match="schema_version 7; allowed: 1"):
+        read_record(tmp_path)
+
+
+def test_the_papers_figures_stand_beside_ours(record, tmp_path):
+    page = summarise(tmp_path).read_text()
+    assert page.count(f"| {NOT_RUN} |") == 9
+    assert "42.6" in page
+    write_page(record, TEXT, [], tmp_path / "methods")
+    write_page(replace(record, experiment="smoothing"), TEXT, [], tmp_path / "smoothing")
+    page = summarise(tmp_path).read_text()
+    assert "| best PSNR, dB | 42.6 | 20.00 | a, blocks.2@224, 8 queries |" in page
+    assert "| best inception score | 7.36 | not computed: needs 1000 images, got 8 |  |" in page
+    assert "| most that smoothing gains in PSNR, dB | +7.3 | +1.00 | a, blocks.2@224, 8 queries |" in page
+    assert f"| prompts | {NOT_RUN} |" in page

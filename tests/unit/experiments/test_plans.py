@@ -1,0 +1,77 @@
+"""Budgets, prompts, forms of smoothing, and what a cut costs."""
+
+import pytest
+import torch
+
+from inverter.config import BudgetConfig, SmoothingExperimentConfig
+from inverter.evaluation.intervals import Difference
+from inverter.experiments import prompts, smoothing
+from inverter.experiments.budget import budget_name
+from inverter.experiments.cut import describe
+from inverter.experiments.frame import limit
+from inverter.experiments.pictures import Picture
+
+
+def test_a_budget_is_queries_or_seconds():
+    assert budget_name(BudgetConfig(queries=256)) == "256 queries"
+    assert budget_name(BudgetConfig(seconds=0.5, images=4)) == "0.5 seconds"
+    for wrong in (BudgetConfig(), BudgetConfig(queries=1, seconds=1.0), BudgetConfig(queries=0)):
+        with pytest.raises(ValueError, match="allowed: queries or seconds, above 0"):
+            budget_name(wrong)
+
+
+def test_a_layer_may_take_more_pictures_and_a_budget_fewer():
+    assert [limit(16), limit(16, 128), limit(16, 128, 8), limit(16, None, 32)] == [16, 128, 8, 16]
+
+
+def picture(key: str, shows: str) -> Picture:
+    return Picture(key, torch.zeros(3, 2, 2), key, f"a {shows} on sand", f"a {shows}", "sand", shows=shows)
+
+
+def test_a_wrong_prompt_shows_something_else_and_stays_when_pictures_are_added():
+    pictures = [picture(*pair) for pair in (("0", "dog"), ("1", "dog"), ("2", "boat"), ("3", "dog"), ("4", "cat"))]
+    wrong = prompts.prompts_of(pictures, "wrong")
+    assert list(wrong.values()) == ["a boat on sand"] * 2 + ["a dog on sand", "a boat on sand", "a dog on sand"]
+    fewer = prompts.prompts_of(pictures[:4], "wrong")
+    assert fewer == {key: wrong[key] for key in fewer}
+    assert prompts.prompts_of(pictures[:1], "both") == {"0": "a dog on sand"}
+    assert prompts.prompts_of(pictures[:1], "background") == {"0": "sand"}
+    assert prompts.prompts_of(pictures[:1], "none") == {"0": ""}
+
+
+def test_forms_of_smoothing():
+    config = SmoothingExperimentConfig(weights=[0.1, 1.0])
+    found = dict(smoothing.variants(config))
+    assert list(found) == ["none", "start", "paper 0.1", "paper 1", "robust 0.1", "robust 1"]
+    assert [(x.weight, x.robust, x.warm_start) for x in list(found.values())[:3]] == [
+        (0.0, False, False),
+        (0.0, False, True),
+        (0.1, False, True),
+    ]
+    assert found["robust 1"].robust
+    assert smoothing.pairs(["none", "paper 1", "robust 1"]) == [
+        ("paper 1", "none"),
+        ("robust 1", "none"),
+        ("robust 1", "paper 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"methods": ["guided"]}, "allowed: those that smooth a clip, which guided does not"),
+        ({"forms": ["sideways"]}, "forms is"),
+        ({"weights": [0.0]}, "weights is"),
+        ({"clips": ["one"]}, "two or more with cut=true"),
+    ],
+)
+def test_what_smooths_nothing_is_refused(changed, message):
+    config = SmoothingExperimentConfig(**{"clips": ["a", "b"], "methods": ["latent"], **changed})
+    with pytest.raises(ValueError, match=message):
+        smoothing.check(config)
+
+
+def test_a_side_loses_from_a_hundredth_on_and_where_the_interval_says_so():
+    assert describe(0.05, Difference(0.1, 0.05, 0.2, 8, 4)).startswith("loses (feature loss +5.0%")
+    assert describe(0.05, Difference(0.1, -0.05, 0.2, 8, 4)).startswith("loses nothing")
+    assert describe(0.005, Difference(0.1, 0.05, 0.2, 8, 4)).startswith("loses nothing")
