@@ -15,7 +15,7 @@ UP, DOWN = "↑", "↓"
 def verdict(comparison: Comparison) -> str:
     """``better``, ``worse`` or ``no difference`` of a against b.
 
-    The interval of the difference has to exclude 0, and the difference must not be rounded away where it is shown.
+    The interval of the difference has to exclude 0.
 
     Raises:
         ValueError: Neither way of the metric is better.
@@ -23,8 +23,7 @@ def verdict(comparison: Comparison) -> str:
     arrow = label(comparison.metric).arrow
     if arrow not in (UP, DOWN):
         raise ValueError(f"metric {comparison.metric!r} has no better way; allowed: metrics with an arrow")
-    shown = number(comparison.metric, abs(comparison.difference))
-    if not comparison.excludes_zero or float(shown) == 0:
+    if not comparison.excludes_zero:
         return SAME
     return BETTER if (comparison.difference > 0) == (arrow == UP) else WORSE
 

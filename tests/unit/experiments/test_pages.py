@@ -29,7 +29,7 @@ def test_a_table_holds_metrics_costs_and_guesses(results):
         "| --- | --- | --- | --- | --- | --- |",
         "| a | 20.00 [19.00, 21.00] | 0.500 | 1,024 | 4 | 1.50 |",
         "| b\\|c (floor) | 20.00 [19.00, 21.00] |  |  |  |  |",
-        "| guessing |  | 0.001 |  |  |  |",
+        "| guessing |  | 0.00100 |  |  |  |",
     ]
 
 
