@@ -18,12 +18,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
 from inverter.callbacks.average import ema
+from inverter.callbacks.newest import Newest
 from inverter.callbacks.progress import progress
 from inverter.callbacks.shared_clock import SharedClock
 from inverter.callbacks.speed import Speed
 from inverter.checkpoint_io import AtomicCheckpointIO
 from inverter.checkpoints import check_resumable
 from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
+from inverter.interrupt import interrupt_as_termination
 from inverter.loggers import build_loggers
 
 log = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ def build_trainer(
         LearningRateMonitor("step"),
         Speed(),
         ModelCheckpoint(folder, filename="best", monitor=monitor, mode=mode, enable_version_counter=False),
-        ModelCheckpoint(
+        Newest(
             folder,
             filename="last",
             save_top_k=1,
@@ -134,14 +136,15 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
 
     Raises:
         ValueError: The checkpoint cannot be read, or training cannot go on from it.
-        SystemExit: SIGTERM came; the state is in ``last.ckpt`` and the status is a terminated process's.
+        SystemExit: SIGTERM or Ctrl-C came; the state after the step is in ``last.ckpt``, the status says which it was.
     """
     if checkpoint:
         check_resumable(module, Path(checkpoint))
-    try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
-    except SIGTERMException as error:
-        raise SystemExit(128 + signal.SIGTERM) from error
+    with interrupt_as_termination() as interrupts:
+        try:
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        except SIGTERMException as error:
+            raise SystemExit(128 + (signal.SIGINT if interrupts else signal.SIGTERM)) from error
 
 
 def resume_path(config: Any, stage: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -54,6 +55,7 @@ class Surroundings:
         os.environ.clear()
         os.environ.update(self.environment)
         fsspec.config.conf.update(self.file_systems)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too, but when to end is its parent's to say
         threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

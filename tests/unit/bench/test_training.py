@@ -1,7 +1,9 @@
+import time
+
 import torch
 from diffusers.models.attention_processor import AttnProcessor
 
-from inverter.bench.training import _module
+from inverter.bench.training import _module, _reading_rate
 from inverter.data.datamodule import PairDataModule
 
 
@@ -15,3 +17,16 @@ def test_the_plain_step_differs_in_precision_and_layout_alone(train_config, tiny
         weight = module.inverter.aligner.stem.weight
         layouts.append(weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous())
     assert layouts == [True, False]
+
+
+class TwoReaders:
+    """Four batches, read two at a time: the second of each two is there with the first."""
+
+    def __iter__(self):
+        for _ in range(2):
+            time.sleep(0.05)
+            yield from ("batch", "batch")
+
+
+def test_what_was_read_before_the_first_batch_came_is_not_for_free():
+    assert 0 < _reading_rate(TwoReaders(), batch_size=3) <= 4 * 3 / 0.1
