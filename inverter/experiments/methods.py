@@ -12,7 +12,7 @@ from inverter.experiments.frame import check_points, experiment, limit, measure_
 from inverter.experiments.measure import Group, Measured
 from inverter.experiments.page import Text, write_page
 from inverter.experiments.pictures import Picture, read_pictures
-from inverter.experiments.plot import curves_chart, values_chart
+from inverter.experiments.plot import curves_chart, panels
 from inverter.experiments.record import Found, Record, make_record, of_group
 from inverter.experiments.run import Job, make_job
 from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
@@ -29,6 +29,7 @@ PAIRS = [
     *(("hybrid_unpolished", method) for method in BLACKBOX),
 ]
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid", "spectrum_error")
+PLOTTED = ("psnr", "agreement", "reid_top1", "feature_loss")
 QUESTION = """From the features of each layer, how close does each method come to the picture, what is recognised in
 it, and what does it cost? The methods with a diffusion prior are compared with `direct`, which has none, at the same
 number of target queries an image and at the same seconds. Does the prior fill the high frequencies that the features
@@ -99,19 +100,13 @@ def write(record: Record, folder: Path, measured: list[Measured]) -> None:
 
 
 def charts(groups: tuple[Found, ...]) -> list:
-    """Each metric over the groups, then the spectra of each layer at its largest budget."""
-    columns = {found.title: found.results for found in groups}
-    rows = [row.name for found in groups for row in found.results.rows if row.kind == "attack"]
-    metrics = list(dict.fromkeys(m for found in groups for m in found.results.metrics()))
-    wanted = [
-        m for kind in ("psnr", "agreement", "reid_top1", "feature_loss") for m in metrics if m.split("/")[0] == kind
-    ]
-    shown = [values_chart("by layer and budget", columns, metric, list(dict.fromkeys(rows))) for metric in wanted]
+    """Each metric over the layers, by budget; then the spectra of each layer at its last budget."""
+    shown = panels(groups, PLOTTED, lambda found: found.budget, lambda found: found.layer)
     last = {found.layer: found for found in groups}
     for found in last.values():
         attacks = {row.name for row in found.results.rows if row.kind == "attack"} | {"round trip"}
         curves = {name: values for name, values in found.spectra.items() if name in attacks}
-        shown.append(curves_chart(f"{found.title}: dB above the original's power, by cycles a picture", curves))
+        shown.append(curves_chart(f"{found.title}: excess of power, dB", curves))
     return shown
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -10,6 +10,7 @@ import jinja2
 from inverter.audit.chart import Chart, Point, draw
 from inverter.evaluation.labels import heading
 from inverter.evaluation.results import Results
+from inverter.experiments.record import Found
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -23,6 +24,20 @@ def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: 
                 found = row.scores[metric]
                 series.setdefault(row.name, {})[column] = (found.mean, found.low, found.high)
     return draw(f"{title}: {heading(metric)}", list(columns), series) if series else None
+
+
+def panels(
+    groups: Sequence[Found], kinds: Sequence[str], split: Callable[[Found], str], column: Callable[[Found], str]
+) -> list[Chart | None]:
+    """Charts of the attacks in each metric of these kinds: one for each value of ``split``, with columns ``column``."""
+    charts = []
+    for title in dict.fromkeys(map(split, groups)):
+        chosen = {column(found): found.results for found in groups if split(found) == title}
+        rows = [row.name for results in chosen.values() for row in results.rows if row.kind == "attack"]
+        metrics = list(dict.fromkeys(metric for results in chosen.values() for metric in results.metrics()))
+        wanted = [metric for kind in kinds for metric in metrics if metric.partition("/")[0] == kind]
+        charts += [values_chart(title, chosen, metric, rows) for metric in wanted]
+    return charts
 
 
 def curves_chart(title: str, curves: Mapping[str, Sequence[float]]) -> Chart | None:

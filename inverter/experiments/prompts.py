@@ -13,7 +13,7 @@ from inverter.experiments.frame import check_points, experiment, limit, measure_
 from inverter.experiments.measure import Group
 from inverter.experiments.page import Text, write_page
 from inverter.experiments.pictures import Picture, read_pictures
-from inverter.experiments.plot import values_chart
+from inverter.experiments.plot import panels
 from inverter.experiments.record import Record, make_record, of_group
 from inverter.experiments.run import Job, make_job
 from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
@@ -24,6 +24,7 @@ WITHOUT_TEXT = ("direct", "blackbox_mean")
 PAIRS = [*((kind, "none") for kind in KINDS[1:]), ("both", "wrong"), ("both", "foreground"), ("both", "background")]
 METRICS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid")
+PLOTTED = ("psnr", "agreement", "reid_top1", "kid")
 QUESTION = """Where features say little, does a prompt help: what is in front, what is behind it, or both? Does a
 prompt that is wrong, the caption of another picture, hurt?"""
 LIMITS = (
@@ -103,10 +104,7 @@ def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
 
 def write(record: Record, folder: Path) -> None:
     """Table, plot and page."""
-    columns = {found.title: found.results for found in record.groups}
-    metrics = list(dict.fromkeys(m for found in record.groups for m in found.results.metrics()))
-    wanted = [m for kind in ("psnr", "agreement", "reid_top1", "kid") for m in metrics if m.split("/")[0] == kind]
-    charts = [values_chart("by layer and method", columns, metric, KINDS) for metric in wanted]
+    charts = panels(record.groups, PLOTTED, lambda found: found.variant, lambda found: found.layer)
     write_page(record, text(record), charts, folder)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from inverter.experiments.answer import overall, sentences
 from inverter.experiments.page import Text, write_page
-from inverter.experiments.plot import values_chart
+from inverter.experiments.plot import panels
 from inverter.experiments.record import Record
 
 METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
@@ -30,9 +30,13 @@ def write(record: Record, cut: Sequence[str], folder: Path) -> None:
         cut: Sentences on the joined clip.
         folder: Where it goes.
     """
-    columns = {found.title: found.results for found in record.groups}
     names = list(dict.fromkeys(row.name for f in record.groups for row in f.results.rows if row.kind == "attack"))
-    charts = [values_chart("by clip", columns, metric, names) for metric in ANSWERED]
+    charts = panels(
+        record.groups,
+        ANSWERED,
+        lambda found: f"{found.layer}, {found.variant.rpartition(', ')[2]}",
+        lambda found: found.variant.rpartition(", ")[0],
+    )
     write_page(record, text(record, names, cut), charts, folder)
 
 
