@@ -45,7 +45,7 @@ def furnish(folder: Path) -> None:
         _picture(len(file)).save(folder / file)
     (folder / "clips").mkdir()
     frames = torch.stack([torch.full((3, 48, 48), 20 * shade, dtype=torch.uint8) for shade in range(6)])
-    for file in ("clip.mp4", "clips/a.mp4"):
+    for file in ("clip.mp4", "holiday.mp4", "clips/a.mp4"):
         write_clip(folder / file, frames, Fraction(4))
     for package in ("package", "my_package"):
         (folder / package).mkdir()

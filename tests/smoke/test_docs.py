@@ -44,6 +44,10 @@ TRAIN = (
     "data.batch_size=2 data.num_workers=0 optim.max_steps=2 optim.max_time=null trainer.device=cpu "
     "trainer.every_n_seconds=0 trainer.progress=false"
 )
+EXPERIMENT = (
+    'prior={tiny} layers=[{{"layer":blocks.1,"input_size":64}}] judges=[] num_bootstrap=20 batch_size=2 device=cpu'
+)
+PICTURES = "images=2 num_distractors=2"
 SIZES = {  # stage: words on top
     "prepare": "prior={tiny} pairs=4 shard_size=4 num_inference_steps=1 device=cpu",
     "train": f"prior={{tiny}} {MODEL} {TRAIN}",
@@ -61,6 +65,10 @@ SIZES = {  # stage: words on top
     "train_judge": f"{TRAIN} resolution=32 widths=[4,4,8,8] depths=[1,1,1,1] num_classes=3",
     "evaluate_prior": "num_samples=4 num_text=4 num_memory=4 num_speed=2 num_photos=4 steps=[1,2] guidances=[1] "
     "num_inference_steps=2 num_bootstrap=20 device=cpu",
+    "experiment methods": f'{EXPERIMENT} {PICTURES} methods=[direct,hybrid_unpolished] budgets=[{{{{"queries":2}}}}]',
+    "experiment prompts": f"{EXPERIMENT} {PICTURES} methods=[latent] budget.queries=2 latent.num_inference_steps=1",
+    "experiment smoothing": f"{EXPERIMENT} methods=[direct] budget.queries=2 clips=[carphone,holiday.mp4] frames=3 "
+    "block=1",
 }
 Run = Callable[[list[str]], None]
 
@@ -71,7 +79,7 @@ def run(tiny_prior_folder: Path, stable_diffusion: Callable[[str], Path]) -> Run
     folders = {"tiny": tiny_prior_folder, "stable_diffusion": stable_diffusion("epsilon")}
 
     def call(words: list[str]) -> None:
-        stage = " ".join(words[:2]) if words[0] == "train_prior" else words[0]
+        stage = " ".join(words[:2]) if words[0] in ("train_prior", "experiment") else words[0]
         more = " ".join([SIZES.get(stage, ""), *(STAND_INS.get(word, "") for word in words)])
         try:
             status = main([*words, *more.format(**folders).split()])
