@@ -35,11 +35,11 @@ def furnish(folder: Path) -> None:
     _save_features(folder / "captured" / "new" / "a", (8, 4, 4))
     _save_pictures(folder / "downloads" / "food" / "train")
     for number in range(4):
-        _save_shard(folder / f"pictures-{number:03}.tar", [number])
+        save_shard(folder / f"pictures-{number:03}.tar", [number])
     for number in range(12):
-        _save_shard(folder / "images" / f"train-{number:03}.tar", [number])
+        save_shard(folder / "images" / f"train-{number:03}.tar", [number])
     for name, first in (("dev", 20), ("val", 30), ("photos", 40)):
-        _save_shard(folder / "images" / f"{name}-000.tar", range(first, first + 6))
+        save_shard(folder / "images" / f"{name}-000.tar", range(first, first + 6))
     for file in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
         (folder / file).parent.mkdir(exist_ok=True)
         _picture(len(file)).save(folder / file)
@@ -68,7 +68,8 @@ def _save_features(path: Path, shape: tuple[int, ...]) -> None:
     np.save(path.with_suffix(".npy"), np.random.default_rng(0).normal(size=shape).astype(np.float32))
 
 
-def _save_shard(path: Path, numbers: range | list[int]) -> None:
+def save_shard(path: Path, numbers: range | list[int]) -> None:
+    """An image shard of noise of 48 px with captions and labels, the same for the same numbers."""
     path.parent.mkdir(exist_ok=True)
     with tarfile.open(path, "w") as tar:
         for number in numbers:

@@ -13,6 +13,7 @@ from inverter.run_record import write_text
 
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
+ADVICE = "measure into a new output, or set resume=false"
 FILE = "prior_metrics.json"
 
 
@@ -48,10 +49,14 @@ class PriorRecord:
         try:
             values = parse_json(self.path.read_bytes())
         except ValueError as error:
-            raise ValueError(f"{self.path}: {error}; measure into a new output, or set resume=false") from error
+            raise ValueError(f"{self.path}: {error}; {ADVICE}") from error
         if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
             version = values.get("schema_version") if isinstance(values, dict) else None
-            raise ValueError(f"{self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
-        if values.get("subject") != self.subject or not isinstance(values.get("parts"), dict):
-            raise ValueError(f"{self.path} is of another prior or setting; measure into a new output, or resume=false")
-        return values["parts"]
+            raise ValueError(f"{self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}; {ADVICE}")
+        if values.get("subject") != self.subject:
+            raise ValueError(f"{self.path} is of another prior or setting; {ADVICE}")
+        if not isinstance(parts := values.get("parts"), dict) or not all(
+            isinstance(part, dict) for part in parts.values()
+        ):
+            raise ValueError(f"{self.path} has parts {str(parts)[:200]}; allowed: an object of objects; {ADVICE}")
+        return parts

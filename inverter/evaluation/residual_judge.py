@@ -23,6 +23,7 @@ from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 SCHEMA_VERSION = 1
 WEIGHTS, CONFIG = "judge.safetensors", "judge.json"
+LARGEST_DEPTH, LARGEST_RESOLUTION = 64, 1024
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,12 @@ class JudgeSpec:
 
     def __post_init__(self) -> None:
         numbers = (self.resolution, self.num_classes, *self.widths, *self.depths)
-        if len(self.widths) != 4 or len(self.depths) != 4 or min(numbers) < 1:
+        shaped = len(self.widths) == 4 and len(self.depths) == 4
+        if not shaped or min(numbers) < 1 or max(self.depths) > LARGEST_DEPTH or self.resolution > LARGEST_RESOLUTION:
             raise ValueError(
                 f"judge of widths {list(self.widths)}, depths {list(self.depths)}, resolution {self.resolution} and "
-                f"{self.num_classes} classes; allowed: four widths, four depths, all positive"
+                f"{self.num_classes} classes; allowed: four widths, four depths, all positive, depths up to "
+                f"{LARGEST_DEPTH}, resolution up to {LARGEST_RESOLUTION}"
             )
         if self.classes and len(self.classes) != self.num_classes:
             raise ValueError(f"{len(self.classes)} class names for {self.num_classes} classes; allowed: as many, or 0")
@@ -98,19 +101,17 @@ def load_residual_judge(name: str = "judge") -> ResidualJudge:
     """
     folder = find_published(name, marker=CONFIG, kind="judge")
     try:
-        judge = ResidualJudge(_read_spec((folder / CONFIG).read_bytes()))
-        state = {key: value.float() if value.is_floating_point() else value for key, value in _weights(folder).items()}
-        check_weights(judge, state)
+        spec = _read_spec((folder / CONFIG).read_bytes())
+        state = load_file(folder / WEIGHTS)
+        with torch.device("meta"):  # takes no memory, whatever sizes the config asks for
+            check_weights(ResidualJudge(spec), state)
         if broken := [key for key, value in state.items() if not torch.isfinite(value).all()]:
             raise ValueError(f"weight {broken[0]} holds NaN or infinity")
-        judge.load_state_dict(state)
+        judge = ResidualJudge(spec)
+        judge.load_state_dict(state)  # float32 again
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         raise ValueError(f"judge {folder} cannot be used: {one_line(error)}") from error
     return judge.eval().requires_grad_(False)
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    return load_file(folder / WEIGHTS)
 
 
 def _read_spec(text: bytes) -> JudgeSpec:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import mode
 
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 SUFFIX = "+few-step"
 FOLDER, WEIGHTS = "lora", "pytorch_lora_weights.safetensors"
@@ -50,7 +51,7 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     """Add the LoRA in ``FOLDER/lora`` to the weights, in place; no layer is left behind that costs anything.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or it is damaged or of another denoiser.
     """
     path = folder / FOLDER / WEIGHTS
     if not path.is_file():
@@ -58,6 +59,7 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
             f"prior {folder} has no few-step variant: {path} is missing; allowed: the name without {SUFFIX}"
         )
     state = load_file(path)
+    _check_shapes(unet, state)
     if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
         raise ValueError(f"weight {broken[0]} holds NaN or infinity")
     floats: dict[str, Tensor] = {name: value.float() for name, value in state.items()}
@@ -65,3 +67,20 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     unet.fuse_lora()
     unet.unload_lora()
     unet.requires_grad_(False)
+
+
+def _check_shapes(unet: UNet2DConditionModel, state: dict[str, Tensor]) -> None:
+    """Raise ValueError unless a LoRA has the weights that ``add_lora`` gives this denoiser: peft passes over others."""
+    ranks = [len(value) for name, value in state.items() if name.endswith("lora_A.weight")]
+    if not ranks:
+        raise ValueError("it holds no LoRA: no weight's name ends in lora_A.weight")
+    rank, needed = mode(ranks), {}
+    for name, module in unet.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d) and name.endswith(tuple(f".{target}" for target in TARGETS)):
+            outputs, inputs, *kernel = module.weight.shape
+            needed[f"unet.{name}.lora_A.weight"] = (rank, inputs, *kernel)
+            needed[f"unet.{name}.lora_B.weight"] = (outputs, rank, *(1 for _ in kernel))
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(needed.keys() | found.keys()):
+        if needed.get(name) != found.get(name):
+            raise ValueError(f"weight {name} is {found.get(name, 'absent')}; needed: {needed.get(name, 'absent')}")

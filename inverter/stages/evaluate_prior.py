@@ -10,10 +10,11 @@ from typing import Any
 from torchvision.utils import make_grid, save_image
 
 from inverter.config import EvaluatePriorConfig
+from inverter.errors import one_line
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.prior_card import render_prior_card
 from inverter.evaluation.prior_plan import PriorPlan
-from inverter.evaluation.prior_record import FILE, PriorRecord
+from inverter.evaluation.prior_record import ADVICE, FILE, PriorRecord
 from inverter.lock import locked
 from inverter.parse import parse_json
 from inverter.priors.few_step import split_name
@@ -58,7 +59,11 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     )
     save_image(make_grid(samples, nrow=8), output / "samples.png")
     said = {**subject, "environment": environment(), "commit": commit()}
-    write_text(output / "README.md", render_prior_card(Path(config.prior).name, "apache-2.0", said, record.parts))
+    try:
+        card = render_prior_card(Path(config.prior).name, "apache-2.0", said, record.parts)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # a part that was read, not measured
+        raise ValueError(f"{output / FILE} has a part that is damaged: {one_line(error)}; {ADVICE}") from error
+    write_text(output / "README.md", card)
     for name in (FILE, "samples.png", "README.md"):
         log.info("%s", output / name)
     return output

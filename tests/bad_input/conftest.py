@@ -18,6 +18,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 MESSAGES: dict[str, str] = dict(re.findall(r"^\| ([^|]+) \| `([^|]+)` \|$", DOCUMENT.read_text(), re.MULTILINE))
 """Bad input to its message; ``…`` stands for paths, hashes and other words that differ."""
 
+COMPARED: set[str] = set()
 Refused = Callable[[str, Callable[[], object]], None]
 RefusedByCommand = Callable[[str, list[str]], None]
 
@@ -36,6 +37,21 @@ def check_message(what: str, message: str) -> None:
     assert message.isprintable(), f"more than one line, or control characters: {message!r}"
     pattern = ".*".join(map(re.escape, MESSAGES[what].split("…")))
     assert re.fullmatch(pattern, message), f"docs/errors.md says {MESSAGES[what]!r}\nthe message is     {message!r}"
+    COMPARED.add(what)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_row_is_compared(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where all files of this folder were run, each row of the page was."""
+    yield
+    run = {item.path for item in request.session.items}
+    if run.issuperset(Path(__file__).parent.glob("test_*.py")) and not request.config.option.keyword:
+        assert MESSAGES.keys() - COMPARED == set()
+
+
+@pytest.fixture
+def messages() -> dict[str, str]:
+    return MESSAGES
 
 
 @pytest.fixture

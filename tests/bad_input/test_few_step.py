@@ -1,0 +1,67 @@
+"""LoRAs for a few steps that are damaged, or not of the prior beside which they lie."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load, save_file
+
+from inverter.priors.few_step import FOLDER, SUFFIX, WEIGHTS, add_lora, save_lora
+from inverter.priors.prior import load_prior
+
+
+def with_lora(prior: Path, folder: Path) -> Path:
+    """A copy of a prior with a LoRA of rank 2."""
+    shutil.copytree(prior, folder)
+    unet = load_prior(folder).unet
+    add_lora(unet, 2, 5.0)
+    save_lora(unet, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tiny_prior_folder, tmp_path) -> Path:
+    return with_lora(tiny_prior_folder, tmp_path / "prior")
+
+
+@pytest.fixture
+def refused_prior(folder, refused):
+    """Function that expects the few-step variant to be refused."""
+    load_prior(f"{folder}{SUFFIX}")
+    return lambda what: refused(what, lambda: load_prior(f"{folder}{SUFFIX}"))
+
+
+def test_files(folder, refused_prior, payload):
+    path = folder / FOLDER / WEIGHTS
+    whole = path.read_bytes()
+    path.write_bytes(payload)
+    refused_prior("a few-step LoRA that is a pickle")
+    path.write_bytes(whole[:-10])
+    refused_prior("a few-step LoRA that is cut off")
+    path.unlink()
+    refused_prior("a few-step prior without its LoRA")
+    (folder / FOLDER / "pytorch_lora_weights.bin").write_bytes(payload)
+    refused_prior("a few-step prior with a pickled LoRA only")
+
+
+def test_weights(folder, refused_prior):
+    path = folder / FOLDER / WEIGHTS
+    state = load(path.read_bytes())
+    name = min(name for name in state if name.endswith("lora_B.weight"))
+    rest = {key: value for key, value in state.items() if key != name}
+    for what, changed in {
+        "a few-step LoRA without a LoRA in it": {"x": torch.zeros(2, 2)},
+        "a few-step LoRA that lacks a weight": rest,
+        "a few-step LoRA with a surplus weight": {**state, "unet.z.lora_A.weight": torch.zeros(2, 2)},
+        "a few-step LoRA with a weight of a wrong shape": {**rest, name: torch.zeros(3, 3)},
+        "a few-step LoRA with NaN": {**rest, name: state[name] * float("nan")},
+    }.items():
+        save_file(changed, path)
+        refused_prior(what)
+
+
+def test_another_prior(folder, refused_prior, stable_diffusion, tmp_path):
+    other = with_lora(stable_diffusion("epsilon"), tmp_path / "other")
+    shutil.copy(other / FOLDER / WEIGHTS, folder / FOLDER / WEIGHTS)
+    refused_prior("a few-step LoRA of another prior")
