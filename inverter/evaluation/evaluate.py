@@ -69,11 +69,11 @@ def evaluate(
     Returns:
         Rows, comparisons, what is missing and why, per-image numbers and pictures.
     Raises:
-        ValueError: ``baseline`` is no attack, a name is reserved or taken twice, a method gives images of another
-            shape or not finite, or there is no image.
+        ValueError: ``baseline`` is no attack, ``comparisons`` name what is not there, a name is reserved or taken
+            twice, a method gives images of another shape or not finite, or there is no image.
     """
     device = torch.device(device)
-    compared = _comparisons(methods, baseline) if comparisons is None else list(comparisons)
+    compared = _comparisons(methods, baseline, comparisons)
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     lpips = load_lpips(device)
@@ -146,10 +146,17 @@ def evaluate(
     )
 
 
-def _comparisons(methods: Mapping[str, Method], baseline: str | None) -> list[tuple[str, str]]:
-    """Pairs ``(a, b)``, read as a minus b."""
+def _comparisons(
+    methods: Mapping[str, Method], baseline: str | None, given: Sequence[tuple[str, str]] | None
+) -> list[tuple[str, str]]:
+    """Pairs ``(a, b)``, read as a minus b: those given, else every attack with every floor and the baseline."""
     if not methods or {ORIGINAL, NEAREST} & set(methods):
         raise ValueError(f"methods are {list(methods)}; allowed: one or more, none named {ORIGINAL!r} or {NEAREST!r}")
+    if given is not None:
+        unknown = sorted({name for pair in given for name in pair} - set(methods))
+        if unknown:
+            raise ValueError(f"comparisons name {', '.join(unknown)}; allowed: {', '.join(methods)}")
+        return list(given)
     attacks = [name for name, method in methods.items() if method.kind == "attack"]
     floors = [name for name, method in methods.items() if method.kind == "floor"]
     if baseline is not None and baseline not in attacks:

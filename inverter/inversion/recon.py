@@ -65,6 +65,14 @@ class ReconFolder:
         log.info("%d reconstruction%s in %s", count, "" if count == 1 else "s", self.folder / "recon")
 
 
+def check_apart(source: Path, folder: Path) -> None:
+    """Raise ValueError where writing to ``folder`` would overwrite the input ``source``, a file or a folder."""
+    written = [folder / name for name in ("recon", "preview.png", f"{source.stem}.mp4")]
+    for path in (path.resolve() for path in written):
+        if path in (source.resolve(), *source.resolve().parents):
+            raise ValueError(f"output {str(folder)!r} would overwrite the input {str(source)!r}; name another output")
+
+
 def preview(shown: Sequence[tuple[Tensor | None, Tensor]]) -> Tensor:
     """Originals, where there are some, above reconstructions: one uint8 picture ``(3, H, W)``."""
     originals = [original for original, _ in shown if original is not None]

@@ -44,8 +44,8 @@ def can_place(vae: AutoencoderTiny, size: int) -> bool:
     coarse, *finer = stages(vae)
     factor = 2 ** len(finer)
     wide = coarse.opening.out_channels >= 3 * factor**2 + 2 * len(CARRIERS)
-    reach = 3 * len(coarse.blocks) + 1  # cells from each border
-    return wide and 2 * reach >= size // factor and all(stage.blocks for stage in finer)
+    reach = 3 * len(coarse.blocks)  # cells from each border that are counted, beyond the first
+    return wide and 2 * reach + 1 >= size // factor and all(stage.blocks for stage in finer)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inverter.config import InvertConfig
+from inverter.inversion.recon import check_apart
 from inverter.inversion.unread import BLACKBOX, WHITEBOX, check_read
 from inverter.stages import invert_blackbox, invert_whitebox
 
@@ -14,10 +15,11 @@ def run(config: InvertConfig) -> Path:
 
     Raises:
         ValueError: An unknown method or operating point, a key that these do not read, an input that cannot be read,
-            features that do not fit, or an output that another run is writing to.
+            features that do not fit, or an output that another run is writing to or that would overwrite the input.
     """
     for key, allowed in (("method", ("blackbox", *WHITEBOX)), ("operating_point", BLACKBOX)):
         if getattr(config, key) not in allowed:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
     check_read(config)
+    check_apart(Path(config.input), Path(config.output))
     return (invert_blackbox if config.method == "blackbox" else invert_whitebox).run(config)

@@ -39,7 +39,9 @@ def frame_distances(features: Mapping[str, Tensor]) -> Tensor:
     """
     if not len(next(iter(features.values()))) - 1:
         return torch.zeros(0)
-    return torch.stack([1 - feature_cosine(values[1:], values[:-1]) for values in features.values()]).mean(0)
+    return (
+        torch.stack([1 - feature_cosine(values[1:], values[:-1]) for values in features.values()]).mean(0).clamp(min=0)
+    )
 
 
 def invert_clip(

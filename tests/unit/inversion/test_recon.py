@@ -1,12 +1,13 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
 from inverter.data.inputs import Input
-from inverter.inversion.recon import ReconFolder, preview
+from inverter.inversion.recon import ReconFolder, check_apart, preview
 
 
 def write(folder, *keys: str, **summary: object) -> None:
@@ -80,3 +81,16 @@ def test_originals_are_shown_above(tmp_path):
     assert shown[:, 9, 3].tolist() == [0] * 3
     write(tmp_path, "a", "b")
     assert Image.open(tmp_path / "preview.png").size == (2 * 10 + 2, 10 + 2)  # features alone: no originals
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [("holiday.mp4", "."), ("preview.png", "."), ("run/recon", "run"), ("run/recon/a.png", "run"), ("x/../b.mp4", ".")],
+)
+def test_an_input_is_never_overwritten(tmp_path, monkeypatch, source, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+    with pytest.raises(ValueError, match=r"would overwrite the input .*; name another output"):
+        check_apart(Path(source), Path(folder))
+    check_apart(Path("photo.png"), Path(folder))
+    check_apart(Path(source), Path("elsewhere"))

@@ -35,3 +35,10 @@ def test_the_gradient_pulls_both_frames_of_a_pair():
     smoothing(FRAMES, torch.ones(3).requires_grad_(), before=before).sum().backward()
     assert before.grad is not None
     assert pytest.approx(0) == float(before.grad.abs().sum())
+
+
+def test_frames_that_stand_still_are_no_cuts():
+    assert pair_weights(torch.tensor([0.0, 1e-7, 0.0]), 2.0).min() > 0.999
+    on_twos = pair_weights(torch.tensor([0.0, 0.02, 1e-7, 0.03, 0.0, 0.02, 0.0, 0.3]), 2.0)
+    assert on_twos[:7].min() > 0.8
+    assert on_twos[7] < 1e-3

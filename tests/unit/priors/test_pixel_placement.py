@@ -27,7 +27,9 @@ def hand_over_pixels(vae) -> None:
         opening.weight[range(48), [pixel % 12 for pixel in range(48)], 1, 1] = 1
 
 
-@pytest.mark.parametrize(("size", "blocks"), [(64, (3, 1, 1)), (64, (6, 2, 1)), (32, (2, 1, 1)), (16, (1, 1, 2))])
+@pytest.mark.parametrize(
+    ("size", "blocks"), [(64, (3, 1, 1)), (64, (6, 2, 1)), (32, (2, 1, 1)), (24, (1, 1, 1)), (16, (1, 1, 2))]
+)
 def test_every_pixel_comes_out_at_its_place(size, blocks):
     vae = build(blocks=blocks)
     hand_over_pixels(vae)
@@ -52,8 +54,15 @@ def test_a_fresh_decoder_is_the_linear_one_of_its_latents():
 
 @pytest.mark.parametrize(
     ("width", "blocks", "size"),
-    [(55, (3, 1, 1), 64), (56, (2, 1, 1), 64), (56, (6, 1, 0), 64), (56, (6, 0, 1), 64), (56, (3, 1, 1), 128)],
-    ids=["too narrow", "too few coarse blocks", "none at full", "none at half", "picture too large"],
+    [
+        (55, (3, 1, 1), 64),
+        (56, (2, 1, 1), 64),
+        (56, (1, 1, 1), 32),
+        (56, (6, 1, 0), 64),
+        (56, (6, 0, 1), 64),
+        (56, (3, 1, 1), 128),
+    ],
+    ids=["too narrow", "too few coarse blocks", "one too few", "none at full", "none at half", "picture too large"],
 )
 def test_what_cannot_be_wired_is_told(width, blocks, size):
     assert not can_place(build(width, blocks), size)
