@@ -10,7 +10,7 @@ from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.experiments.measure import Group, Measured
-from inverter.experiments.page import Text, write_page
+from inverter.experiments.page import Text, check_page, write_page
 from inverter.experiments.pictures import Picture, read_pictures
 from inverter.experiments.plot import curves_chart, panels
 from inverter.experiments.record import Found, Record, make_record, of_group
@@ -30,6 +30,7 @@ PAIRS = [
 ]
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid", "spectrum_error")
 PLOTTED = ("psnr", "agreement", "reid_top1", "feature_loss")
+TITLE = "Methods at equal cost"
 QUESTION = """From the features of each layer, how close does each method come to the picture, what is recognised in
 it, and what does it cost? The methods with a diffusion prior are compared with `direct`, which has none, at the same
 number of target queries an image and at the same seconds. Does the prior fill the high frequencies that the features
@@ -50,6 +51,7 @@ def run(config: MethodsExperimentConfig) -> Path:
         SystemExit: A signal came; the same command goes on.
     """
     check_points(config.layers, config.budgets)
+    check_page(Path(config.results) / "README.md", TITLE)
     output = Path(config.output)
     with experiment(config, output, "methods") as prior:
         counts = [limit(config.images, p.images, b.images) for p in config.layers for b in config.budgets]
@@ -119,7 +121,7 @@ def text(record: Record) -> Text:
     words = f" val={shards}" if shards else ""
     budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
     return Text(
-        "Methods at equal cost",
+        TITLE,
         QUESTION,
         [
             f"Layers, at input size: {', '.join(dict.fromkeys(f.layer for f in record.groups))}.",

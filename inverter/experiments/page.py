@@ -78,7 +78,12 @@ class Text:
 
 
 def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
-    """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``."""
+    """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``.
+
+    Raises:
+        ValueError: There is a ``README.md`` that is another page.
+    """
+    check_page(folder / "README.md", text.title)
     record.save(folder)
     table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
     write_text(folder / "table.md", f"# {text.title}\n\n{table}\n")
@@ -95,6 +100,17 @@ def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folde
         limits=bullets([*text.limits, *own_limits(record)]),
     )
     write_text(folder / "README.md", page)
+
+
+def check_page(path: Path, title: str) -> None:
+    """Refuse to overwrite what is no such page.
+
+    Raises:
+        ValueError: The file's first line is not the title.
+    """
+    first = path.read_text(errors="replace").partition("\n")[0] if path.is_file() else f"# {title}"
+    if first != f"# {title}":
+        raise ValueError(f"{path} begins with {first!r} and would be overwritten; allowed: no file, or '# {title}'")
 
 
 def bullets(lines: Sequence[str]) -> str:

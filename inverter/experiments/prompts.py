@@ -11,7 +11,7 @@ from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.experiments.measure import Group
-from inverter.experiments.page import Text, write_page
+from inverter.experiments.page import Text, check_page, write_page
 from inverter.experiments.pictures import Picture, read_pictures
 from inverter.experiments.plot import panels
 from inverter.experiments.record import Record, make_record, of_group
@@ -25,6 +25,7 @@ PAIRS = [*((kind, "none") for kind in KINDS[1:]), ("both", "wrong"), ("both", "f
 METRICS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid")
 PLOTTED = ("psnr", "agreement", "reid_top1", "kid")
+TITLE = "What a prompt is worth"
 QUESTION = """Where features say little, does a prompt help: what is in front, what is behind it, or both? Does a
 prompt that is wrong, the caption of another picture, hurt?"""
 LIMITS = (
@@ -38,6 +39,7 @@ def run(config: PromptsExperimentConfig) -> Path:
     """As :func:`inverter.experiments.methods.run`."""
     check_points(config.layers, [config.budget])
     check(config)
+    check_page(Path(config.results) / "README.md", TITLE)
     output = Path(config.output)
     with experiment(config, output, "prompts") as prior:
         counts = [limit(config.images, point.images, config.budget.images) for point in config.layers]
@@ -117,7 +119,7 @@ def text(record: Record) -> Text:
     words = f" val={shards}" if shards else ""
     counts = ", ".join(dict.fromkeys(str(found.results.num_images) for found in record.groups))
     return Text(
-        "What a prompt is worth",
+        TITLE,
         QUESTION,
         [
             f"{counts} pictures; guidance {config['guidance_scale']:g}.",

@@ -12,10 +12,11 @@ from inverter.experiments.budget import budget_name
 from inverter.experiments.cut import side_notes
 from inverter.experiments.frame import check_points, experiment, measure_all, run_all
 from inverter.experiments.measure import Group
+from inverter.experiments.page import check_page
 from inverter.experiments.pictures import Picture, read_frames
 from inverter.experiments.record import make_record, of_group
 from inverter.experiments.run import Job, make_job
-from inverter.experiments.smoothing_page import write
+from inverter.experiments.smoothing_page import TITLE, write
 from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
 
 FORMS = ("none", "start", "paper", "robust")
@@ -26,6 +27,7 @@ def run(config: SmoothingExperimentConfig) -> Path:
     """As :func:`inverter.experiments.methods.run`."""
     check_points(config.layers, [config.budget])
     check(config)
+    check_page(Path(config.results) / "README.md", TITLE)
     output = Path(config.output)
     with experiment(config, output, "smoothing") as prior:
         clips = read_clips(config, prior.resolution)

@@ -12,6 +12,7 @@ from inverter.experiments.record import Record
 
 METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
 ANSWERED = METRICS[:5]
+TITLE = "Temporal smoothing"
 QUESTION = """Frames of a clip are inverted jointly, consecutive latents pulled together. Does that gain quality and
 take flicker away, from which weight on, and what does it cost where the clip cuts to another scene? The paper's form
 weighs every pair alike; the robust one lets go where the features of two frames are far apart."""
@@ -52,7 +53,7 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
     config = record.config
     clips = " ".join([f"clips='[{','.join(config['clips'])}]'", f"frames={config['frames']}"])
     return Text(
-        "Temporal smoothing",
+        TITLE,
         QUESTION,
         [
             f"Methods: {', '.join(config['methods'])}; every {config['video']['stride']}. frame of a clip is taken.",

@@ -8,7 +8,7 @@ from inverter.config import MethodsExperimentConfig
 from inverter.experiments.page import Text, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
 from inverter.experiments.record import Found, make_record, read_record
-from inverter.experiments.summary import NOT_RUN, summarise
+from inverter.experiments.summary import NOT_RUN, summarise, summary_folder
 from inverter.experiments.tables import results_table
 
 TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["few"])
@@ -70,3 +70,19 @@ def test_the_papers_figures_stand_beside_ours(record, tmp_path):
     assert "| best inception score | 7.36 | not computed: needs 1000 images, got 8 |  |" in page
     assert "| most that smoothing gains in PSNR, dB | +7.3 | +1.00 | a, blocks.2@224, 8 queries |" in page
     assert f"| prompts | {NOT_RUN} |" in page
+
+
+def test_a_readme_of_something_else_stays(record, tmp_path):
+    (tmp_path / "README.md").write_text("# project\n")
+    for write in (
+        lambda: summarise(tmp_path),
+        lambda: summary_folder(tmp_path / "methods", "methods"),
+        lambda: write_page(record, TEXT, [], tmp_path),
+    ):
+        with pytest.raises(ValueError, match=r"README.md begins with '# project' and would be overwritten"):
+            write()
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "# project\n"
+    assert summary_folder(tmp_path / "results", "methods") is None
+    write_page(record, TEXT, [], tmp_path / "methods")
+    write_page(record, TEXT, [], tmp_path / "methods")
