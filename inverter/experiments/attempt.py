@@ -75,7 +75,11 @@ def run_batch(
     prompts: Sequence[str | None] | None = None,
     show: Show | None = None,
 ) -> int | None:
-    """Invert pictures and keep what was found; returns the signal that stopped it, None where none did."""
+    """Invert pictures and keep what was found; returns the signal that stopped it, None where none did.
+
+    Raises:
+        SystemExit: A signal stopped the trial of a budget of seconds.
+    """
     keys, subject = [picture.key for picture in pictures], attempt.subject
     features = subject.features([picture.image for picture in pictures], keys, attempt.seed)
     if attempt.method in BLACKBOX:
@@ -85,7 +89,8 @@ def run_batch(
         return None
     chosen, budget = attempt.config(config), attempt.budget or BudgetConfig()
     attack = build_attack(chosen, features.device).attack
-    attack = replace(attack, config=plan(attack, chosen, choose_queries(budget, cell, attack, features)))
+    queries = choose_queries(budget, cell, attack, features)
+    attack = replace(attack, config=plan(attack, chosen, queries, budget.seconds))
     by_layer = {subject.point.layer: features}
     made_of = recipe(replace(chosen, loop=attack.config.loop), [*keys, *map(str, prompts or [])], by_layer)
     result = _invert(attempt, attack, by_layer, keys, prompts, cell.state, made_of, show)
