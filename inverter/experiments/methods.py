@@ -63,7 +63,7 @@ def run(config: MethodsExperimentConfig) -> Path:
             for budget in config.budgets
         ]
         jobs = [job for group in groups for members in group.members.values() for job in members]
-        finished = run_all(config, _longest(jobs), output, "methods")
+        finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         found = [of_group(m, m.group.subject.name, m.group.name.split(", ")[-1]) for m in measured]
         write(make_record("methods", config, pictures.source, found, finished), Path(config.results), measured)
@@ -83,17 +83,6 @@ def make_group(
 
     members = {method: jobs(method) for method in applicable(subject, config.methods, config, size)}
     return Group(f"{subject.name}, {budget_name(budget)}", subject, members, chosen)
-
-
-def _longest(jobs: list[Job]) -> list[Job]:
-    """Jobs in order, of those that share a cell the one with the most pictures; their cell is one object."""
-    longest: dict[str, Job] = {}
-    for job in jobs:
-        known = longest.setdefault(job.cell.name, job)
-        job.cell.rows, job.cell.notes = known.cell.rows, known.cell.notes
-        if len(job.pictures) > len(known.pictures):
-            longest[job.cell.name] = job
-    return list(longest.values())
 
 
 def write(record: Record, folder: Path, measured: list[Measured]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
+from pathlib import PurePath
 
 import torch
 from torch import Tensor
@@ -37,8 +38,8 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """Such as ``blocks.2@224``."""
-        return f"{self.point.layer}@{self.point.input_size}"
+        """See :func:`point_name`."""
+        return point_name(self.point)
 
     @property
     def spec(self) -> TargetSpec:
@@ -53,6 +54,12 @@ class Subject:
         """Feature loss ``(B,)`` of pictures ``(B, 3, S, S)`` in [0, 1], as the attacks minimise it."""
         with torch.no_grad():
             return Goal(self.target, {self.point.layer: features}, distance, self.std).loss(recon)
+
+
+def point_name(point: PointConfig) -> str:
+    """Such as ``blocks.2@224``, or ``blocks.2@224 by NAME`` with an inverter that was named."""
+    by = f" by {PurePath(point.inverter).name}" if point.inverter is not None else ""
+    return f"{point.layer}@{point.input_size}{by}"
 
 
 def load_subject(config: ExperimentConfig, point: PointConfig) -> Subject:
