@@ -64,7 +64,7 @@ class Attempt:
         values = {k: v for k, v in asdict(self.config(config)).items() if k not in (*MAY_CHANGE, "batch_size")}
         values["loop"] = {k: v for k, v in values["loop"].items() if k not in MAY_CHANGE_IN_LOOP}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
-        return {**values, "budget": budget, "weights_sha256": self.subject.spec.weights_sha256, "seed": self.seed}
+        return {**values, "budget": budget, **self.subject.sha256, "seed": self.seed}
 
 
 def run_batch(

@@ -56,7 +56,7 @@ def run(config: MethodsExperimentConfig) -> Path:
     with experiment(config, output, "methods") as prior:
         counts = [limit(config.images, p.images, b.images) for p in config.layers for b in config.budgets]
         pictures = read_pictures(config, max(counts), prior.resolution)
-        subjects = [load_subject(config, point) for point in config.layers]
+        subjects = [load_subject(config, point, prior) for point in config.layers]
         groups = [
             make_group(config, subject, budget, pictures.items, prior.resolution)
             for subject in subjects

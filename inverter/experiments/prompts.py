@@ -46,7 +46,7 @@ def run(config: PromptsExperimentConfig) -> Path:
         pictures = read_pictures(config, max(counts), prior.resolution)
         groups = []
         for point in config.layers:
-            subject, chosen = load_subject(config, point), pictures.items[: limit(config.images, point.images)]
+            subject, chosen = load_subject(config, point, prior), pictures.items[: limit(config.images, point.images)]
             methods = applicable(subject, config.methods, config, prior.resolution)
             groups += [make_group(config, subject, method, chosen) for method in methods]
         jobs = [job for group in groups for members in group.members.values() for job in members]

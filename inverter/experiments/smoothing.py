@@ -33,7 +33,7 @@ def run(config: SmoothingExperimentConfig) -> Path:
         clips = read_clips(config, prior.resolution)
         groups = []
         for point in config.layers:
-            subject = load_subject(config, point)
+            subject = load_subject(config, point, prior)
             for method in applicable(subject, config.methods, config, prior.resolution):
                 groups += [make_group(config, subject, method, name, frames) for name, frames in clips.items()]
         jobs = [job for group in groups for members in group.members.values() for job in members]

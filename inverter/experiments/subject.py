@@ -12,9 +12,11 @@ from torch import Tensor
 
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
+from inverter.data.manifest import stream_sha256
 from inverter.inversion.build import find_inverter, statistics
 from inverter.inversion.capture import capture
-from inverter.published import Published
+from inverter.priors.prior import DiffusionPrior
+from inverter.published import WEIGHTS, Published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
@@ -29,12 +31,34 @@ METHODS = (*BLACKBOX, "direct", "latent", "guided", "hybrid", UNPOLISHED)
 
 @dataclass(frozen=True)
 class Subject:
-    """A layer, the network that sends its features, and the published inverter of them, if there is one."""
+    """A layer, the network that sends its features, and the published inverter of them, if there is one.
+
+    Args:
+        point: The layer.
+        target: As it sends.
+        published: Inverter of these features.
+        std: Deviation of each channel by layer that the loss is normalised by.
+        prior_sha256: Hash of the weights of the prior.
+    """
 
     point: PointConfig
     target: MultiTarget
     published: Published | None
     std: Mapping[str, Tensor]
+    prior_sha256: str
+
+    @property
+    def sha256(self) -> dict[str, str | None]:
+        """Hashes of all weights that decide a reconstruction; None where there is no inverter."""
+        inverter = None
+        if self.published is not None:
+            with (self.published.folder / WEIGHTS).open("rb") as stream:
+                inverter = stream_sha256(stream)
+        return {
+            "weights_sha256": self.spec.weights_sha256,
+            "prior_sha256": self.prior_sha256,
+            "inverter_sha256": inverter,
+        }
 
     @property
     def name(self) -> str:
@@ -62,8 +86,8 @@ def point_name(point: PointConfig) -> str:
     return f"{point.layer}@{point.input_size}{by}"
 
 
-def load_subject(config: ExperimentConfig, point: PointConfig) -> Subject:
-    """Load the target, tapped.
+def load_subject(config: ExperimentConfig, point: PointConfig, prior: DiffusionPrior) -> Subject:
+    """Load the target, tapped; of the prior it keeps the hash.
 
     Raises:
         ValueError: An unknown network, layer or published inverter.
@@ -79,7 +103,8 @@ def load_subject(config: ExperimentConfig, point: PointConfig) -> Subject:
     invert = invert_config(config, point, "direct", 0)
     published = find_inverter(invert, target.specs[point.layer])
     std = statistics(invert, target.specs[point.layer], published)
-    return Subject(point, target, published, {layer: values.to(device) for layer, values in std.items()})
+    std = {layer: values.to(device) for layer, values in std.items()}
+    return Subject(point, target, published, std, prior.weights_sha256)
 
 
 def invert_config(config: ExperimentConfig, point: PointConfig, method: str, seed: int) -> InvertConfig:
