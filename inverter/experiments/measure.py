@@ -94,7 +94,7 @@ def measure(bench: Bench, group: Group, pairs: Sequence[tuple[str, str]], clip: 
     results = evaluate(
         methods,
         extras.watch(stream(group.subject, pictures, config.seeds, config.batch_size)),
-        target=lambda images: group.subject.target(images)[group.subject.point.layer],
+        target=lambda images: group.subject.own(images)[group.subject.point.layer],
         judges=bench.judges,
         gallery=bench.gallery,
         comparisons=pairs,

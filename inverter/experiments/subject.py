@@ -36,6 +36,7 @@ class Subject:
     Args:
         point: The layer.
         target: As it sends.
+        own: The attacker's copy, which quantises as the device does and adds none of its noise.
         published: Inverter of these features.
         std: Deviation of each channel by layer that the loss is normalised by.
         prior_sha256: Hash of the weights of the prior.
@@ -43,6 +44,7 @@ class Subject:
 
     point: PointConfig
     target: MultiTarget
+    own: MultiTarget
     published: Published | None
     std: Mapping[str, Tensor]
     prior_sha256: str
@@ -77,7 +79,7 @@ class Subject:
     def loss(self, recon: Tensor, features: Tensor, distance: str) -> Tensor:
         """Feature loss ``(B,)`` of pictures ``(B, 3, S, S)`` in [0, 1], as the attacks minimise it."""
         with torch.no_grad():
-            return Goal(self.target, {self.point.layer: features}, distance, self.std).loss(recon)
+            return Goal(self.own, {self.point.layer: features}, distance, self.std).loss(recon)
 
 
 def point_name(point: PointConfig) -> str:
@@ -93,18 +95,18 @@ def load_subject(config: ExperimentConfig, point: PointConfig, prior: DiffusionP
         ValueError: An unknown network, layer or published inverter.
     """
     device, network = torch.device(pick_device(config.device)), config.target
-    target = load_targets(
-        network.name,
-        [point.layer],
-        input_size=point.input_size,
-        payload=network.payload,
-        pretrained=network.pretrained,
-    ).to(device)
+
+    def load(payload: str) -> MultiTarget:
+        size, pretrained = point.input_size, network.pretrained
+        return load_targets(network.name, [point.layer], input_size=size, payload=payload, pretrained=pretrained)
+
+    target = load(network.payload).to(device)
+    own = load("identity").to(device) if network.payload.startswith("gaussian") else target
     invert = invert_config(config, point, "direct", 0)
     published = find_inverter(invert, target.specs[point.layer])
     std = statistics(invert, target.specs[point.layer], published)
     std = {layer: values.to(device) for layer, values in std.items()}
-    return Subject(point, target, published, std, prior.weights_sha256)
+    return Subject(point, target, own, published, std, prior.weights_sha256)
 
 
 def invert_config(config: ExperimentConfig, point: PointConfig, method: str, seed: int) -> InvertConfig:
