@@ -19,6 +19,8 @@ weighs every pair alike; the robust one lets go where the features of two frames
 LIMITS = (
     "Intervals resample blocks of consecutive frames: they speak of these clips, at this size, and of no others.",
     "Warping error follows the optical flow of the original; frames across a cut have none and are left out.",
+    "At the cut a side loses something where its feature loss grows by more than 1 % and the interval excludes 0, and "
+    "nothing where the whole interval lies below 1 %; else it cannot be told.",
     "The inception score needs 1,000 frames; below that it is not computed, and the paper's gain cannot be compared.",
 )
 

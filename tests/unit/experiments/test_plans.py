@@ -113,7 +113,16 @@ def test_what_smooths_nothing_is_refused(changed, message):
         smoothing.check(config)
 
 
-def test_a_side_loses_from_a_hundredth_on_and_where_the_interval_says_so():
-    assert describe(0.05, Difference(0.1, 0.05, 0.2, 8, 4)).startswith("loses (feature loss +5.0%")
-    assert describe(0.05, Difference(0.1, -0.05, 0.2, 8, 4)).startswith("loses nothing")
-    assert describe(0.005, Difference(0.1, 0.05, 0.2, 8, 4)).startswith("loses nothing")
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Difference(0.1, 0.05, 0.2, 8, 4), "loses (feature loss +5.0%"),
+        (Difference(0.1, -0.05, 0.2, 8, 4), "cannot be told (feature loss +5.0%"),  # too few frames to say
+        (Difference(0.01, 0.005, 0.05, 8, 4), "cannot be told (feature loss +0.5%"),
+        (Difference(0.1, None, None, 8, 1), "cannot be told (feature loss +5.0%"),
+        (Difference(0.01, 0.005, 0.015, 8, 4), "loses nothing (feature loss +0.5%"),
+        (Difference(-0.1, -0.2, -0.05, 8, 4), "loses nothing (feature loss -5.0%"),
+    ],
+)
+def test_a_side_loses_a_hundredth_or_less_than_that_or_nothing_is_said(found, said):
+    assert describe(2.0, found).startswith(said)
