@@ -32,12 +32,18 @@ class Group:
         subject: The layer.
         members: Method to its jobs, one a seed.
         pictures: Of all jobs.
+        variant: What else the table is of, such as the method.
+        clip: That the pictures are frames of.
+        shots: Clips that it was cut together of.
     """
 
     name: str
     subject: Subject
     members: dict[str, list[Job]]
     pictures: tuple[Picture, ...]
+    variant: str = ""
+    clip: str = ""
+    shots: tuple[str, ...] = ()
 
     @property
     def begun(self) -> dict[str, list[Job]]:

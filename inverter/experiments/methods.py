@@ -65,7 +65,7 @@ def run(config: MethodsExperimentConfig) -> Path:
         jobs = [job for group in groups for members in group.members.values() for job in members]
         finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
-        found = [of_group(m, m.group.subject.name, m.group.name.split(", ")[-1]) for m in measured]
+        found = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
         write(make_record("methods", config, pictures.source, found, finished), Path(config.results), measured)
     return Path(config.results)
 
@@ -82,7 +82,8 @@ def make_group(
         return [make_job(config, Path(config.output), attempt, chosen) for attempt in attempts]
 
     members = {method: jobs(method) for method in applicable(subject, config.methods, config, size)}
-    return Group(f"{subject.name}, {budget_name(budget)}", subject, members, chosen)
+    cost = budget_name(budget)
+    return Group(f"{subject.name}, {cost}", subject, members, chosen, cost)
 
 
 def write(record: Record, folder: Path, measured: list[Measured]) -> None:

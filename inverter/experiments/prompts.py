@@ -53,7 +53,7 @@ def run(config: PromptsExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "prompts")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         cost = budget_name(config.budget)
-        found = [of_group(m, m.group.subject.name, cost, m.group.name.split(", ")[-1]) for m in measured]
+        found = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
         write(make_record("prompts", config, pictures.source, found, finished), Path(config.results))
     return Path(config.results)
 
@@ -84,7 +84,8 @@ def make_group(config: PromptsExperimentConfig, subject: Subject, method: str, c
         ]
         return [make_job(config, Path(config.output), attempt, chosen, texts) for attempt in attempts]
 
-    return Group(f"{subject.name}, {method}", subject, {kind: jobs(kind) for kind in config.kinds}, tuple(chosen))
+    members = {kind: jobs(kind) for kind in config.kinds}
+    return Group(f"{subject.name}, {method}", subject, members, tuple(chosen), method)
 
 
 def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:

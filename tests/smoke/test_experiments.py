@@ -1,11 +1,13 @@
 """`inverter experiment` at toy size."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from inverter.__main__ import main
+from inverter.data.sources.photos import PHOTOS, find_photo
 from inverter.experiments import run
 
 LAYERS = "layers=[{layer: blocks.1, input_size: 64}]"
@@ -55,11 +57,14 @@ def test_prompts(tiny_prior_folder, tmp_path):
 
 def test_smoothing(tiny_prior_folder, tmp_path):
     clips = ["clips=[carphone,bikes]", "frames=3", "block=1", "weights=[0.1]", "methods=[direct]", "judges=[]"]
+    shutil.copy(find_photo(next(photo for photo in PHOTOS if photo.group == "bikes")), tmp_path / "a, cut to b.mp4")
+    clips[0] = f"clips=[carphone,'{tmp_path}/a, cut to b.mp4']"
     assert main(words("smoothing", tiny_prior_folder, tmp_path, *clips, "budget={queries: 2}")) == 0
     text = page(tmp_path, "smoothing")
     assert "**robust 0.1** against none, over all tables" in text
     assert (
-        "At the cut, against each shot alone: blocks.1@64, carphone cut to bikes, direct, robust 0.1: carphone" in text
+        "At the cut, against each shot alone: blocks.1@64, carphone cut to a, cut to b, direct, robust 0.1: carphone"
+        in text
     )
     assert "warping error" in text
 

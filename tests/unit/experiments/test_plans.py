@@ -105,6 +105,9 @@ def test_forms_of_smoothing():
         ({"forms": ["sideways"]}, "forms is"),
         ({"weights": [0.0]}, "weights is"),
         ({"clips": ["one"]}, "two or more with cut=true"),
+        ({"clips": ["one/a.mp4", "two/a.mp4"]}, r"names that differ without their folders, not \['a', 'a'\]"),
+        ({"clips": ["a b", "a_b.mp4"]}, r"not \['a b', 'a_b'\]"),
+        ({"clips": ["a", "b", "a cut to b"]}, r"not \['a cut to b', 'a cut to b'\]"),
     ],
 )
 def test_what_smooths_nothing_is_refused(changed, message):
