@@ -93,15 +93,14 @@ def run_batch(
     attack = replace(attack, config=plan(attack, chosen, queries, budget.seconds))
     by_layer = {subject.point.layer: features}
     made_of = recipe(replace(chosen, loop=attack.config.loop), [*keys, *map(str, prompts or [])], by_layer)
-    result = _invert(attempt, attack, by_layer, keys, prompts, cell.state, made_of, show)
+    result = _invert(attempt, attack, by_layer, keys, prompts, cell, made_of, show)
     if result.stopped_by is not None:
         return result.stopped_by
     costs = {name: [int(x) for x in result.counts[name]] for name in COUNTS}
     said = {} if prompts is None else {"prompt": list(prompts)}
     seconds = [result.seconds / len(keys)] * len(keys)
     cell.add(pictures, result.images, {**costs, **said, "seconds": seconds, "loop_loss": result.feature_loss.tolist()})
-    for file in cell.state.parent.glob(f"{cell.state.stem}*"):
-        file.unlink()
+    cell.forget()
     return None
 
 
@@ -111,13 +110,13 @@ def _invert(
     features: dict[str, Tensor],
     keys: list[str],
     prompts: Sequence[str | None] | None,
-    state: Any,
+    cell: CellFile,
     made_of: str,
     show: Show | None,
 ) -> Result:
     def saved(frames: range) -> SavedState:
         mark = f"{derive_seed(made_of, frames.start, frames.stop):016x}"
-        return SavedState(state.with_name(f"{state.stem}+{mark}.safetensors"), mark)
+        return SavedState(cell.saved(mark), mark)
 
     if attempt.smoothing is not None:
         return invert_clip(attack, features, keys, attempt.smoothing, prompts=prompts, saved=saved, show=show)

@@ -73,6 +73,16 @@ class CellFile:
         paths = [recon_path(self.recon, self.name, key) for key in keys]
         return torch.stack([decode_image(str(path)) for path in paths]).float() / 255
 
+    def saved(self, mark: str) -> Path:
+        """Where an attack of this cell keeps its state, by what it is made of."""
+        return self.state.with_name(f"{self.state.stem}+{mark}.safetensors")
+
+    def forget(self) -> None:
+        """Remove the states of this cell, and of no other."""
+        for path in self.state.parent.glob("*.safetensors"):
+            if path.stem.rpartition("+")[0] == self.state.stem:
+                path.unlink()
+
     def mean(self, value: str, keys: Sequence[str]) -> float:
         """Mean over these pictures of what each cost."""
         return sum(float(self.rows[key][value]) for key in keys) / len(keys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,10 +92,13 @@ def limit(default: int, *others: int | None) -> int:
 
 
 def run_all(config: ExperimentConfig, jobs: Sequence[Job], output: Path, name: str) -> bool:
-    """Run the jobs; states of attacks are removed when all are done."""
-    finished = run_jobs(config, longest(jobs), name)
+    """Run the jobs; their states are removed when all are done, those of attempts that are no longer asked for stay."""
+    finished, states = run_jobs(config, longest(jobs), name), output / "state"
     if finished:
-        shutil.rmtree(output / "state", ignore_errors=True)
+        for job in jobs:
+            job.cell.forget()
+        if states.is_dir() and not any(states.iterdir()):
+            states.rmdir()
     return finished
 
 

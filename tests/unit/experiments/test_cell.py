@@ -35,6 +35,16 @@ def test_a_cell_goes_on_where_it_was(tmp_path, pictures):
     assert [path.name for path in cell.path.parent.iterdir()] == ["blocks.2@224+direct.json"]
 
 
+def test_a_cell_forgets_its_own_states_only(tmp_path):
+    one, ten = (CellFile(tmp_path, f"cell+seed={seed}", RECIPE) for seed in (1, 10))
+    one.state.parent.mkdir()
+    for cell in (one, ten):
+        cell.saved("0f").write_text("")
+        cell.saved("1f").write_text("")
+    one.forget()
+    assert sorted(tmp_path.glob("state/*")) == [ten.saved("0f"), ten.saved("1f")]
+
+
 def test_another_recipe_or_picture_is_refused(tmp_path, pictures):
     cell = CellFile(tmp_path, "cell", RECIPE)
     fill(cell, pictures[:1])

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from inverter.config import BudgetConfig, PointConfig
+from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.experiments.cell import CellFile
-from inverter.experiments.frame import check_points, longest
+from inverter.experiments.frame import check_points, longest, run_all
 
 BUDGETS = [BudgetConfig(queries=1)]
 
@@ -26,3 +26,16 @@ def test_attempts_share_a_cell_of_one_recipe_only(tmp_path):
     assert one.cell.rows is more.cell.rows
     with pytest.raises(ValueError, match="two attempts would share the cell cell: lr=1, now 2"):
         longest([one, job({"lr": 2}, "0")])  # type: ignore[list-item]
+
+
+def test_states_of_other_runs_stay(tmp_path):
+    cells = [CellFile(tmp_path, name, {}) for name in ("this", "other")]
+    job = SimpleNamespace(cell=cells[0], pictures=(), batches=lambda size: iter([]))
+    cells[0].state.parent.mkdir()
+    for cell in cells:
+        cell.saved("0f").write_text("")
+    assert run_all(ExperimentConfig(), [job], tmp_path, "methods")  # type: ignore[list-item]
+    assert list(tmp_path.glob("state/*")) == [cells[1].saved("0f")]
+    cells[1].forget()
+    assert run_all(ExperimentConfig(), [job], tmp_path, "methods")  # type: ignore[list-item]
+    assert not (tmp_path / "state").exists()
