@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inverter.audit.chart import Chart
+from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
 from inverter.experiments.plot import render
 from inverter.experiments.record import Record
 from inverter.experiments.tables import results_table
 from inverter.run_record import write_text
 
-FEW_SOURCES = 20
 PAGE = """# {title}
 
 {unfinished}## Question
@@ -40,9 +40,9 @@ Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draw
 
 ## Answer
 
-A method is better or worse where the interval of the paired difference excludes 0 (under every judge, where judges
-measure) and the difference is not rounded away, else there is no difference to be seen. First over all tables, then
-each.
+A method is better or worse where the interval of the paired difference excludes 0; where judges measure, under every
+judge. Judges disagree where an interval excludes 0 and another judge's difference has the other sign. Else there is no
+difference to be seen. First over all tables, then each.
 
 {answer}
 
@@ -133,11 +133,6 @@ def own_limits(record: Record) -> list[str]:
     """What is missing from the tables, and why."""
     reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
     said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
-    few = {found.results.num_sources for found in record.groups if found.results.num_sources < FEW_SOURCES}
-    if few:
-        said.add(
-            f"With {min(few)} sources the intervals are too narrow: read them as a lower bound of the uncertainty."
-        )
-    if any(note.startswith("One judge") for found in record.groups for note in found.results.notes):
-        said.add("One judge only: what it says of recognition was not confirmed by a second.")
-    return sorted(said)
+    fewest = sorted((found.results for found in record.groups), key=lambda results: results.num_sources)[:1]
+    notes = [note.removeprefix(WARNING) for r in fewest for note in r.notes if note.startswith((WARNING, ONE_JUDGE))]
+    return [*notes, *sorted(said)]

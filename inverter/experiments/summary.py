@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from inverter.evaluation.labels import number
+from inverter.evaluation.labels import number, verdict
 from inverter.evaluation.results import Comparison, Results
 from inverter.experiments.page import check_page
 from inverter.experiments.record import Found, Record, read_record
@@ -101,7 +101,7 @@ def gain(record: Record | None, metric: str) -> list[str]:
     if not found:
         return [f"not computed: {_why(record, metric)}", ""]
     comparison, group = max(found, key=lambda pair: pair[0].difference)
-    seen = "" if comparison.excludes_zero else ", no difference: the interval holds 0"
+    seen = "" if comparison.claim else f", {verdict(comparison)}"
     return [number(metric, comparison.difference, signed=True) + seen, f"{comparison.a}, {group}"]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from inverter.config import MethodsExperimentConfig
-from inverter.experiments.page import Text, write_page
+from inverter.experiments.page import Text, own_limits, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
 from inverter.experiments.record import Found, make_record, read_record
 from inverter.experiments.summary import NOT_RUN, summarise, summary_folder
@@ -57,6 +57,19 @@ def test_a_page_and_its_record(record, tmp_path):
     (tmp_path / "results.json").write_text('{"schema_version": 7}')
     with pytest.raises(ValueError, match="schema_version 7; allowed: 1"):
         read_record(tmp_path)
+
+
+def test_few_sources_and_one_judge_are_said_as_the_evaluation_says_it(record):
+    notes = ("Warning: 8 independent sources are few.", "8 images cut from 8 sources.", "One judge only: beware.")
+    found = record.groups[0]
+    few = replace(found, results=replace(found.results, notes=notes))
+    many = replace(found, results=replace(found.results, num_sources=40))
+    said = own_limits(replace(record, groups=(many, few)))
+    assert said == [
+        "8 independent sources are few.",
+        "One judge only: beware.",
+        "Not computed: is (needs 1000 images, got 8).",
+    ]
 
 
 def test_the_papers_figures_stand_beside_ours(record, tmp_path):
