@@ -116,7 +116,7 @@ def text(record: Record) -> Text:
         [
             f"Layers, at input size: {', '.join(dict.fromkeys(f.layer for f in record.groups))}.",
             f"Budgets an image: {budgets}.",
-            f"Pictures a group: {', '.join(dict.fromkeys(str(f.results.num_images) for f in record.groups))}.",
+            f"Pictures a group: {record.counts}.",
             "A time is turned into queries by a short measurement, so that every schedule ends within it.",
             "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
         ],

@@ -118,12 +118,11 @@ def text(record: Record) -> Text:
         answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
     config, shards = record.config, record.config["val"]
     words = f" val={shards}" if shards else ""
-    counts = ", ".join(dict.fromkeys(str(found.results.num_images) for found in record.groups))
     return Text(
         TITLE,
         QUESTION,
         [
-            f"{counts} pictures; guidance {config['guidance_scale']:g}.",
+            f"Pictures a layer: {record.counts}; guidance {config['guidance_scale']:g}.",
             "`none` is the empty prompt; `wrong` the caption of another picture, always the same one.",
         ],
         f"inverter experiment prompts experiment_prompts.yaml{words}",

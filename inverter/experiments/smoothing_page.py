@@ -21,7 +21,7 @@ LIMITS = (
     "Warping error follows the optical flow of the original; frames across a cut have none and are left out.",
     "At the cut a side loses something where its feature loss grows by more than 1 % and the interval excludes 0, and "
     "nothing where the whole interval lies below 1 %; else it cannot be told.",
-    "The inception score needs 1,000 frames; below that it is not computed, and the paper's gain cannot be compared.",
+    "The inception score needs 1,000 frames and one seed; else the paper's gain cannot be compared.",
 )
 
 
@@ -58,6 +58,7 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
         TITLE,
         QUESTION,
         [
+            f"Frames a clip: {record.counts}.",
             f"Methods: {', '.join(config['methods'])}; every {config['video']['stride']}. frame of a clip is taken.",
             "`none` inverts every frame alone, `start` lets it start as the one before does, `paper` and `robust` add "
             "the weight behind their names times the mean squared difference of consecutive latents.",

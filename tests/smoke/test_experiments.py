@@ -49,6 +49,8 @@ def test_prompts(tiny_prior_folder, tmp_path):
     kinds = ["kinds=[none,both,wrong]", "methods=[latent]", "budget={queries: 1}", "seeds=[0,1]"]
     assert main(words("prompts", tiny_prior_folder, tmp_path, *kinds)) == 0
     assert "**both** against wrong" in page(tmp_path, "prompts")
+    assert "Pictures a layer: 4 x 2 seeds;" in page(tmp_path, "prompts")
+    assert "Not computed: is (it would count each picture 2 times, once a seed" in page(tmp_path, "prompts")
     cell = next((tmp_path / "run" / "cells").glob("*prompt=wrong+seed=1.json"))
     assert all(row["prompt"] for row in json.loads(cell.read_text())["rows"].values())
     group = json.loads((tmp_path / "results" / "prompts" / "results.json").read_text())["groups"][0]

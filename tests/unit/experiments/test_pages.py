@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from inverter.config import MethodsExperimentConfig
+from inverter.evaluation.results import Score
+from inverter.experiments.measure import without_whole_sample
 from inverter.experiments.page import Text, own_limits, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
 from inverter.experiments.record import Found, make_record, read_record
@@ -57,6 +59,17 @@ def test_a_page_and_its_record(record, tmp_path):
     (tmp_path / "results.json").write_text('{"schema_version": 7}')
     with pytest.raises(ValueError, match="schema_version 7; allowed: 1"):
         read_record(tmp_path)
+
+
+def test_a_picture_with_two_seeds_is_one_picture(record, results):
+    assert record.counts == "8"
+    assert replace(record, config={"seeds": [0, 1]}).counts == "4 x 2 seeds"
+    score = Score(7.0, None, None, 1000, 500)
+    row = replace(results().rows[0], scores={"psnr": score, "is/one": score, "fid/one": score})
+    found = without_whole_sample(results(rows=(row,)), 2)
+    assert list(found.rows[0].scores) == ["psnr"]
+    reason = "it would count each picture 2 times, once a seed; one seed gives it"
+    assert [(m.metric, m.reason) for m in found.missing] == [("is", reason), ("fid", reason)]
 
 
 def test_few_sources_and_one_judge_are_said_as_the_evaluation_says_it(record):
