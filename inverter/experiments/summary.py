@@ -106,7 +106,16 @@ def gain(record: Record | None, metric: str) -> list[str]:
 
 
 def _gains(results: Results, metric: str) -> list[Comparison]:
-    return [c for c in results.comparisons if c.b == "none" and c.metric.partition("/")[0] == metric]
+    """Comparisons with none; of a metric of the whole sample, which has none, differences without an interval."""
+    found = [c for c in results.comparisons if c.b == "none" and c.metric.partition("/")[0] == metric]
+    attacks = {row.name: row.scores for row in results.rows if row.kind == "attack"}
+    none = attacks.pop("none", {})
+    return found or [
+        Comparison(name, "none", key, score.mean - none[key].mean, None, None, False, False, score.n, score.groups)
+        for name, scores in attacks.items()
+        for key, score in scores.items()
+        if key in none and key.partition("/")[0] == metric
+    ]
 
 
 def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:

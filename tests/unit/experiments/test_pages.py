@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from inverter.config import MethodsExperimentConfig
-from inverter.evaluation.results import Score
+from inverter.evaluation.results import Row, Score
 from inverter.experiments.measure import without_whole_sample
 from inverter.experiments.page import Text, own_limits, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
 from inverter.experiments.record import Found, make_record, read_record
-from inverter.experiments.summary import NOT_RUN, summarise, summary_folder
+from inverter.experiments.summary import NOT_RUN, gain, summarise, summary_folder
 from inverter.experiments.tables import results_table
 
 TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["few"])
@@ -59,6 +59,16 @@ def test_a_page_and_its_record(record, tmp_path):
     (tmp_path / "results.json").write_text('{"schema_version": 7}')
     with pytest.raises(ValueError, match="schema_version 7; allowed: 1"):
         read_record(tmp_path)
+
+
+def test_a_gain_of_the_whole_sample_has_no_interval(record, results):
+    def row(name: str, *values: float) -> Row:
+        return Row(name, "attack", None, {f"is/{i}": Score(v, None, None, 1000, 9) for i, v in enumerate(values)}, {})
+
+    found = results(rows=(row("none", 5.0, 6.0), row("paper 1", 6.5, 6.0), row("start", 4.0, 7.0)))
+    smoothing = replace(record, groups=(replace(record.groups[0], results=found),))
+    assert gain(smoothing, "is") == ["+1.50, no interval", "paper 1, blocks.2@224, 8 queries"]
+    assert gain(smoothing, "fid")[0].startswith("not computed")
 
 
 def test_a_picture_with_two_seeds_is_one_picture(record, results):
