@@ -43,6 +43,16 @@ def test_methods_go_on_where_they_stopped(tiny_prior_folder, tmp_path, monkeypat
     (tmp_path / "results" / "README.md").unlink()
     assert main(["experiment", "summary", f"results={tmp_path / 'results'}"]) == 0
     assert "[methods](methods/README.md)" in (tmp_path / "results" / "README.md").read_text()
+    assert main([*command, f"results={tmp_path / 'page'}"]) == 0
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_a_readme_above_that_is_another_page_stays(tiny_prior_folder, tmp_path, capsys):
+    (tmp_path / "README.md").write_text("# project\n")
+    command = words("methods", tiny_prior_folder, tmp_path, f"results={tmp_path / 'methods'}", "max_time=0")
+    assert main(command) == 2
+    assert f"{tmp_path / 'README.md'} begins with '# project'" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
 def test_prompts(tiny_prior_folder, tmp_path):
