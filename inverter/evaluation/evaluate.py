@@ -22,6 +22,8 @@ ORIGINAL = "original"
 
 NEAREST = "nearest training picture"
 FEW_SOURCES = 20
+WARNING, ONE_JUDGE = "Warning: ", "One judge only: "
+"""How notes begin that limit what is claimed."""
 
 
 def evaluate(
@@ -307,9 +309,9 @@ def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge]) -> list[str]:
     if bootstrap.num_groups < FEW_SOURCES:
         notes.insert(
             0,
-            f"Warning: {bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
+            f"{WARNING}{bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
             "too narrow, and better and worse are said too easily.",
         )
     if len(judges) == 1:
-        notes.append("One judge only: what it says of recognition has not been confirmed by a second.")
+        notes.append(f"{ONE_JUDGE}what it says of recognition has not been confirmed by a second.")
     return notes

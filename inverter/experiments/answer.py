@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from inverter.evaluation.labels import interval, label, number
+from inverter.evaluation.labels import interval, label, number, verdict
 from inverter.evaluation.results import Comparison, Results
 
-BETTER, WORSE, SAME, DISAGREE = "better", "worse", "no difference", "judges disagree"
+BETTER, WORSE, SAME, DISAGREE, ALONE = "better", "worse", "no difference", "judges disagree", "no interval"
+"""Words of :func:`inverter.evaluation.labels.verdict`."""
 UNKNOWN = "not compared"
-UP, DOWN = "↑", "↓"
 
 
-def verdict(comparison: Comparison) -> str:
-    """``better``, ``worse`` or ``no difference`` of a against b.
-
-    The interval of the difference has to exclude 0.
-
-    Raises:
-        ValueError: Neither way of the metric is better.
-    """
-    arrow = label(comparison.metric).arrow
-    if arrow not in (UP, DOWN):
-        raise ValueError(f"metric {comparison.metric!r} has no better way; allowed: metrics with an arrow")
-    if not comparison.excludes_zero:
-        return SAME
-    return BETTER if (comparison.difference > 0) == (arrow == UP) else WORSE
-
-
-def joint(verdicts: Sequence[str]) -> str:
-    """One word for all judges: better or worse where all say so, or a contradiction."""
-    if not verdicts:
-        return UNKNOWN
-    if len(set(verdicts)) == 1:
-        return verdicts[0]
-    return DISAGREE if {BETTER, WORSE} <= set(verdicts) else SAME
+def joint(comparisons: Sequence[Comparison]) -> str:
+    """One word for all judges: the one that all say, or that they disagree; no difference where only some see it."""
+    words = {verdict(comparison) for comparison in comparisons}
+    if len(words) < 2:
+        return words.pop() if words else UNKNOWN
+    return DISAGREE if DISAGREE in words or {BETTER, WORSE} <= words else SAME
 
 
 def compare(results: Results, a: str, b: str, kind: str) -> list[Comparison]:
@@ -47,14 +30,13 @@ def answer(results: Results, a: str, b: str, kind: str) -> str:
     found = compare(results, a, b, kind)
     if not found:
         return UNKNOWN
-    said = joint([verdict(comparison) for comparison in found])
-    return f"{said} ({', '.join(difference(c) for c in found)})"
+    return f"{joint(found)} ({', '.join(difference(c) for c in found)})"
 
 
 def difference(comparison: Comparison) -> str:
     """Difference with its interval, and the judge."""
     metric, judge = comparison.metric, comparison.metric.partition("/")[2]
-    ends = interval(metric, comparison.low, comparison.high, signed=True) or "no interval from one source"
+    ends = interval(metric, comparison.low, comparison.high, signed=True) or "from one source"
     return " ".join(part for part in (number(metric, comparison.difference, signed=True), ends, judge) if part)
 
 
@@ -76,7 +58,7 @@ def overall(tables: Sequence[Results], pairs: Iterable[tuple[str, str]], kinds: 
         parts = []
         for kind in kinds:
             found = [compare(results, a, b, kind) for results in tables]
-            verdicts = [joint([verdict(c) for c in one]) for one in found if one]
+            verdicts = [joint(one) for one in found if one]
             if verdicts:
                 parts.append(f"{label(kind).title} {count(verdicts)}")
         if parts:
@@ -86,5 +68,5 @@ def overall(tables: Sequence[Results], pairs: Iterable[tuple[str, str]], kinds: 
 
 def count(verdicts: Sequence[str]) -> str:
     """Such as ``better in 3, worse in 1, no difference in 2 of 6``."""
-    parts = [f"{word} in {verdicts.count(word)}" for word in (BETTER, WORSE, SAME, DISAGREE) if word in verdicts]
+    parts = [f"{word} in {verdicts.count(word)}" for word in (BETTER, WORSE, SAME, DISAGREE, ALONE) if word in verdicts]
     return f"{', '.join(parts)} of {len(verdicts)}" if parts else UNKNOWN

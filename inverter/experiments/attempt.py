@@ -64,7 +64,7 @@ class Attempt:
         values = {k: v for k, v in asdict(self.config(config)).items() if k not in (*MAY_CHANGE, "batch_size")}
         values["loop"] = {k: v for k, v in values["loop"].items() if k not in MAY_CHANGE_IN_LOOP}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
-        return {**values, "budget": budget, "weights_sha256": self.subject.spec.weights_sha256, "seed": self.seed}
+        return {**values, "budget": budget, **self.subject.sha256, "seed": self.seed}
 
 
 def run_batch(
@@ -75,7 +75,11 @@ def run_batch(
     prompts: Sequence[str | None] | None = None,
     show: Show | None = None,
 ) -> int | None:
-    """Invert pictures and keep what was found; returns the signal that stopped it, None where none did."""
+    """Invert pictures and keep what was found; returns the signal that stopped it, None where none did.
+
+    Raises:
+        SystemExit: A signal stopped the trial of a budget of seconds.
+    """
     keys, subject = [picture.key for picture in pictures], attempt.subject
     features = subject.features([picture.image for picture in pictures], keys, attempt.seed)
     if attempt.method in BLACKBOX:
@@ -85,18 +89,18 @@ def run_batch(
         return None
     chosen, budget = attempt.config(config), attempt.budget or BudgetConfig()
     attack = build_attack(chosen, features.device).attack
-    attack = replace(attack, config=plan(attack, chosen, choose_queries(budget, cell, attack, features)))
+    queries = choose_queries(budget, cell, attack, features)
+    attack = replace(attack, config=plan(attack, chosen, queries, budget.seconds))
     by_layer = {subject.point.layer: features}
     made_of = recipe(replace(chosen, loop=attack.config.loop), [*keys, *map(str, prompts or [])], by_layer)
-    result = _invert(attempt, attack, by_layer, keys, prompts, cell.state, made_of, show)
+    result = _invert(attempt, attack, by_layer, keys, prompts, cell, made_of, show)
     if result.stopped_by is not None:
         return result.stopped_by
     costs = {name: [int(x) for x in result.counts[name]] for name in COUNTS}
     said = {} if prompts is None else {"prompt": list(prompts)}
     seconds = [result.seconds / len(keys)] * len(keys)
     cell.add(pictures, result.images, {**costs, **said, "seconds": seconds, "loop_loss": result.feature_loss.tolist()})
-    for file in cell.state.parent.glob(f"{cell.state.stem}*"):
-        file.unlink()
+    cell.forget()
     return None
 
 
@@ -106,13 +110,13 @@ def _invert(
     features: dict[str, Tensor],
     keys: list[str],
     prompts: Sequence[str | None] | None,
-    state: Any,
+    cell: CellFile,
     made_of: str,
     show: Show | None,
 ) -> Result:
     def saved(frames: range) -> SavedState:
         mark = f"{derive_seed(made_of, frames.start, frames.stop):016x}"
-        return SavedState(state.with_name(f"{state.stem}+{mark}.safetensors"), mark)
+        return SavedState(cell.saved(mark), mark)
 
     if attempt.smoothing is not None:
         return invert_clip(attack, features, keys, attempt.smoothing, prompts=prompts, saved=saved, show=show)

@@ -42,7 +42,7 @@ class CellFile:
             self._read()
 
     def missing(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """Those of the pictures that were not inverted yet.
+        """Those of the pictures that were not inverted yet, or whose reconstruction is gone.
 
         Raises:
             ValueError: A picture of the same name was another one.
@@ -51,7 +51,11 @@ class CellFile:
             row = self.rows.get(picture.key)
             if row is not None and row["picture"] != picture.sha256:
                 raise ValueError(f"{self.path}: {picture.key!r} was another picture; choose another output")
-        return [picture for picture in pictures if picture.key not in self.rows]
+        return [picture for picture in pictures if not self.holds(picture.key)]
+
+    def holds(self, key: str) -> bool:
+        """Whether a picture was inverted, and its reconstruction is there."""
+        return key in self.rows and recon_path(self.recon, self.name, key).is_file()
 
     def add(self, pictures: Sequence[Picture], recon: Tensor, values: Mapping[str, Sequence[Any]]) -> None:
         """Keep the reconstructions ``(B, 3, S, S)`` in [0, 1] and one value of each kind a picture."""
@@ -73,6 +77,16 @@ class CellFile:
         paths = [recon_path(self.recon, self.name, key) for key in keys]
         return torch.stack([decode_image(str(path)) for path in paths]).float() / 255
 
+    def saved(self, mark: str) -> Path:
+        """Where an attack of this cell keeps its state, by what it is made of."""
+        return self.state.with_name(f"{self.state.stem}+{mark}.safetensors")
+
+    def forget(self) -> None:
+        """Remove the states of this cell, and of no other."""
+        for path in self.state.parent.glob("*.safetensors"):
+            if path.stem.rpartition("+")[0] == self.state.stem:
+                path.unlink()
+
     def mean(self, value: str, keys: Sequence[str]) -> float:
         """Mean over these pictures of what each cost."""
         return sum(float(self.rows[key][value]) for key in keys) / len(keys)
@@ -80,8 +94,9 @@ class CellFile:
     def _read(self) -> None:
         try:
             saved = parse_json(self.path.read_bytes())
-            version, recipe = saved["schema_version"], saved["recipe"]
-            self.rows, self.notes = dict(saved["rows"]), dict(saved["notes"])
+            version, recipe = saved["schema_version"], None
+            if version == SCHEMA_VERSION:
+                recipe, self.rows, self.notes = saved["recipe"], dict(saved["rows"]), dict(saved["notes"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"cell {self.path} is damaged: {error}; delete it") from error
         if version != SCHEMA_VERSION:

@@ -21,17 +21,14 @@ ALLOWED = 0.01
 
 def side_notes(groups: Sequence[Group], config: SmoothingExperimentConfig) -> list[str]:
     """Sentences on the joined clip of each layer and method: every form, each side against its shot alone."""
-    by_name = {group.name: group for group in groups}
+    known = {(group.subject.name, group.clip, group.variant): group for group in groups}
     notes = []
     for group in groups:
-        subject, clip, method = group.name.split(", ")
-        shots = clip.split(" cut to ")
-        alone = [by_name.get(f"{subject}, {shot}, {method}") for shot in shots]
-        if len(shots) == 2 and None not in alone:
-            for form in group.begun:
-                found = [_side(group, other, form, config) for other in alone if other is not None]
-                if None not in found:
-                    notes.append(f"{group.name}, {form}: {'; '.join(map(str, found))}.")
+        alone = [known[group.subject.name, shot, group.variant] for shot in group.shots]
+        for form in group.begun if alone else ():
+            found = [_side(group, other, form, config) for other in alone]
+            if None not in found:
+                notes.append(f"{group.name}, {form}: {'; '.join(map(str, found))}.")
     return notes
 
 
@@ -41,19 +38,26 @@ def _side(joined: Group, shot: Group, form: str, config: SmoothingExperimentConf
     if not all({p.key for p in pictures} <= set(job.done()) for pair in jobs for job in pair):
         return None
     losses, decibels = ([_values(pair, pictures, kind) for pair in jobs] for kind in ("loop_loss", "psnr"))
-    name, edge = joined.name.split(", ")[1].split(" cut to "), shot.name.split(", ")[1]
-    beside = -1 if name[0] == edge else 0
+    beside = -1 if joined.shots[0] == shot.clip else 0
     after, before = (torch.cat([part[i] for part in losses]) for i in (0, 1))
-    change = float(after.mean() / before.mean() - 1)
     at_cut = sum(float(d[0][beside] - d[1][beside]) for d in decibels) / len(decibels)
     blocks = [picture.block for picture in pictures] * len(jobs)
     found = paired_bootstrap(after, before, blocks, num_bootstrap=config.num_bootstrap, seed=config.seed)
-    return f"{edge} {describe(change, found)}, {at_cut:+.2f} dB in the frame at the cut"
+    return f"{shot.clip} {describe(float(before.mean()), found)}, {at_cut:+.2f} dB in the frame at the cut"
 
 
-def describe(change: float, found: Difference) -> str:
-    """Such as ``loses nothing (feature loss +0.3 %)``."""
-    word = "loses" if change > ALLOWED and found.excludes_zero else "loses nothing"
+def describe(alone: float, found: Difference) -> str:
+    """Such as ``loses nothing (feature loss +0.3 %)``, where what the interval allows is below the allowed loss.
+
+    Args:
+        alone: Feature loss of the shot alone.
+        found: What cutting adds to it.
+    """
+    allowed, change = ALLOWED * alone, found.mean / alone
+    if found.mean > allowed and found.excludes_zero:
+        word = "loses"
+    else:
+        word = "loses nothing" if found.high is not None and found.high < allowed else "cannot be told"
     ends = interval("feature_loss", found.low, found.high, signed=True)
     return f"{word} (feature loss {change:+.1%}, {number('feature_loss', found.mean, signed=True)} {ends})".replace(
         " )", ")"

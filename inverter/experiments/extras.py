@@ -107,8 +107,9 @@ def extend(results: Results, statistics: Statistics, bootstrap: Bootstrap, pairs
     ]
     comparisons = list(results.comparisons)
     for a, b in pairs:
-        for metric in statistics.get(a, {}).keys() & statistics.get(b, {}).keys():
-            d = bootstrap.difference(statistics[a][metric], statistics[b][metric])
+        others = statistics.get(b, {})
+        for metric in (metric for metric in statistics.get(a, {}) if metric in others):
+            d = bootstrap.difference(statistics[a][metric], others[metric])
             zero = d.excludes_zero
             comparisons.append(Comparison(a, b, metric, d.mean, d.low, d.high, zero, zero, d.n, d.groups))
     return replace(results, rows=tuple(rows), comparisons=tuple(comparisons))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,11 @@ from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.evaluation.judges import Gallery, load_judges
 from inverter.evaluation.metrics import Missing
 from inverter.experiments.budget import budget_name
+from inverter.experiments.cell import differences
 from inverter.experiments.measure import Bench, Group, Measured, measure
 from inverter.experiments.remembering import RememberingJudge
 from inverter.experiments.run import Job, run_jobs
+from inverter.experiments.subject import point_name
 from inverter.lock import locked
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.run_record import record_run
@@ -64,7 +65,7 @@ def check_points(layers: Sequence[PointConfig], budgets: Sequence[BudgetConfig])
     """Refuse what names nothing.
 
     Raises:
-        ValueError: No layer, no budget, or a budget that is none.
+        ValueError: No layer, no budget, a budget that is none, or a layer that is there twice.
     """
     if not layers:
         raise ValueError("layers is []; allowed: one or more, such as layers=[{layer: blocks.2, input_size: 224}]")
@@ -72,6 +73,10 @@ def check_points(layers: Sequence[PointConfig], budgets: Sequence[BudgetConfig])
         raise ValueError("budgets is []; allowed: one or more, such as budgets=[{queries: 256}]")
     for budget in budgets:
         budget_name(budget)
+    names = [point_name(point) for point in layers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"layers has {', '.join(twice)} twice; allowed: a layer at an input_size by an inverter once")
 
 
 def limit(default: int, *others: int | None) -> int:
@@ -87,12 +92,34 @@ def limit(default: int, *others: int | None) -> int:
 
 
 def run_all(config: ExperimentConfig, jobs: Sequence[Job], output: Path, name: str) -> bool:
-    """Run the jobs; states of attacks are removed when all are done."""
-    unique = {job.cell.name: job for job in jobs}  # black-box cells are the same for every budget
-    finished = run_jobs(config, list(unique.values()), name)
+    """Run the jobs; their states are removed when all are done, those of attempts that are no longer asked for stay."""
+    finished, states = run_jobs(config, longest(jobs), name), output / "state"
     if finished:
-        shutil.rmtree(output / "state", ignore_errors=True)
+        for job in jobs:
+            job.cell.forget()
+        if states.is_dir() and not any(states.iterdir()):
+            states.rmdir()
     return finished
+
+
+def longest(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs in order, of those that share a cell the one with the most pictures; their cell is one object.
+
+    Black-box cells are the same for every budget.
+
+    Raises:
+        ValueError: Two of one cell differ in more than their pictures.
+    """
+    found: dict[str, Job] = {}
+    for job in jobs:
+        known = found.setdefault(job.cell.name, job)
+        changed = differences(known.cell.recipe, job.cell.recipe)
+        if changed:
+            raise ValueError(f"two attempts would share the cell {job.cell.name}: {'; '.join(changed)}")
+        job.cell.rows, job.cell.notes = known.cell.rows, known.cell.notes
+        if len(job.pictures) > len(known.pictures):
+            found[job.cell.name] = job
+    return list(found.values())
 
 
 def measure_all(

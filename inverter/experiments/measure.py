@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inverter.config import ExperimentConfig
 from inverter.evaluation.evaluate import evaluate
@@ -20,6 +20,8 @@ from inverter.experiments.run import Job
 from inverter.experiments.subject import Subject
 from inverter.priors.prior import DiffusionPrior
 
+WHOLE_SAMPLE = ("is", "fid")
+"""Metrics that need many pictures, of which one with several seeds is one."""
 COSTS = {"seconds_per_image": "seconds", "target_queries": "target_queries", "denoiser_calls": "denoiser_calls"}
 
 
@@ -32,12 +34,18 @@ class Group:
         subject: The layer.
         members: Method to its jobs, one a seed.
         pictures: Of all jobs.
+        variant: What else the table is of, such as the method.
+        clip: That the pictures are frames of.
+        shots: Clips that it was cut together of.
     """
 
     name: str
     subject: Subject
     members: dict[str, list[Job]]
     pictures: tuple[Picture, ...]
+    variant: str = ""
+    clip: str = ""
+    shots: tuple[str, ...] = ()
 
     @property
     def begun(self) -> dict[str, list[Job]]:
@@ -94,7 +102,7 @@ def measure(bench: Bench, group: Group, pairs: Sequence[tuple[str, str]], clip: 
     results = evaluate(
         methods,
         extras.watch(stream(group.subject, pictures, config.seeds, config.batch_size)),
-        target=lambda images: group.subject.target(images)[group.subject.point.layer],
+        target=lambda images: group.subject.own(images)[group.subject.point.layer],
         judges=bench.judges,
         gallery=bench.gallery,
         comparisons=pairs,
@@ -105,9 +113,23 @@ def measure(bench: Bench, group: Group, pairs: Sequence[tuple[str, str]], clip: 
         missing=bench.missing,
         on_recon=extras,
     )
+    if bench.judges and len(config.seeds) > 1:
+        results = without_whole_sample(results, len(config.seeds))
     sampled = {"num_bootstrap": config.num_bootstrap, "seed": config.seed}
     bootstrap = Bootstrap(len(results.keys), results.groups, **sampled)  # type: ignore[arg-type]
     results = extend(results, extras.statistics(bootstrap), bootstrap, pairs)
     if clip:
         results = add_temporal(results, extras, pictures, len(config.seeds), pairs, sampled)
     return Measured(group, results, extras.spectra())
+
+
+def without_whole_sample(results: Results, num_seeds: int) -> Results:
+    """Results without inception score and FID, which would count every picture once a seed."""
+    rows = [
+        replace(row, scores={k: v for k, v in row.scores.items() if k.partition("/")[0] not in WHOLE_SAMPLE})
+        for row in results.rows
+    ]
+    reason = f"it would count each picture {num_seeds} times, once a seed; one seed gives it"
+    missing = [m for m in results.missing if m.metric not in WHOLE_SAMPLE]
+    missing += [Missing(metric, reason) for metric in WHOLE_SAMPLE]
+    return replace(results, rows=tuple(rows), missing=tuple(missing))

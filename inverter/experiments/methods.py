@@ -10,7 +10,7 @@ from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.experiments.measure import Group, Measured
-from inverter.experiments.page import Text, write_page
+from inverter.experiments.page import Text, check_page, write_page
 from inverter.experiments.pictures import Picture, read_pictures
 from inverter.experiments.plot import curves_chart, panels
 from inverter.experiments.record import Found, Record, make_record, of_group
@@ -30,6 +30,7 @@ PAIRS = [
 ]
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid", "spectrum_error")
 PLOTTED = ("psnr", "agreement", "reid_top1", "feature_loss")
+TITLE = "Methods at equal cost"
 QUESTION = """From the features of each layer, how close does each method come to the picture, what is recognised in
 it, and what does it cost? The methods with a diffusion prior are compared with `direct`, which has none, at the same
 number of target queries an image and at the same seconds. Does the prior fill the high frequencies that the features
@@ -50,20 +51,21 @@ def run(config: MethodsExperimentConfig) -> Path:
         SystemExit: A signal came; the same command goes on.
     """
     check_points(config.layers, config.budgets)
+    check_page(Path(config.results) / "README.md", TITLE)
     output = Path(config.output)
     with experiment(config, output, "methods") as prior:
         counts = [limit(config.images, p.images, b.images) for p in config.layers for b in config.budgets]
         pictures = read_pictures(config, max(counts), prior.resolution)
-        subjects = [load_subject(config, point) for point in config.layers]
+        subjects = [load_subject(config, point, prior) for point in config.layers]
         groups = [
             make_group(config, subject, budget, pictures.items, prior.resolution)
             for subject in subjects
             for budget in config.budgets
         ]
         jobs = [job for group in groups for members in group.members.values() for job in members]
-        finished = run_all(config, _longest(jobs), output, "methods")
+        finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
-        found = [of_group(m, m.group.subject.name, m.group.name.split(", ")[-1]) for m in measured]
+        found = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
         write(make_record("methods", config, pictures.source, found, finished), Path(config.results), measured)
     return Path(config.results)
 
@@ -80,18 +82,8 @@ def make_group(
         return [make_job(config, Path(config.output), attempt, chosen) for attempt in attempts]
 
     members = {method: jobs(method) for method in applicable(subject, config.methods, config, size)}
-    return Group(f"{subject.name}, {budget_name(budget)}", subject, members, chosen)
-
-
-def _longest(jobs: list[Job]) -> list[Job]:
-    """Jobs in order, of those that share a cell the one with the most pictures; their cell is one object."""
-    longest: dict[str, Job] = {}
-    for job in jobs:
-        known = longest.setdefault(job.cell.name, job)
-        job.cell.rows, job.cell.notes = known.cell.rows, known.cell.notes
-        if len(job.pictures) > len(known.pictures):
-            longest[job.cell.name] = job
-    return list(longest.values())
+    cost = budget_name(budget)
+    return Group(f"{subject.name}, {cost}", subject, members, chosen, cost)
 
 
 def write(record: Record, folder: Path, measured: list[Measured]) -> None:
@@ -119,12 +111,12 @@ def text(record: Record) -> Text:
     words = f" val={shards}" if shards else ""
     budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
     return Text(
-        "Methods at equal cost",
+        TITLE,
         QUESTION,
         [
             f"Layers, at input size: {', '.join(dict.fromkeys(f.layer for f in record.groups))}.",
             f"Budgets an image: {budgets}.",
-            f"Pictures a group: {', '.join(dict.fromkeys(str(f.results.num_images) for f in record.groups))}.",
+            f"Pictures a group: {record.counts}.",
             "A time is turned into queries by a short measurement, so that every schedule ends within it.",
             "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
         ],

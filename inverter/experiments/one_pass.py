@@ -47,7 +47,7 @@ def run_one_pass(
         raise ValueError(f"{subject.name} has no published inverter; allowed: methods that differentiate the target")
     prior = load_prior(prior_name).to(features.device)
     inverter = load_inverter(str(subject.published.folder), prior, subject.spec).to(features.device)
-    begun, found = time.perf_counter(), []
+    begun, found = _clock(features.device), []
     scale = inverter.spec.guidance_scale if prompts is None else guidance_scale
     with torch.no_grad():
         for number, picture in enumerate(pictures):
@@ -55,7 +55,14 @@ def run_one_pass(
             noise = torch.Generator().manual_seed(derive_seed(seed, picture.key, "sample"))
             sampled = {"prompt": prompt, "guidance_scale": scale, "generator": noise}
             found.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
-    seconds = (time.perf_counter() - begun) / len(pictures)
+    seconds = (_clock(features.device) - begun) / len(pictures)
     calls = int(inverter.spec.strength * inverter.spec.num_inference_steps) if drawn else 0
     costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
     cell.add(pictures, torch.cat(found).float(), {name: [value] * len(pictures) for name, value in costs.items()})
+
+
+def _clock(device: torch.device) -> float:
+    """Seconds, when the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

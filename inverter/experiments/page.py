@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inverter.audit.chart import Chart
+from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
 from inverter.experiments.plot import render
 from inverter.experiments.record import Record
 from inverter.experiments.tables import results_table
 from inverter.run_record import write_text
 
-FEW_SOURCES = 20
 PAGE = """# {title}
 
 {unfinished}## Question
@@ -40,9 +40,9 @@ Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draw
 
 ## Answer
 
-A method is better or worse where the interval of the paired difference excludes 0 (under every judge, where judges
-measure) and the difference is not rounded away, else there is no difference to be seen. First over all tables, then
-each.
+A method is better or worse where the interval of the paired difference excludes 0; where judges measure, under every
+judge. Judges disagree where an interval excludes 0 and another judge's difference has the other sign. Else there is no
+difference to be seen. First over all tables, then each.
 
 {answer}
 
@@ -78,7 +78,12 @@ class Text:
 
 
 def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
-    """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``."""
+    """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``.
+
+    Raises:
+        ValueError: There is a ``README.md`` that is another page.
+    """
+    check_page(folder / "README.md", text.title)
     record.save(folder)
     table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
     write_text(folder / "table.md", f"# {text.title}\n\n{table}\n")
@@ -95,6 +100,17 @@ def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folde
         limits=bullets([*text.limits, *own_limits(record)]),
     )
     write_text(folder / "README.md", page)
+
+
+def check_page(path: Path, title: str) -> None:
+    """Refuse to overwrite what is no such page.
+
+    Raises:
+        ValueError: The file's first line is not the title.
+    """
+    first = path.read_text(errors="replace").partition("\n")[0] if path.is_file() else f"# {title}"
+    if first != f"# {title}":
+        raise ValueError(f"{path} begins with {first!r} and would be overwritten; allowed: no file, or '# {title}'")
 
 
 def bullets(lines: Sequence[str]) -> str:
@@ -117,11 +133,6 @@ def own_limits(record: Record) -> list[str]:
     """What is missing from the tables, and why."""
     reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
     said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
-    few = {found.results.num_sources for found in record.groups if found.results.num_sources < FEW_SOURCES}
-    if few:
-        said.add(
-            f"With {min(few)} sources the intervals are too narrow: read them as a lower bound of the uncertainty."
-        )
-    if any(note.startswith("One judge") for found in record.groups for note in found.results.notes):
-        said.add("One judge only: what it says of recognition was not confirmed by a second.")
-    return sorted(said)
+    fewest = sorted((found.results for found in record.groups), key=lambda results: results.num_sources)[:1]
+    notes = [note.removeprefix(WARNING) for r in fewest for note in r.notes if note.startswith((WARNING, ONE_JUDGE))]
+    return [*notes, *sorted(said)]

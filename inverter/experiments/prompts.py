@@ -11,7 +11,7 @@ from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.experiments.measure import Group
-from inverter.experiments.page import Text, write_page
+from inverter.experiments.page import Text, check_page, write_page
 from inverter.experiments.pictures import Picture, read_pictures
 from inverter.experiments.plot import panels
 from inverter.experiments.record import Record, make_record, of_group
@@ -25,6 +25,7 @@ PAIRS = [*((kind, "none") for kind in KINDS[1:]), ("both", "wrong"), ("both", "f
 METRICS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid")
 PLOTTED = ("psnr", "agreement", "reid_top1", "kid")
+TITLE = "What a prompt is worth"
 QUESTION = """Where features say little, does a prompt help: what is in front, what is behind it, or both? Does a
 prompt that is wrong, the caption of another picture, hurt?"""
 LIMITS = (
@@ -38,20 +39,21 @@ def run(config: PromptsExperimentConfig) -> Path:
     """As :func:`inverter.experiments.methods.run`."""
     check_points(config.layers, [config.budget])
     check(config)
+    check_page(Path(config.results) / "README.md", TITLE)
     output = Path(config.output)
     with experiment(config, output, "prompts") as prior:
         counts = [limit(config.images, point.images, config.budget.images) for point in config.layers]
         pictures = read_pictures(config, max(counts), prior.resolution)
         groups = []
         for point in config.layers:
-            subject, chosen = load_subject(config, point), pictures.items[: limit(config.images, point.images)]
+            subject, chosen = load_subject(config, point, prior), pictures.items[: limit(config.images, point.images)]
             methods = applicable(subject, config.methods, config, prior.resolution)
             groups += [make_group(config, subject, method, chosen) for method in methods]
         jobs = [job for group in groups for members in group.members.values() for job in members]
         finished = run_all(config, jobs, output, "prompts")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         cost = budget_name(config.budget)
-        found = [of_group(m, m.group.subject.name, cost, m.group.name.split(", ")[-1]) for m in measured]
+        found = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
         write(make_record("prompts", config, pictures.source, found, finished), Path(config.results))
     return Path(config.results)
 
@@ -82,7 +84,8 @@ def make_group(config: PromptsExperimentConfig, subject: Subject, method: str, c
         ]
         return [make_job(config, Path(config.output), attempt, chosen, texts) for attempt in attempts]
 
-    return Group(f"{subject.name}, {method}", subject, {kind: jobs(kind) for kind in config.kinds}, tuple(chosen))
+    members = {kind: jobs(kind) for kind in config.kinds}
+    return Group(f"{subject.name}, {method}", subject, members, tuple(chosen), method)
 
 
 def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
@@ -115,12 +118,11 @@ def text(record: Record) -> Text:
         answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
     config, shards = record.config, record.config["val"]
     words = f" val={shards}" if shards else ""
-    counts = ", ".join(dict.fromkeys(str(found.results.num_images) for found in record.groups))
     return Text(
-        "What a prompt is worth",
+        TITLE,
         QUESTION,
         [
-            f"{counts} pictures; guidance {config['guidance_scale']:g}.",
+            f"Pictures a layer: {record.counts}; guidance {config['guidance_scale']:g}.",
             "`none` is the empty prompt; `wrong` the caption of another picture, always the same one.",
         ],
         f"inverter experiment prompts experiment_prompts.yaml{words}",

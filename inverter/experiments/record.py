@@ -62,6 +62,13 @@ class Record:
     config: dict[str, Any]
     made_by: dict[str, Any]
 
+    @property
+    def counts(self) -> str:
+        """Pictures of the tables, such as ``16, 8`` or ``16 x 2 seeds``."""
+        seeds = len(self.config["seeds"])
+        by = f" x {seeds} seeds" if seeds > 1 else ""
+        return ", ".join(dict.fromkeys(f"{found.results.num_images // seeds}{by}" for found in self.groups))
+
     def save(self, folder: Path) -> None:
         """Write ``FOLDER/results.json``, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -45,8 +45,8 @@ class Job:
             yield batch if self.whole and left else left
 
     def done(self) -> list[str]:
-        """Keys of the pictures that were inverted."""
-        return [picture.key for picture in self.pictures if picture.key in self.cell.rows]
+        """Keys of the pictures that were inverted and whose reconstructions are there."""
+        return [picture.key for picture in self.pictures if self.cell.holds(picture.key)]
 
 
 def make_job(

@@ -7,15 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from inverter.config import SmoothingConfig, SmoothingExperimentConfig
+from inverter.data.sources.source import unique_key
 from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
 from inverter.experiments.cut import side_notes
 from inverter.experiments.frame import check_points, experiment, measure_all, run_all
 from inverter.experiments.measure import Group
+from inverter.experiments.page import check_page
 from inverter.experiments.pictures import Picture, read_frames
 from inverter.experiments.record import make_record, of_group
 from inverter.experiments.run import Job, make_job
-from inverter.experiments.smoothing_page import write
+from inverter.experiments.smoothing_page import TITLE, write
 from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
 
 FORMS = ("none", "start", "paper", "robust")
@@ -26,19 +28,20 @@ def run(config: SmoothingExperimentConfig) -> Path:
     """As :func:`inverter.experiments.methods.run`."""
     check_points(config.layers, [config.budget])
     check(config)
+    check_page(Path(config.results) / "README.md", TITLE)
     output = Path(config.output)
     with experiment(config, output, "smoothing") as prior:
         clips = read_clips(config, prior.resolution)
         groups = []
         for point in config.layers:
-            subject = load_subject(config, point)
+            subject = load_subject(config, point, prior)
             for method in applicable(subject, config.methods, config, prior.resolution):
                 groups += [make_group(config, subject, method, name, frames) for name, frames in clips.items()]
         jobs = [job for group in groups for members in group.members.values() for job in members]
         finished = run_all(config, jobs, output, "smoothing")
         measured = measure_all(config, prior, None, groups, lambda group: pairs(list(group.members)), clip=True)
         cost = budget_name(config.budget)
-        found = [of_group(m, m.group.subject.name, cost, m.group.name.partition(", ")[2]) for m in measured]
+        found = [of_group(m, m.group.subject.name, cost, f"{m.group.clip}, {m.group.variant}") for m in measured]
         source = f"the first {config.frames} frames of {', '.join(Path(clip).name for clip in config.clips)}"
         record = make_record("smoothing", config, source, found, finished)
         write(record, side_notes(groups, config) if config.cut else [], Path(config.results))
@@ -61,20 +64,27 @@ def check(config: SmoothingExperimentConfig) -> None:
         raise ValueError(f"methods is {config.methods}; allowed: those that smooth a clip, which {unable[0]} does not")
     if len(config.clips) < (2 if config.cut else 1) or len(set(config.clips)) < len(config.clips):
         raise ValueError(f"clips is {config.clips}; allowed: one or more, each once; two or more with cut=true")
+    names = clip_names(config)
+    keys = [unique_key(name, set()).lower() for name in names]  # as they name cells and reconstructions
+    alike = [name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1]
+    if alike:
+        raise ValueError(f"clips is {config.clips}; allowed: names that differ without their folders, not {alike}")
     if config.block < 1 or config.frames < 2:
         raise ValueError(f"block={config.block}, frames={config.frames}; allowed: 1 or more, 2 or more")
 
 
+def clip_names(config: SmoothingExperimentConfig) -> list[str]:
+    """What clips are called; with ``cut`` the first two, cut together, are the last."""
+    names = [Path(clip).stem for clip in config.clips]
+    return [*names, " cut to ".join(names[:2])] if config.cut else names
+
+
 def read_clips(config: SmoothingExperimentConfig, size: int) -> dict[str, tuple[Picture, ...]]:
     """Frames by clip; with ``cut`` those of the first two, one clip behind the other, as a further one."""
-    clips = {}
-    for clip in config.clips:
-        frames = read_frames(clip, config.video, config.frames, config.block, size)
-        clips[Path(clip).stem] = tuple(frames)
+    clips = [tuple(read_frames(clip, config.video, config.frames, config.block, size)) for clip in config.clips]
     if config.cut:
-        first, second = list(clips)[:2]
-        clips[f"{first} cut to {second}"] = clips[first] + clips[second]
-    return clips
+        clips.append(clips[0] + clips[1])
+    return dict(zip(clip_names(config), clips, strict=True))
 
 
 def variants(config: SmoothingExperimentConfig) -> Iterator[tuple[str, SmoothingConfig]]:
@@ -103,4 +113,6 @@ def make_group(
         return [make_job(config, Path(config.output), attempt, frames) for attempt in attempts]
 
     members = {name: jobs(name, smoothing) for name, smoothing in variants(config)}
-    return Group(f"{subject.name}, {clip}, {method}", subject, members, frames)
+    *names, last = clip_names(config)
+    shots = tuple(names[:2]) if config.cut and clip == last else ()
+    return Group(f"{subject.name}, {clip}, {method}", subject, members, frames, method, clip, shots)

@@ -12,13 +12,16 @@ from inverter.experiments.record import Record
 
 METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
 ANSWERED = METRICS[:5]
+TITLE = "Temporal smoothing"
 QUESTION = """Frames of a clip are inverted jointly, consecutive latents pulled together. Does that gain quality and
 take flicker away, from which weight on, and what does it cost where the clip cuts to another scene? The paper's form
 weighs every pair alike; the robust one lets go where the features of two frames are far apart."""
 LIMITS = (
     "Intervals resample blocks of consecutive frames: they speak of these clips, at this size, and of no others.",
     "Warping error follows the optical flow of the original; frames across a cut have none and are left out.",
-    "The inception score needs 1,000 frames; below that it is not computed, and the paper's gain cannot be compared.",
+    "At the cut a side loses something where its feature loss grows by more than 1 % and the interval excludes 0, and "
+    "nothing where the whole interval lies below 1 %; else it cannot be told.",
+    "The inception score needs 1,000 frames and one seed; else the paper's gain cannot be compared.",
 )
 
 
@@ -52,9 +55,10 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
     config = record.config
     clips = " ".join([f"clips='[{','.join(config['clips'])}]'", f"frames={config['frames']}"])
     return Text(
-        "Temporal smoothing",
+        TITLE,
         QUESTION,
         [
+            f"Frames a clip: {record.counts}.",
             f"Methods: {', '.join(config['methods'])}; every {config['video']['stride']}. frame of a clip is taken.",
             "`none` inverts every frame alone, `start` lets it start as the one before does, `paper` and `robust` add "
             "the weight behind their names times the mean squared difference of consecutive latents.",

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
+from pathlib import PurePath
 
 import torch
 from torch import Tensor
 
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
+from inverter.data.manifest import stream_sha256
 from inverter.inversion.build import find_inverter, statistics
 from inverter.inversion.capture import capture
-from inverter.published import Published
+from inverter.priors.prior import DiffusionPrior
+from inverter.published import WEIGHTS, Published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
@@ -28,17 +31,41 @@ METHODS = (*BLACKBOX, "direct", "latent", "guided", "hybrid", UNPOLISHED)
 
 @dataclass(frozen=True)
 class Subject:
-    """A layer, the network that sends its features, and the published inverter of them, if there is one."""
+    """A layer, the network that sends its features, and the published inverter of them, if there is one.
+
+    Args:
+        point: The layer.
+        target: As it sends.
+        own: The attacker's copy, which quantises as the device does and adds none of its noise.
+        published: Inverter of these features.
+        std: Deviation of each channel by layer that the loss is normalised by.
+        prior_sha256: Hash of the weights of the prior.
+    """
 
     point: PointConfig
     target: MultiTarget
+    own: MultiTarget
     published: Published | None
     std: Mapping[str, Tensor]
+    prior_sha256: str
+
+    @property
+    def sha256(self) -> dict[str, str | None]:
+        """Hashes of all weights that decide a reconstruction; None where there is no inverter."""
+        inverter = None
+        if self.published is not None:
+            with (self.published.folder / WEIGHTS).open("rb") as stream:
+                inverter = stream_sha256(stream)
+        return {
+            "weights_sha256": self.spec.weights_sha256,
+            "prior_sha256": self.prior_sha256,
+            "inverter_sha256": inverter,
+        }
 
     @property
     def name(self) -> str:
-        """Such as ``blocks.2@224``."""
-        return f"{self.point.layer}@{self.point.input_size}"
+        """See :func:`point_name`."""
+        return point_name(self.point)
 
     @property
     def spec(self) -> TargetSpec:
@@ -52,27 +79,34 @@ class Subject:
     def loss(self, recon: Tensor, features: Tensor, distance: str) -> Tensor:
         """Feature loss ``(B,)`` of pictures ``(B, 3, S, S)`` in [0, 1], as the attacks minimise it."""
         with torch.no_grad():
-            return Goal(self.target, {self.point.layer: features}, distance, self.std).loss(recon)
+            return Goal(self.own, {self.point.layer: features}, distance, self.std).loss(recon)
 
 
-def load_subject(config: ExperimentConfig, point: PointConfig) -> Subject:
-    """Load the target, tapped.
+def point_name(point: PointConfig) -> str:
+    """Such as ``blocks.2@224``, or ``blocks.2@224 by NAME`` with an inverter that was named."""
+    by = f" by {PurePath(point.inverter).name}" if point.inverter is not None else ""
+    return f"{point.layer}@{point.input_size}{by}"
+
+
+def load_subject(config: ExperimentConfig, point: PointConfig, prior: DiffusionPrior) -> Subject:
+    """Load the target, tapped; of the prior it keeps the hash.
 
     Raises:
         ValueError: An unknown network, layer or published inverter.
     """
     device, network = torch.device(pick_device(config.device)), config.target
-    target = load_targets(
-        network.name,
-        [point.layer],
-        input_size=point.input_size,
-        payload=network.payload,
-        pretrained=network.pretrained,
-    ).to(device)
+
+    def load(payload: str) -> MultiTarget:
+        size, pretrained = point.input_size, network.pretrained
+        return load_targets(network.name, [point.layer], input_size=size, payload=payload, pretrained=pretrained)
+
+    target = load(network.payload).to(device)
+    own = load("identity").to(device) if network.payload.startswith("gaussian") else target
     invert = invert_config(config, point, "direct", 0)
     published = find_inverter(invert, target.specs[point.layer])
     std = statistics(invert, target.specs[point.layer], published)
-    return Subject(point, target, published, {layer: values.to(device) for layer, values in std.items()})
+    std = {layer: values.to(device) for layer, values in std.items()}
+    return Subject(point, target, own, published, std, prior.weights_sha256)
 
 
 def invert_config(config: ExperimentConfig, point: PointConfig, method: str, seed: int) -> InvertConfig:

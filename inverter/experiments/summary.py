@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from inverter.evaluation.labels import number
+from inverter.evaluation.labels import number, verdict
 from inverter.evaluation.results import Comparison, Results
+from inverter.experiments.page import check_page
 from inverter.experiments.record import Found, Record, read_record
 from inverter.experiments.tables import markdown
 from inverter.run_record import write_text
 
 NOT_RUN = "not run"
 EXPERIMENTS = ("methods", "prompts", "smoothing")
-PAGE = """# Results
+TITLE = "Results"
+PAGE = """# {title}
 
 The paper is arXiv:2412.10448. Its figures are quoted as they are; it releases no code, and the network, layer, pictures
 and size that each belongs to differ from ours, so the columns stand side by side and are no race.
@@ -44,14 +46,27 @@ def summarise(folder: Path) -> Path:
     """Write ``FOLDER/README.md`` from the experiments' ``results.json``; absent ones are said not to have been run.
 
     Raises:
-        ValueError: A record is damaged.
+        ValueError: A record is damaged, or ``README.md`` is another page.
     """
+    check_page(folder / "README.md", TITLE)
     records = {name: read_record(folder / name) for name in EXPERIMENTS}
     pages = [f"| {name} | {_page(name, record)} |" for name, record in records.items()]
     table = markdown([["figure", "paper", "ours", "where"], *rows(records["methods"], records["smoothing"])])
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "README.md", PAGE.format(pages="\n".join(pages), table=table))
+    write_text(folder / "README.md", PAGE.format(title=TITLE, pages="\n".join(pages), table=table))
     return folder / "README.md"
+
+
+def summary_folder(results: Path, experiment: str) -> Path | None:
+    """The folder that an experiment's results lie in; None where theirs is not named as the experiment.
+
+    Raises:
+        ValueError: Its ``README.md`` is another page.
+    """
+    if results.name != experiment:
+        return None
+    check_page(results.parent / "README.md", TITLE)
+    return results.parent
 
 
 def rows(methods: Record | None, smoothing: Record | None) -> Iterator[list[str]]:
@@ -86,12 +101,21 @@ def gain(record: Record | None, metric: str) -> list[str]:
     if not found:
         return [f"not computed: {_why(record, metric)}", ""]
     comparison, group = max(found, key=lambda pair: pair[0].difference)
-    seen = "" if comparison.excludes_zero else ", no difference: the interval holds 0"
+    seen = "" if comparison.claim else f", {verdict(comparison)}"
     return [number(metric, comparison.difference, signed=True) + seen, f"{comparison.a}, {group}"]
 
 
 def _gains(results: Results, metric: str) -> list[Comparison]:
-    return [c for c in results.comparisons if c.b == "none" and c.metric.partition("/")[0] == metric]
+    """Comparisons with none; of a metric of the whole sample, which has none, differences without an interval."""
+    found = [c for c in results.comparisons if c.b == "none" and c.metric.partition("/")[0] == metric]
+    attacks = {row.name: row.scores for row in results.rows if row.kind == "attack"}
+    none = attacks.pop("none", {})
+    return found or [
+        Comparison(name, "none", key, score.mean - none[key].mean, None, None, False, False, score.n, score.groups)
+        for name, scores in attacks.items()
+        for key, score in scores.items()
+        if key in none and key.partition("/")[0] == metric
+    ]
 
 
 def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:

@@ -7,18 +7,21 @@ from pathlib import Path
 
 from inverter.config import SmoothingExperimentConfig
 from inverter.experiments import smoothing
-from inverter.experiments.summary import summarise
+from inverter.experiments.summary import summarise, summary_folder
 
 log = logging.getLogger(__name__)
 
 
 def run(config: SmoothingExperimentConfig) -> Path:
-    """Fill what is missing in ``config.output``, write ``config.results`` and the page above it.
+    """Fill what is missing in ``config.output``, write ``config.results``, and the page above it where its name fits.
 
     Raises:
-        ValueError: A value that is not allowed, or an output of another recipe.
+        ValueError: A value that is not allowed, an output of another recipe, or a README.md that is no such page.
         SystemExit: A signal came; the same command goes on.
     """
+    above = summary_folder(Path(config.results), "smoothing")
     folder = smoothing.run(config)
-    log.info("%s, %s", folder / "README.md", summarise(folder.parent))
+    log.info("%s", folder / "README.md")
+    if above is not None:
+        log.info("%s", summarise(above))
     return folder

@@ -1,11 +1,13 @@
 """`inverter experiment` at toy size."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from inverter.__main__ import main
+from inverter.data.sources.photos import PHOTOS, find_photo
 from inverter.experiments import run
 
 LAYERS = "layers=[{layer: blocks.1, input_size: 64}]"
@@ -41,12 +43,24 @@ def test_methods_go_on_where_they_stopped(tiny_prior_folder, tmp_path, monkeypat
     (tmp_path / "results" / "README.md").unlink()
     assert main(["experiment", "summary", f"results={tmp_path / 'results'}"]) == 0
     assert "[methods](methods/README.md)" in (tmp_path / "results" / "README.md").read_text()
+    assert main([*command, f"results={tmp_path / 'page'}"]) == 0
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_a_readme_above_that_is_another_page_stays(tiny_prior_folder, tmp_path, capsys):
+    (tmp_path / "README.md").write_text("# project\n")
+    command = words("methods", tiny_prior_folder, tmp_path, f"results={tmp_path / 'methods'}", "max_time=0")
+    assert main(command) == 2
+    assert f"{tmp_path / 'README.md'} begins with '# project'" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
 
 
 def test_prompts(tiny_prior_folder, tmp_path):
     kinds = ["kinds=[none,both,wrong]", "methods=[latent]", "budget={queries: 1}", "seeds=[0,1]"]
     assert main(words("prompts", tiny_prior_folder, tmp_path, *kinds)) == 0
     assert "**both** against wrong" in page(tmp_path, "prompts")
+    assert "Pictures a layer: 4 x 2 seeds;" in page(tmp_path, "prompts")
+    assert "Not computed: is (it would count each picture 2 times, once a seed" in page(tmp_path, "prompts")
     cell = next((tmp_path / "run" / "cells").glob("*prompt=wrong+seed=1.json"))
     assert all(row["prompt"] for row in json.loads(cell.read_text())["rows"].values())
     group = json.loads((tmp_path / "results" / "prompts" / "results.json").read_text())["groups"][0]
@@ -55,11 +69,14 @@ def test_prompts(tiny_prior_folder, tmp_path):
 
 def test_smoothing(tiny_prior_folder, tmp_path):
     clips = ["clips=[carphone,bikes]", "frames=3", "block=1", "weights=[0.1]", "methods=[direct]", "judges=[]"]
+    shutil.copy(find_photo(next(photo for photo in PHOTOS if photo.group == "bikes")), tmp_path / "a, cut to b.mp4")
+    clips[0] = f"clips=[carphone,'{tmp_path}/a, cut to b.mp4']"
     assert main(words("smoothing", tiny_prior_folder, tmp_path, *clips, "budget={queries: 2}")) == 0
     text = page(tmp_path, "smoothing")
     assert "**robust 0.1** against none, over all tables" in text
     assert (
-        "At the cut, against each shot alone: blocks.1@64, carphone cut to bikes, direct, robust 0.1: carphone" in text
+        "At the cut, against each shot alone: blocks.1@64, carphone cut to a, cut to b, direct, robust 0.1: carphone"
+        in text
     )
     assert "warping error" in text
 

@@ -1,8 +1,11 @@
 """What an interval is allowed to say."""
 
+from dataclasses import replace
+
 import pytest
 
-from inverter.experiments.answer import answer, count, joint, overall, sentences, verdict
+from inverter.evaluation.labels import verdict
+from inverter.experiments.answer import answer, count, joint, overall, sentences
 
 
 @pytest.mark.parametrize(
@@ -11,35 +14,34 @@ from inverter.experiments.answer import answer, count, joint, overall, sentences
         ("psnr", 1.2, 0.8, 1.6, "better"),
         ("psnr", -1.2, -1.6, -0.8, "worse"),
         ("psnr", 1.2, -0.1, 2.5, "no difference"),
-        ("psnr", 1.2, None, None, "no difference"),  # one source
+        ("psnr", 1.2, None, None, "no interval"),  # one source
         ("kid/one", -0.02, -0.03, -0.01, "better"),
         ("feature_loss", 0.1, 0.05, 0.2, "worse"),
         ("flicker", -0.01, -0.02, -0.005, "better"),
+        ("spectrum_high", 1.0, 0.5, 2.0, "higher"),
     ],
 )
-def test_a_difference_needs_an_interval_without_0(comparison, metric, difference, low, high, word):
-    assert verdict(comparison(metric, difference, low, high)) == word
-
-
-def test_a_metric_without_a_better_way_has_no_verdict(comparison):
-    with pytest.raises(ValueError, match="'spectrum_high' has no better way"):
-        verdict(comparison("spectrum_high", 1.0, 0.5, 2.0))
+def test_one_comparison_says_what_the_evaluation_says_of_it(comparison, metric, difference, low, high, word):
+    found = comparison(metric, difference, low, high)
+    assert joint([found]) == verdict(found) == word
 
 
 def test_all_judges_have_to_agree(comparison, results):
-    assert joint(["better", "better"]) == "better"
-    assert joint(["better", "no difference"]) == "no difference"
-    assert joint(["better", "worse"]) == "judges disagree"
+    more, unseen = comparison("agreement/one", 0.2, 0.1, 0.3), comparison("agreement/two", 0.1, -0.1, 0.3)
+    signs_differ = replace(more, claim=False)
+    assert joint([more, more]) == "better"
+    assert joint([more, unseen]) == "no difference"
+    assert joint([signs_differ, unseen]) == "judges disagree"
+    assert joint([signs_differ, signs_differ]) == "judges disagree"
     assert joint([]) == "not compared"
-    found = results(comparison("agreement/one", 0.2, 0.1, 0.3), comparison("agreement/two", 0.1, -0.1, 0.3))
-    said = answer(found, "a", "b", "agreement")
+    said = answer(results(more, unseen), "a", "b", "agreement")
     assert said == "no difference (+0.200 [+0.100, +0.300] one, +0.100 [-0.100, +0.300] two)"
-    assert answer(found, "b", "a", "agreement") == "not compared"
+    assert answer(results(more, unseen), "b", "a", "agreement") == "not compared"
 
 
 def test_sentences_name_what_was_compared(comparison, results):
     found = results(comparison("psnr", 1.2, 0.8, 1.6), comparison("ssim", 0.01, None, None))
-    said = "**a** against b: PSNR, dB better (+1.20 [+0.80, +1.60]); SSIM no difference (+0.0100 no interval from one "
+    said = "**a** against b: PSNR, dB better (+1.20 [+0.80, +1.60]); SSIM no interval (+0.0100 from one "
     assert sentences(found, [("a", "b"), ("a", "absent")], ["psnr", "ssim", "kid"]) == [f"{said}source)."]
 
 

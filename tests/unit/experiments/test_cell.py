@@ -35,6 +35,26 @@ def test_a_cell_goes_on_where_it_was(tmp_path, pictures):
     assert [path.name for path in cell.path.parent.iterdir()] == ["blocks.2@224+direct.json"]
 
 
+def test_a_lost_reconstruction_is_made_again(tmp_path, pictures):
+    cell = CellFile(tmp_path, "cell", RECIPE)
+    fill(cell, pictures[:2])
+    next(tmp_path.rglob("*1.png")).unlink()
+    assert cell.missing(pictures) == pictures[1:]
+    assert [cell.holds(picture.key) for picture in pictures] == [True, False, False]
+    fill(cell, pictures[1:2])
+    assert cell.missing(pictures) == pictures[2:]
+
+
+def test_a_cell_forgets_its_own_states_only(tmp_path):
+    one, ten = (CellFile(tmp_path, f"cell+seed={seed}", RECIPE) for seed in (1, 10))
+    one.state.parent.mkdir()
+    for cell in (one, ten):
+        cell.saved("0f").write_text("")
+        cell.saved("1f").write_text("")
+    one.forget()
+    assert sorted(tmp_path.glob("state/*")) == [ten.saved("0f"), ten.saved("1f")]
+
+
 def test_another_recipe_or_picture_is_refused(tmp_path, pictures):
     cell = CellFile(tmp_path, "cell", RECIPE)
     fill(cell, pictures[:1])
@@ -45,11 +65,19 @@ def test_another_recipe_or_picture_is_refused(tmp_path, pictures):
         CellFile(tmp_path, "cell", RECIPE).missing(other)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 1}', '{"schema_version": 9, "recipe": {}, "rows": {}}'])
-def test_a_damaged_cell_is_named(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cell .*cell.json is damaged"),
+        ("[]", "cell .*cell.json is damaged"),
+        ('{"schema_version": 1}', "cell .*cell.json is damaged"),
+        ('{"schema_version": 9, "kind": "new"}', "cell .*cell.json has schema_version 9; allowed: 1"),
+    ],
+)
+def test_a_cell_that_cannot_be_used_is_named(tmp_path, text, message):
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "cell.json").write_text(text)
-    with pytest.raises(ValueError, match=r"cell .*cell.json is damaged"):
+    with pytest.raises(ValueError, match=message):
         CellFile(tmp_path, "cell", RECIPE)
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 from inverter.evaluation.intervals import Bootstrap
-from inverter.experiments.extras import Extras, add_temporal, mean_power
+from inverter.experiments.extras import Extras, add_temporal, extend, mean_power
 
 
 def watch(recons: dict[str, torch.Tensor], clip: bool = False) -> Extras:
@@ -49,3 +49,10 @@ def test_two_runs_of_a_clip_are_no_longer_clip(results):
     assert found.row("a").scores["flicker"].n == 4
     assert found.row("b|c").scores["flicker"].mean == 0
     assert [c.excludes_zero for c in found.comparisons if c.metric == "flicker"] == [True]
+
+
+def test_comparisons_keep_the_order_of_the_metrics(results):
+    bootstrap, names = Bootstrap(3, num_bootstrap=20), [f"metric {i}" for i in range(20)]
+    statistics = {method: {name: bootstrap.mean(torch.ones(3)) for name in names} for method in "ab"}
+    found = extend(results(), statistics, bootstrap, [("a", "b"), ("a", "absent")])
+    assert [comparison.metric for comparison in found.comparisons] == names

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from inverter.config import MethodsExperimentConfig
-from inverter.experiments.page import Text, write_page
+from inverter.evaluation.results import Row, Score
+from inverter.experiments.measure import without_whole_sample
+from inverter.experiments.page import Text, own_limits, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
 from inverter.experiments.record import Found, make_record, read_record
-from inverter.experiments.summary import NOT_RUN, summarise
+from inverter.experiments.summary import NOT_RUN, gain, summarise, summary_folder
 from inverter.experiments.tables import results_table
 
 TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["few"])
@@ -59,6 +61,40 @@ def test_a_page_and_its_record(record, tmp_path):
         read_record(tmp_path)
 
 
+def test_a_gain_of_the_whole_sample_has_no_interval(record, results):
+    def row(name: str, *values: float) -> Row:
+        return Row(name, "attack", None, {f"is/{i}": Score(v, None, None, 1000, 9) for i, v in enumerate(values)}, {})
+
+    found = results(rows=(row("none", 5.0, 6.0), row("paper 1", 6.5, 6.0), row("start", 4.0, 7.0)))
+    smoothing = replace(record, groups=(replace(record.groups[0], results=found),))
+    assert gain(smoothing, "is") == ["+1.50, no interval", "paper 1, blocks.2@224, 8 queries"]
+    assert gain(smoothing, "fid")[0].startswith("not computed")
+
+
+def test_a_picture_with_two_seeds_is_one_picture(record, results):
+    assert record.counts == "8"
+    assert replace(record, config={"seeds": [0, 1]}).counts == "4 x 2 seeds"
+    score = Score(7.0, None, None, 1000, 500)
+    row = replace(results().rows[0], scores={"psnr": score, "is/one": score, "fid/one": score})
+    found = without_whole_sample(results(rows=(row,)), 2)
+    assert list(found.rows[0].scores) == ["psnr"]
+    reason = "it would count each picture 2 times, once a seed; one seed gives it"
+    assert [(m.metric, m.reason) for m in found.missing] == [("is", reason), ("fid", reason)]
+
+
+def test_few_sources_and_one_judge_are_said_as_the_evaluation_says_it(record):
+    notes = ("Warning: 8 independent sources are few.", "8 images cut from 8 sources.", "One judge only: beware.")
+    found = record.groups[0]
+    few = replace(found, results=replace(found.results, notes=notes))
+    many = replace(found, results=replace(found.results, num_sources=40))
+    said = own_limits(replace(record, groups=(many, few)))
+    assert said == [
+        "8 independent sources are few.",
+        "One judge only: beware.",
+        "Not computed: is (needs 1000 images, got 8).",
+    ]
+
+
 def test_the_papers_figures_stand_beside_ours(record, tmp_path):
     page = summarise(tmp_path).read_text()
     assert page.count(f"| {NOT_RUN} |") == 9
@@ -70,3 +106,19 @@ def test_the_papers_figures_stand_beside_ours(record, tmp_path):
     assert "| best inception score | 7.36 | not computed: needs 1000 images, got 8 |  |" in page
     assert "| most that smoothing gains in PSNR, dB | +7.3 | +1.00 | a, blocks.2@224, 8 queries |" in page
     assert f"| prompts | {NOT_RUN} |" in page
+
+
+def test_a_readme_of_something_else_stays(record, tmp_path):
+    (tmp_path / "README.md").write_text("# project\n")
+    for write in (
+        lambda: summarise(tmp_path),
+        lambda: summary_folder(tmp_path / "methods", "methods"),
+        lambda: write_page(record, TEXT, [], tmp_path),
+    ):
+        with pytest.raises(ValueError, match=r"README.md begins with '# project' and would be overwritten"):
+            write()
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "# project\n"
+    assert summary_folder(tmp_path / "results", "methods") is None
+    write_page(record, TEXT, [], tmp_path / "methods")
+    write_page(record, TEXT, [], tmp_path / "methods")
