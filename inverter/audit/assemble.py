@@ -52,6 +52,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
     layers = [_layer(step, results[step.info.name], scored[step.info.name], metric) for step in steps]
     scores = {layer.layer: layer.scores[metric] for layer in layers if metric in layer.scores}
     names = [layer.layer for layer in layers]
+    bounds = {layer.layer: scores[layer.layer] for layer in layers if layer.trained and layer.layer in scores}
     late = diagnose_depth(names, scores)
     manifest, first = Manifest.load(steps[0].pairs / "train"), results[names[0]]
     return Audit(
@@ -64,9 +65,9 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
         ),
         metric=metric,
         threshold=config.threshold,
-        recommended=recommend(names, scores, config.threshold),
+        recommended=recommend(names, bounds, config.threshold),
         limits=dict(limits),
-        exceeded=exceeded(limits, scores),
+        exceeded=exceeded(limits, bounds),
         num_images=first.num_images,
         num_sources=first.num_sources,
         threat_model=manifest.threat_model,

@@ -49,6 +49,7 @@ def diagnose(
         for line in (
             _ceiling(results),
             _unscored(metric, scores[metric]),
+            _worse_than_guessing(metric, scores[metric]),
             _retrieval(metric, scores[metric]),
             _memory(results),
             _training(pairs, pairs_seen),
@@ -89,6 +90,15 @@ def _ceiling(results: Results) -> str:
 
 def _unscored(metric: str, score: LeakScore | Missing) -> str:
     return f"No score in {metric}: {score.reason}." if isinstance(score, Missing) else ""
+
+
+def _worse_than_guessing(metric: str, score: LeakScore | Missing) -> str:
+    if isinstance(score, Missing) or score.raw >= 0:
+        return ""
+    return (
+        f"Worse than guessing: the best attack scores {score.raw:.3f} in {metric}, shown as 0; {score.floor}, which "
+        "reads no features, does better. This says that the attack failed, not that the layer is safe."
+    )
 
 
 def _retrieval(metric: str, score: LeakScore | Missing) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +51,11 @@ class LayerRecord:
     cost: dict[str, float]
     prompt_change: float
     diagnosis: tuple[str, ...]
+
+    @property
+    def trained(self) -> bool:
+        """Whether the attack saw all its pairs; the score of one that did not is no limit to anything."""
+        return self.cost.get("pairs_seen", 0.0) >= self.cost.get("pairs", math.inf)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,11 @@ class Audit:
         """Layer to its headline score, where it has one."""
         return {layer.layer: layer.scores[self.metric] for layer in self.layers if self.metric in layer.scores}
 
+    def bounds(self) -> dict[str, LeakScore]:
+        """Those scores that may be held against a limit: of attacks that were trained."""
+        trained = {layer.layer for layer in self.layers if layer.trained}
+        return {layer: score for layer, score in self.scores().items() if layer in trained}
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` reads it back."""
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
@@ -121,7 +132,7 @@ class Audit:
         known = audit.recommended is None or audit.recommended in names
         if len(set(names)) < len(names) or not known or set(audit.limits) - set(names):
             raise ValueError(f"audit: layers {names} must be unique and hold `recommended` and every limit's layer")
-        if audit.exceeded != exceeded(audit.limits, audit.scores()):
+        if audit.exceeded != exceeded(audit.limits, audit.bounds()):
             raise ValueError(f"audit: exceeded={list(audit.exceeded)!r} does not follow from limits and scores")
         return audit
 

@@ -33,6 +33,9 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
 
 def verdict(audit: Audit) -> str:
     """The recommended split in a sentence."""
+    untrained = [layer.layer for layer in audit.layers if not layer.trained]
+    if audit.recommended is None and untrained:
+        return f"No split is recommended: the attack on {', '.join(untrained)} was trained too little to tell."
     if audit.recommended is None:
         return f"No audited layer stays under a score of {audit.threshold:g} together with every deeper one."
     under = f"the earliest that stays under {audit.threshold:g} together with every deeper one"

@@ -99,7 +99,7 @@ def audit() -> Audit:
             scores={"reid_mrr/colour": build_score(0.5 - i / 4, 0.4 - i / 4, 0.6 - i / 4), "psnr": build_score()},
             unscored={"ssim": "no span"},
             metrics={"mean": {"psnr": Score(20.0, 19.0, 21.0, 4, 2), "reid_mrr/colour": Score(0.5, 0.4, 0.6, 4, 2)}},
-            cost={"pairs": 4096, "train_seconds": 270.5},
+            cost={"pairs": 4096, "pairs_seen": 9000, "train_seconds": 270.5},
             prompt_change=0.5,
             diagnosis=("Look <b>here</b>.",) if i else (),
         )

@@ -37,6 +37,7 @@ def test_nothing_to_say(results, make_score):
         ({"top1": 0.4}, {}, {}, r"Out of the prior's domain: .*25.0 dB, 40% found again"),
         ({"nearer": 0.6}, {}, {}, r"Little of the picture comes back: 60%"),
         ({}, None, {}, r"No score in reid_mrr/a: no span\."),
+        ({}, {"raw": -0.068, "value": 0.0}, {}, r"Worse than guessing: .* -0.068 in reid_mrr/a, shown as 0"),
         ({}, RETRIEVAL, {}, r"Retrieval beats inversion: .* 0.50 in reid_mrr/a, the best reconstruction 0.10"),
         ({}, {}, {"pairs_seen": 9}, "Trained too little: 9 pairs seen of 10"),
         ({}, {}, {"motion": {"mean": 0.6, "sample": 1.6}}, "Flickers: .*`sample` changes 1.60 times as much"),

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from inverter.audit.record import Audit, sent_bytes
 from inverter.audit.strict import decode
+from inverter.audit.table import verdict
 from inverter.targets.spec import RESIZE, TargetSpec
 
 
@@ -75,3 +77,14 @@ def test_decoding_keeps_to_the_type():
 def test_bytes_that_travel(payload, size):
     half = {"resize": RESIZE, "mean": [0.5] * 3, "std": [0.5] * 3}
     assert sent_bytes(TargetSpec("net", "a", 8, (6, 2, 2), payload, half, "0" * 64)) == size
+
+
+def test_an_attack_that_was_not_trained_bounds_nothing(audit):
+    first, second = audit.layers
+    short = replace(second, cost={**second.cost, "pairs_seen": 4095})
+    untrained = replace(audit, layers=(first, short))
+    assert list(audit.bounds()) == [first.layer, second.layer]
+    assert list(untrained.bounds()) == [first.layer]
+    assert list(untrained.scores()) == [first.layer, second.layer]
+    told = verdict(replace(untrained, recommended=None))
+    assert told == f"No split is recommended: the attack on {second.layer} was trained too little to tell."
