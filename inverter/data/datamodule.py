@@ -68,7 +68,7 @@ class StreamSampler(DistributedSampler):
         super().__init__(cast(Any, range(num_pairs)), world_size, rank, seed=seed, drop_last=True)
         share = num_pairs // world_size
         if not 1 <= batch_size <= share:
-            raise ValueError(f"batch_size={batch_size}; allowed: 1 to {share}, the training pairs of a process")
+            raise ValueError(f"data.batch_size={batch_size}; allowed: 1 to {share}, the training pairs of a process")
         self.num_pairs, self.batch_size, self.num_batches = num_pairs, batch_size, share // batch_size
         self.next_batch = 0
 

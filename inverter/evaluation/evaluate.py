@@ -21,6 +21,7 @@ ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""
 
 NEAREST = "nearest training picture"
+SAME_PICTURE = 50.0  # dB between two pictures that are one, stored twice
 FEW_SOURCES = 20
 WARNING, ONE_JUDGE = "Warning: ", "One judge only: "
 """How notes begin that limit what is claimed."""
@@ -134,7 +135,7 @@ def evaluate(
         target=dict(target_spec) if target_spec is not None else None,
         weights_sha256=weights_sha256,
         threat_model=threat_model,
-        notes=(*_own_notes(bootstrap, judges), *notes),
+        notes=(*_own_notes(bootstrap, judges, nearest), *notes),
         config=dict(config or {}),
         seed=seed,
         commit=commit(),
@@ -304,13 +305,19 @@ def _target_label(target: Callable[[Tensor], Tensor] | None) -> str:
     return f"{spec.name} at {spec.layer} (the attacked network)" if spec is not None else "the attacked network"
 
 
-def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge]) -> list[str]:
+def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge], nearest: Nearest | None) -> list[str]:
     notes = [f"{bootstrap.n} images cut from {bootstrap.num_groups} sources; intervals resample the sources."]
     if bootstrap.num_groups < FEW_SOURCES:
         notes.insert(
             0,
             f"{WARNING}{bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
             "too narrow, and better and worse are said too easily.",
+        )
+    if nearest is not None and (known := int((nearest.psnr >= SAME_PICTURE).sum())):
+        notes.insert(
+            0,
+            f"{WARNING}{known} of the {bootstrap.n} pictures evaluated are among the training pairs: what comes back "
+            "of them may be remembered.",
         )
     if len(judges) == 1:
         notes.append(f"{ONE_JUDGE}what it says of recognition has not been confirmed by a second.")

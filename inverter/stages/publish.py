@@ -19,6 +19,7 @@ from inverter.evaluation.results import Results
 from inverter.hub import save_inverter
 from inverter.lock import locked
 from inverter.model_card import render_card
+from inverter.priors.location import checkpoints_root
 from inverter.published import WEIGHTS
 from inverter.targets.target import weights_sha256
 
@@ -62,14 +63,15 @@ def publish(config: PublishConfig) -> Path:
     save_inverter(run_inverter(module), partial, manifest.target, training)
     settings = {key: value for key, value in results.config.items() if key in PUBLISHED_SETTINGS}
     dataclasses.replace(results, config=settings).save(partial / "metrics.json")
-    card = render_card(config.name, config.licence, run_inverter(module), manifest, training, results)
+    called = config.name if folder.parent.resolve() == checkpoints_root().resolve() else str(folder)
+    card = render_card(called, config.licence, run_inverter(module), manifest, training, results)
     (partial / "README.md").write_text(card, encoding="utf-8")
     if preview := config.preview:
         write_preview(Path(preview), partial / "preview.png")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    log.info("published %s: %.1f MB", folder, size / 1e6)
+    log.info('published %s: %.1f MB; Inverter.from_pretrained("%s") loads it', folder, size / 1e6, called)
     return folder
 
 

@@ -92,6 +92,16 @@ def test_few_sources_are_warned_of_with_their_number(results: Results) -> None:
     assert results.notes[0].startswith("Warning: 8 independent sources are few.")
 
 
+def test_pictures_that_were_trained_on_are_told(batches: list, train_batches: list) -> None:
+    methods = {"enlarge": Method(enlarge)}
+    apart = evaluate(methods, batches, train_batches=train_batches, num_bootstrap=20)
+    assert not any("among the training pairs" in note for note in apart.notes)
+    known = [*train_batches, batches[0]]
+    found = evaluate(methods, batches, train_batches=known, num_bootstrap=20)
+    count = f"{len(batches[0]['image'])} of the {found.num_images} pictures evaluated are among the training pairs"
+    assert found.notes[0].startswith(f"Warning: {count}")
+
+
 def test_two_judges_have_to_agree_on_a_claim(batches: list, judge: Judge) -> None:
     class Contrary:
         def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
