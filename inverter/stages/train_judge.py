@@ -98,7 +98,9 @@ def command(config: JudgeConfig) -> str:
     }
     names |= {"val": Path(config.val).name} if config.val else {}
     words = [f"{key}='{name}'" for key, name in names.items()]
-    return " ".join(["inverter train_judge judge.yaml", *words, f"optim.max_time={config.optim.max_time}"])
+    budget = {"max_time": config.optim.max_time, "max_steps": config.optim.max_steps}
+    words += [f"optim.{key}={'null' if value is None else value}" for key, value in budget.items()]
+    return " ".join(["inverter train_judge judge.yaml", *words])
 
 
 def _interval(interval: Interval) -> dict[str, float | None]:

@@ -163,6 +163,7 @@ def test_a_judge_is_trained_and_published(data: list[str], tmp_path: Path) -> No
     assert accuracy["split"] == "val" and accuracy["num_pictures"] == 12
     card = (tmp_path / "judge" / "README.md").read_text()
     assert f"top-1 on val | {accuracy['top1']['mean']:.3f}" in card
+    assert "optim.max_time=null optim.max_steps=" in card
 
 
 def test_a_prior_is_distilled_and_measured(
