@@ -20,6 +20,7 @@ class Standardise(nn.Module):
 
     def __init__(self, feature_shape: tuple[int, ...], mean: list[float] | None, std: list[float] | None) -> None:
         super().__init__()
+        self.feature_shape = tuple(feature_shape)
         channels = num_channels(feature_shape)
         for name, values in (("mean", mean), ("std", std)):
             if values is not None and len(values) != channels:
@@ -31,6 +32,10 @@ class Standardise(nn.Module):
         self.register_buffer("scale", scale.view(shape), persistent=False)  # given anew, never in half precision
 
     def forward(self, features: Tensor) -> Tensor:
+        if tuple(features.shape[1:]) != self.feature_shape:
+            raise ValueError(
+                f"features has shape {tuple(features.shape)}; this inverter takes (B, {self.feature_shape})"
+            )
         return (features.float() - self.mean) * self.scale
 
 
@@ -65,10 +70,6 @@ class FeatureGrid(nn.Module):
                 self.spread = nn.Linear(self.num_extra * width, SPREAD)
 
     def forward(self, features: Tensor) -> Tensor:
-        if tuple(features.shape[1:]) != self.feature_shape:
-            raise ValueError(
-                f"features has shape {tuple(features.shape)}; this inverter takes (B, {self.feature_shape})"
-            )
         if self.is_vector:
             return self._resize(self.spread(features.flatten(1)).unflatten(1, (SPREAD, 4, 4)))
         if features.ndim == 4:

@@ -75,10 +75,10 @@ def test_one_position_is_a_vector(feature_shape):
     assert out.std((2, 3)).min() > 0  # it may say different things in different places
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 4, 5), (3, 4, 4), (3, 5, 16)])
+@pytest.mark.parametrize("shape", [(3, 5, 4, 5), (3, 4, 4), (3, 5, 16), (3, 2, 4, 4)])
 def test_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"features has shape .*; this inverter takes \(B, \(5, 4, 4\)\)"):
-        FeatureGrid((5, 4, 4), 4)(torch.zeros(shape))
+        Standardise((5, 4, 4), [0.0] * 5, [1.0] * 5)(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("feature_shape", [(), (2, 3, 4, 5)])
