@@ -15,7 +15,7 @@ from inverter.experiments.cell import CellFile
 from inverter.experiments.one_pass import run_one_pass
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import BLACKBOX, Subject, invert_config
-from inverter.inversion.build import build_attack
+from inverter.inversion.build import make_attack
 from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_IN_LOOP, recipe
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.clip import invert_clip
@@ -85,10 +85,10 @@ def run_batch(
     if attempt.method in BLACKBOX:
         drawn, scale = attempt.method == BLACKBOX[1], attempt.guidance_scale
         shared: dict[str, Any] = {"drawn": drawn, "seed": attempt.seed, "guidance_scale": scale}
-        run_one_pass(config.prior, subject, cell, pictures, features, prompts, **shared)
+        run_one_pass(subject, cell, pictures, features, prompts, **shared)
         return None
     chosen, budget = attempt.config(config), attempt.budget or BudgetConfig()
-    attack = build_attack(chosen, features.device).attack
+    attack = make_attack(chosen, subject.own, subject.prior, subject.published, subject.std)
     queries = choose_queries(budget, cell, attack, features)
     attack = replace(attack, config=plan(attack, chosen, queries, budget.seconds))
     by_layer = {subject.point.layer: features}

@@ -22,21 +22,6 @@ from inverter.run_record import record_run
 from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
-CHATTY = "inverter.inversion.build"
-"""Says again, with every batch, what a layer has no inverter for."""
-
-
-class Once(logging.Filter):
-    """Lets each message pass once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        new = record.getMessage() not in self.said
-        self.said.add(record.getMessage())
-        return new
 
 
 @contextmanager
@@ -51,14 +36,9 @@ def experiment(config: ExperimentConfig, output: Path, name: str) -> Iterator[Di
     for key in ("batch_size", "num_bootstrap"):
         if getattr(config, key) < 1:
             raise ValueError(f"{key} is {getattr(config, key)}; allowed: 1 or more")
-    once = Once()
-    logging.getLogger(CHATTY).addFilter(once)
-    try:
-        with locked(output):
-            record_run(config, output, f"experiment_{name}")
-            yield load_prior(config.prior).to(pick_device(config.device))
-    finally:
-        logging.getLogger(CHATTY).removeFilter(once)
+    with locked(output):
+        record_run(config, output, f"experiment_{name}")
+        yield load_prior(config.prior).to(pick_device(config.device))
 
 
 def check_points(layers: Sequence[PointConfig], budgets: Sequence[BudgetConfig]) -> None:

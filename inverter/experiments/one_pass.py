@@ -13,11 +13,9 @@ from inverter.experiments.cell import CellFile
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import Subject
 from inverter.hub import load_inverter
-from inverter.priors.prior import load_prior
 
 
 def run_one_pass(
-    prior_name: str,
     subject: Subject,
     cell: CellFile,
     pictures: Sequence[Picture],
@@ -31,7 +29,6 @@ def run_one_pass(
     """Reconstruct one picture at a time, so that each one's noise is its own, and keep what was found.
 
     Args:
-        prior_name: The prior, as configs name it.
         subject: Has a published inverter.
         cell: Where reconstructions go.
         pictures: B pictures.
@@ -45,8 +42,7 @@ def run_one_pass(
     """
     if subject.published is None:
         raise ValueError(f"{subject.name} has no published inverter; allowed: methods that differentiate the target")
-    prior = load_prior(prior_name).to(features.device)
-    inverter = load_inverter(str(subject.published.folder), prior, subject.spec).to(features.device)
+    inverter = load_inverter(str(subject.published.folder), subject.prior, subject.spec).to(features.device)
     begun, found = _clock(features.device), []
     scale = inverter.spec.guidance_scale if prompts is None else guidance_scale
     with torch.no_grad():

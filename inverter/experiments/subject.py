@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
@@ -13,17 +14,17 @@ from torch import Tensor
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
 from inverter.data.manifest import stream_sha256
-from inverter.inversion.build import find_inverter, statistics
+from inverter.inversion.build import find_inverter, load_devices, statistics
 from inverter.inversion.capture import capture
 from inverter.priors.prior import DiffusionPrior
 from inverter.published import WEIGHTS, Published
-from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
 from inverter.training import pick_device
 from inverter.whitebox.goal import Goal
 from inverter.whitebox.hybrid import hybrid
 
+log = logging.getLogger(__name__)
 BLACKBOX = ("blackbox_mean", "blackbox_sample")
 UNPOLISHED = "hybrid_unpolished"
 METHODS = (*BLACKBOX, "direct", "latent", "guided", "hybrid", UNPOLISHED)
@@ -39,7 +40,7 @@ class Subject:
         own: The attacker's copy, which quantises as the device does and adds none of its noise.
         published: Inverter of these features.
         std: Deviation of each channel by layer that the loss is normalised by.
-        prior_sha256: Hash of the weights of the prior.
+        prior: What decodes.
     """
 
     point: PointConfig
@@ -47,7 +48,7 @@ class Subject:
     own: MultiTarget
     published: Published | None
     std: Mapping[str, Tensor]
-    prior_sha256: str
+    prior: DiffusionPrior
 
     @property
     def sha256(self) -> dict[str, str | None]:
@@ -58,7 +59,7 @@ class Subject:
                 inverter = stream_sha256(stream)
         return {
             "weights_sha256": self.spec.weights_sha256,
-            "prior_sha256": self.prior_sha256,
+            "prior_sha256": self.prior.weights_sha256,
             "inverter_sha256": inverter,
         }
 
@@ -89,24 +90,19 @@ def point_name(point: PointConfig) -> str:
 
 
 def load_subject(config: ExperimentConfig, point: PointConfig, prior: DiffusionPrior) -> Subject:
-    """Load the target, tapped; of the prior it keeps the hash.
+    """Load the target, tapped.
 
     Raises:
         ValueError: An unknown network, layer or published inverter.
     """
-    device, network = torch.device(pick_device(config.device)), config.target
-
-    def load(payload: str) -> MultiTarget:
-        size, pretrained = point.input_size, network.pretrained
-        return load_targets(network.name, [point.layer], input_size=size, payload=payload, pretrained=pretrained)
-
-    target = load(network.payload).to(device)
-    own = load("identity").to(device) if network.payload.startswith("gaussian") else target
-    invert = invert_config(config, point, "direct", 0)
+    device, invert = torch.device(pick_device(config.device)), invert_config(config, point, "direct", 0)
+    target, own = load_devices(invert.target.filled(), [point.layer], device)
     published = find_inverter(invert, target.specs[point.layer])
+    if published is None:
+        log.warning("%s: a search that starts from an inverter starts from the prior's mean latents", point_name(point))
     std = statistics(invert, target.specs[point.layer], published)
     std = {layer: values.to(device) for layer, values in std.items()}
-    return Subject(point, target, own, published, std, prior.weights_sha256)
+    return Subject(point, target, own, published, std, prior)
 
 
 def invert_config(config: ExperimentConfig, point: PointConfig, method: str, seed: int) -> InvertConfig:

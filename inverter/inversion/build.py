@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from inverter.config import InvertConfig
+from inverter.config import InvertConfig, TargetConfig
 from inverter.data.manifest import Manifest
 from inverter.hub import load_inverter
-from inverter.priors.prior import load_prior
+from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import Published, read_published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
+from inverter.training import pick_device
 from inverter.whitebox.attack import Attack
 
 log = logging.getLogger(__name__)
@@ -32,44 +34,73 @@ class Setup:
 def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     """Load target, prior and inverter, as far as the method needs them.
 
-    The attacker's own copy of the target quantises as the device does and adds none of its noise.
-
     Raises:
         ValueError: An unknown name, or an inverter or manifest of other features that was asked for by name.
     """
     given = config.target.filled()
     layers = config.layers or [given.layer]
-    noisy = given.payload.startswith("gaussian")
-
-    def load(payload: str) -> MultiTarget:
-        size, pretrained = given.input_size, given.pretrained
-        return load_targets(given.name, layers, input_size=size, payload=payload, pretrained=pretrained).to(device)
-
-    sender = load(given.payload)
-    target = load("identity") if noisy else sender
+    sender, own = load_devices(given, layers, device)
     spec = sender.specs[layers[0]]
     published = find_inverter(config, spec)
-    wants_start = config.method == "hybrid" or (config.method == "guided" and config.guided.start == "inverter")
     wants_prior = config.method != "direct" or config.image_size is None
     prior_name = config.prior or (published.prior if published is not None else "embedded")
     prior = load_prior(prior_name).to(device) if wants_prior else None
-    align = None
-    if wants_start and published is not None:
-        align = load_inverter(str(published.folder), prior, sender.specs[layers[0]]).to(device).align
-    elif wants_start:
+    if wants_start(config) and published is None:
         log.warning("no published inverter of these features: the search starts from the prior's mean latents")
-    attack = Attack(
+    std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
+    return Setup(make_attack(config, own, prior, published, std), sender)
+
+
+def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.device) -> tuple[MultiTarget, MultiTarget]:
+    """The network as it sends, and the attacker's copy, which quantises as the device does and adds none of its noise.
+
+    Raises:
+        ValueError: An unknown network or layer.
+    """
+
+    def load(payload: str) -> MultiTarget:
+        size, pretrained = target.input_size, target.pretrained
+        return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained).to(device)
+
+    sender = load(target.payload)
+    return sender, load("identity") if target.payload.startswith("gaussian") else sender
+
+
+def wants_start(config: InvertConfig) -> bool:
+    """Whether the method begins where a black-box inverter ends."""
+    return config.method == "hybrid" or (config.method == "guided" and config.guided.start == "inverter")
+
+
+def make_attack(
+    config: InvertConfig,
+    target: MultiTarget,
+    prior: DiffusionPrior | None,
+    published: Published | None,
+    std: Mapping[str, Tensor],
+) -> Attack:
+    """An attack from parts that are loaded already; of the inverter it loads the weights where the method wants them.
+
+    Args:
+        config: Method and its parameters.
+        target: The attacker's copy.
+        prior: None where the method needs none.
+        published: Inverter of these features, as ``find_inverter`` finds it; None where there is none.
+        std: Deviation of each channel by layer.
+    """
+    align = None
+    if wants_start(config) and published is not None:
+        align = load_inverter(str(published.folder), prior).to(pick_device(config.device)).align
+    return Attack(
         config.method,
         target,
         prior,
         config,
         align=align,
-        std={layer: std.to(device) for layer, std in statistics(config, spec, published).items()},
+        std=std,
         image_size=config.image_size,
         guidance_scale=1.0 if config.guidance_scale is None else config.guidance_scale,
         seed=config.seed,
     )
-    return Setup(attack, sender)
 
 
 def find_inverter(config: InvertConfig, spec: TargetSpec) -> Published | None:

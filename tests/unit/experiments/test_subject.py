@@ -20,7 +20,8 @@ def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):
         if inverter is not None:
             (folder / "model.safetensors").write_text(inverter)
         published = None if inverter is None else SimpleNamespace(folder=folder)
-        subject = Subject(PointConfig(), target, target, published, {}, prior)  # type: ignore[arg-type]
+        known = SimpleNamespace(weights_sha256=prior)
+        subject = Subject(PointConfig(), target, target, published, {}, known)  # type: ignore[arg-type]
         return CellFile(tmp_path, "cell", Attempt(subject, "direct", None, 0).recipe(MethodsExperimentConfig()))
 
     cell("prior", "one").save()
