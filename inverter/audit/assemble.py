@@ -49,25 +49,19 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
         for step in steps
     }
     metric = headline(list(scored.values()), config.metric)
-    layers = [_layer(step, results[step.info.name], scored[step.info.name], metric) for step in steps]
-    scores = {layer.layer: layer.scores[metric] for layer in layers if metric in layer.scores}
+    layers = tuple(_layer(step, results[step.info.name], scored[step.info.name], metric) for step in steps)
     names = [layer.layer for layer in layers]
-    bounds = {layer.layer: scores[layer.layer] for layer in layers if layer.trained and layer.layer in scores}
-    late = diagnose_depth(names, scores)
     manifest, first = Manifest.load(steps[0].pairs / "train"), results[names[0]]
-    return Audit(
+    audit = Audit(
         target={**asdict(config.target), "weights_sha256": manifest.target.weights_sha256},
         prior=config.prior,
         picture_size=manifest.resolution,
-        layers=tuple(
-            replace(layer, diagnosis=(*layer.diagnosis, *([late[layer.layer]] if layer.layer in late else [])))
-            for layer in layers
-        ),
+        layers=layers,
         metric=metric,
         threshold=config.threshold,
-        recommended=recommend(names, bounds, config.threshold),
+        recommended=None,
         limits=dict(limits),
-        exceeded=exceeded(limits, bounds),
+        exceeded=(),
         num_images=first.num_images,
         num_sources=first.num_sources,
         threat_model=manifest.threat_model,
@@ -77,6 +71,16 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
         seed=config.seed,
         commit=commit(),
         environment=environment(),
+    )
+    late, bounds = diagnose_depth(names, audit.scores()), audit.bounds()
+    return replace(
+        audit,
+        layers=tuple(
+            replace(layer, diagnosis=(*layer.diagnosis, *([late[layer.layer]] if layer.layer in late else [])))
+            for layer in layers
+        ),
+        recommended=recommend(names, bounds, config.threshold),
+        exceeded=exceeded(limits, bounds),
     )
 
 
