@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from inverter import load_target
 from inverter.data.workers import start_server
 
 RUN = """
@@ -90,3 +94,16 @@ def audit_words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
             f"data.path={root}/pairs-{{layer}}",
             f"output={root}/audit",
         ]
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``photo.png``, 32 px, and ``photo.npy``, its features."""
+    folder = tmp_path_factory.mktemp("photo")
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "photo.png")
+    target = load_target("timm:tf_efficientnet_lite0", "blocks.1", input_size=64)
+    with torch.no_grad():
+        features = target(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
+    np.save(folder / "photo.npy", features[0].numpy())
+    return folder

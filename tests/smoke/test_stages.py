@@ -4,12 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from inverter import Inverter, load_target
+from inverter import Inverter
 from inverter.__main__ import main
 from inverter.config import TrainConfig, load_config
 from inverter.data.sources.photos import PHOTOS
@@ -148,23 +147,17 @@ def test_published_inverter_equals_the_run(world: Path, tiny_prior_folder: Path)
     assert (world / "published" / "toy" / "preview.png").is_file()
 
 
-def test_picture_and_its_features_give_the_same_reconstruction(world: Path, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
-    target = load_target("timm:tf_efficientnet_lite0", "blocks.1", input_size=64)
-    with torch.no_grad():
-        features = target(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
-    np.save(tmp_path / "features.npy", features[0].numpy())
+def test_picture_and_its_features_give_the_same_reconstruction(world: Path, photo: Path, tmp_path: Path) -> None:
     name = f"inverter={world / 'published' / 'toy'}"
     for point in ("mean", "sample"):
-        for input_name in ("photo.png", "features.npy"):
+        for input_name in ("photo.png", "photo.npy"):
             output = f"output={tmp_path / point / input_name}"
-            words = [name, f"input={tmp_path / input_name}", f"operating_point={point}", output]
+            words = [name, f"input={photo / input_name}", f"operating_point={point}", output]
             assert main(["invert", "configs/invert.yaml", *words, "device=cpu"]) == 0
     mean, same, sample, likewise = (
         next((tmp_path / point / name / "recon").iterdir()).read_bytes()
         for point in ("mean", "sample")
-        for name in ("photo.png", "features.npy")
+        for name in ("photo.png", "photo.npy")
     )
     assert mean == same != sample == likewise
 

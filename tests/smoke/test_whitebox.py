@@ -6,12 +6,10 @@ import signal
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from inverter import load_target
 from inverter.__main__ import main
 from inverter.data.clip_writer import write_clip
 from inverter.whitebox import loop
@@ -23,19 +21,6 @@ SHORT = {
     "guided": ["guided.num_inference_steps=2", "guided.num_recurrences=2"],
     "hybrid": ["hybrid.num_steps=3", "hybrid.polish=true", "hybrid.pixels.num_steps=3"],
 }
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with ``photo.png``, 32 px, and ``photo.npy``, its features."""
-    folder = tmp_path_factory.mktemp("photo")
-    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(folder / "photo.png")
-    target = load_target("timm:tf_efficientnet_lite0", "blocks.1", input_size=64)
-    with torch.no_grad():
-        features = target(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
-    np.save(folder / "photo.npy", features[0].numpy())
-    return folder
 
 
 def words(method: str, prior: Path, given: Path, output: Path) -> list[str]:
