@@ -24,10 +24,17 @@ class ImageDataConfig:
 
 
 @dataclass
-class AutoencoderConfig:
+class ImageTrainingConfig:
     data: ImageDataConfig = field(default_factory=ImageDataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    output: str = MISSING
+    resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
+    seed: int = 0
+
+
+@dataclass
+class AutoencoderConfig(ImageTrainingConfig):
     resolution: int = 64
     latent_channels: int = 8
     encoder_width: int = 64
@@ -45,16 +52,10 @@ class AutoencoderConfig:
     adversarial_lr: float = 4e-4
     discriminator_width: int = 48
     compile: bool = False
-    output: str = MISSING
-    resume: bool = True
-    seed: int = 0
 
 
 @dataclass
-class DenoiserConfig:
-    data: ImageDataConfig = field(default_factory=ImageDataConfig)
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+class DenoiserConfig(ImageTrainingConfig):
     autoencoder: str = MISSING  # diffusers folder of the trained autoencoder
     resolution: int = 64
     views: int = 4  # latents cached of each picture: itself, its mirror image, then slight crops and theirs
@@ -71,16 +72,11 @@ class DenoiserConfig:
     max_gmac: float | None = 1.2  # most multiply-adds of a forward pass, in 10^9; null: any number
     grid_prompts: int = 16  # captions of dev that samples are drawn for at each validation
     compile: bool = False
-    output: str = MISSING
-    resume: bool = True
-    seed: int = 0
 
 
 @dataclass
-class DistillConfig:
-    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+class DistillConfig(ImageTrainingConfig):
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=2e-4, weight_decay=0.0))
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     prior: str = MISSING  # the trained prior: a name under checkpoints/ or a folder
     views: int = 4  # as for the denoiser
     prompt_dropout: float = 0.1
@@ -91,16 +87,11 @@ class DistillConfig:
     huber: float = 0.01  # difference below which the loss is squared
     grid_prompts: int = 8  # captions of dev that samples are drawn for at each validation, in 1, 2 and 4 steps
     publish: bool = False  # also put the LoRA into the prior's folder, as PRIOR+few-step
-    output: str = MISSING
-    resume: bool = True
-    seed: int = 0
 
 
 @dataclass
-class JudgeConfig:
-    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+class JudgeConfig(ImageTrainingConfig):
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(ema_decay=0.0))  # batch statistics fit raw weights
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     val: str | None = None  # image shards that the accuracy in the model card is of; null: of dev
     num_classes: int = 200
     classes: str | None = None  # JSON list of the class names, in the order of the labels; null: numbers
@@ -111,9 +102,6 @@ class JudgeConfig:
     label_smoothing: float = 0.1
     max_parameters: int = 4_000_000
     compile: bool = False
-    output: str = MISSING
-    resume: bool = True
-    seed: int = 0
 
 
 @dataclass
