@@ -122,6 +122,7 @@ def build_trainer(
         callbacks=[*common, *callbacks],
         max_steps=optim.max_steps if optim.max_steps is not None else -1,
         gradient_clip_val=optim.gradient_clip,
+        benchmark=accelerator == "gpu",  # batches are of one size
         val_check_interval=every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,

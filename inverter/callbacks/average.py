@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import lightning as L
 import torch
 from lightning.pytorch.callbacks.weight_averaging import WeightAveraging
@@ -40,8 +42,10 @@ class Average(WeightAveraging):
 def ema(decay: float) -> Average:
     """Exponential moving average of the weights; the decay grows from 0.1 so that early steps are soon forgotten."""
 
-    def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+    def average(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor) -> None:
         rate = torch.clamp((1 + count) / (10 + count), max=decay)
-        return averaged + (current - averaged) * (1 - rate.to(averaged))
+        steps = torch._foreach_sub(current, averaged)
+        torch._foreach_mul_(steps, 1 - rate)
+        torch._foreach_add_(averaged, steps)
 
-    return Average(use_buffers=False, avg_fn=average)
+    return Average(use_buffers=False, multi_avg_fn=average)

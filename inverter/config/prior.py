@@ -37,16 +37,14 @@ class ImageTrainingConfig:
 class AutoencoderConfig(ImageTrainingConfig):
     resolution: int = 64
     latent_channels: int = 8
-    encoder_width: int = 64
-    decoder_width: int = 64
-    encoder_blocks: list[int] = field(default_factory=lambda: [0, 0, 4])  # a stage: full, half, quarter resolution
-    decoder_blocks: list[int] = field(default_factory=lambda: [5, 1, 0])  # a stage: quarter, half, full resolution
+    widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
+    encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage
+    decoder_blocks: list[int] = field(default_factory=lambda: [1, 4])
     l1_weight: float = 0.2
     multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
     gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges
     moment_weight: float = 0.01  # keeps each latent channel near mean 0 and variance 1
     latent_noise: float = 0.05  # std of the noise added to the unit-variance latents while training
-    latent_std: float = 0.015625  # deviation of the latents inside the saved autoencoder; small keeps its tanh linear
     adversarial_weight: float = 0.0  # weight of the patch discriminator, relative to the other terms; 0 trains none
     adversarial_start: float = 0.7  # share of the training after which the discriminator takes part
     adversarial_lr: float = 4e-4

@@ -93,7 +93,7 @@ class AugmentedPictures(Dataset[dict[str, Any]]):
             sample = self.pictures[index]
             return {**sample, "image": self.augment(sample["image"], random)}
         sample = self.photos[(index - len(self.pictures)) % len(self.photos)]
-        side = self.pictures.pictures.shape[-1]
+        side = self.pictures.resolution
         return {**sample, "image": random_view(sample["image"], side, self.photo_crop, random)}
 
 

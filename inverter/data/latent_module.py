@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+from transformers import CLIPTokenizer
 
 from inverter.config import ImageDataConfig
 from inverter.data.datamodule import PairLoader, ShareSampler
@@ -23,6 +25,9 @@ from inverter.data.manifest import write_atomic
 from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import TEXTS, PictureCache
 from inverter.data.pictures import derive_seed
+from inverter.data.workers import worker_options
+from inverter.priors.encoding import encode_images
+from inverter.priors.text import tokenize
 from inverter.processes import rank, world_size
 from inverter.progress import track
 
@@ -33,12 +38,14 @@ CHUNK = 256  # pictures encoded at once
 class LatentModule(L.LightningDataModule):
     """Training and validation latents below ``folder``, encoded by ``vae`` once and mapped into memory afterwards.
 
-    Batches hold ``latents`` ``(B, C, h, w)`` float32 and ``prompt``: caption, foreground, background or ``""``. What a
-    step sees depends on (seed, epoch, number) alone, so training goes on exactly where a stopped run was.
+    Batches hold ``latents`` ``(B, C, h, w)`` float32, ``prompt`` (caption, foreground, background or ``""``) and its
+    ``tokens`` ``(B, K)``. What a step sees depends on (seed, epoch, number) alone, so training goes on exactly where a
+    stopped run was.
 
     Args:
         config: Shards, photos, batch size.
         vae: Encoder, on the device where it is to run.
+        tokenizer: Of the text encoder.
         resolution: Side of the pictures in pixels.
         output: Folder of the run.
         prompt_dropout: Share of the training prompts that are ``""``.
@@ -51,6 +58,7 @@ class LatentModule(L.LightningDataModule):
         self,
         config: ImageDataConfig,
         vae: nn.Module,
+        tokenizer: CLIPTokenizer,
         resolution: int,
         output: Path,
         prompt_dropout: float,
@@ -62,7 +70,7 @@ class LatentModule(L.LightningDataModule):
         if views < 1:
             raise ValueError(f"views is {views}; allowed: 1 or more")
         check_photos(config)
-        self.config, self.vae, self.resolution, self.output = config, vae, resolution, output
+        self.config, self.vae, self.tokenizer, self.resolution, self.output = config, vae, tokenizer, resolution, output
         self.prompt_dropout, self.views, self.seed = prompt_dropout, views, seed
         made_of = (config.shards, config.dev, config.photos, config.photo_share, config.photo_crop, config.crop)
         self.folder = output / "latents" / f"{derive_seed(weights, resolution, views, seed, *made_of):016x}"
@@ -81,22 +89,22 @@ class LatentModule(L.LightningDataModule):
                 self.views if training else 1,
                 self.seed,
             )
-            encode_views(views, self.vae, self.folder / split)
+            encode_views(views, self.vae, self.folder / split, self.config.num_workers)
 
     def train_dataloader(self) -> PairLoader:
         dataset = LatentDataset(self.folder / "train", self.prompt_dropout, self.seed)
         size = self.config.batch_size
         sampler = EpochSampler(len(dataset), size, seed=self.seed, rank=rank(), world_size=world_size())
-        return PairLoader(dataset, sampler, 0, collate_latents)
+        return PairLoader(dataset, sampler, self.config.num_workers, LatentCollate(self.tokenizer))
 
     def val_dataloader(self) -> DataLoader:
         dataset = LatentDataset(self.folder / "dev", None)
         sampler = ShareSampler(len(dataset), rank(), world_size(), 1)
-        return DataLoader(dataset, self.config.batch_size, sampler=sampler, collate_fn=collate_latents)
+        return DataLoader(dataset, self.config.batch_size, sampler=sampler, collate_fn=LatentCollate(self.tokenizer))
 
 
-class Views:
-    """Rows of pictures, each with its views: what the cache of latents is made of.
+class Views(Dataset[Tensor]):
+    """Rows of pictures, each with its views: what the cache of latents is made of, one view of every row first.
 
     Odd views are mirrored. The first two are the whole picture, the others lose up to ``crop`` pixels a side. Photos
     are further rows, as many as make them ``photo_share`` of all; each of their views is another random square.
@@ -106,8 +114,14 @@ class Views:
         self, pictures: PictureCache, photos: PictureCache | None, config: ImageDataConfig, views: int, seed: int
     ) -> None:
         self.pictures, self.photos, self.config, self.views, self.seed = pictures, photos, config, views, seed
-        self.resolution = pictures.pictures.shape[-1]
+        self.resolution = pictures.resolution
         self.rows = len(pictures) + (num_squares(len(pictures), config) if photos is not None else 0)
+
+    def __len__(self) -> int:
+        return self.views * self.rows
+
+    def __getitem__(self, number: int) -> Tensor:
+        return self.view(number % self.rows, number // self.rows)
 
     def captions(self) -> list[dict[str, str]]:
         """Words of each row."""
@@ -125,12 +139,6 @@ class Views:
             return image.flip(-1) if mirror else image
         return random_view(image, self.resolution, 1 - 2 * self.config.crop / self.resolution, random, mirror)
 
-    def chunks(self, view: int) -> Iterator[Tensor]:
-        """One view of every row, in chunks ``(n, 3, S, S)`` float32 in [0, 1]."""
-        for start in range(0, self.rows, CHUNK):
-            rows = range(start, min(start + CHUNK, self.rows))
-            yield torch.stack([self.view(row, view) for row in rows]).float() / 255
-
     def _source(self, row: int) -> tuple[PictureCache, int]:
         if row < len(self.pictures) or self.photos is None:
             return self.pictures, row
@@ -147,9 +155,17 @@ class LatentDataset(Dataset):
     """
 
     def __init__(self, path: Path, prompt_dropout: float | None, seed: int = 0) -> None:
-        self.latents = np.load(path.with_suffix(".npy"), mmap_mode="r")  # (V, N, C, h, w)
+        self.path = path
         self.captions: list[dict[str, str]] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         self.prompt_dropout, self.seed = prompt_dropout, seed
+
+    @cached_property
+    def latents(self) -> np.ndarray:
+        """All latents ``(V, N, C, h, w)`` float16, mapped into memory."""
+        return np.load(self.path.with_suffix(".npy"), mmap_mode="r")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "latents"}  # a reading process maps them too
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -175,26 +191,30 @@ def draw_prompt(captions: dict[str, str], dropout: float, mirrored: bool, random
     return prompt
 
 
-def collate_latents(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack latents, keep the prompts as a list."""
-    return {
-        "latents": torch.stack([sample["latents"] for sample in samples]),
-        "prompt": [sample["prompt"] for sample in samples],
-    }
+@dataclass(frozen=True)
+class LatentCollate:
+    """Batch of samples: ``latents`` stacked, ``prompt`` as a list, and their ``tokens`` ``(B, K)``."""
+
+    tokenizer: CLIPTokenizer
+
+    def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        prompts = [sample["prompt"] for sample in samples]
+        latents = torch.stack([sample["latents"] for sample in samples])
+        return {"latents": latents, "prompt": prompts, "tokens": tokenize(self.tokenizer, prompts)}
 
 
 @torch.no_grad()
-def encode_views(views: Views, vae: nn.Module, path: Path) -> None:
+def encode_views(views: Views, vae: nn.Module, path: Path, num_workers: int = 0) -> None:
     """Encode every view of every row to ``PATH.npy`` ``(V, N, C, h, w)`` float16, and the captions to ``PATH.json``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npy")
-    shape = encode(vae, next(views.chunks(0))[:1]).shape[1:]
+    shape = encode(vae, views[0][None]).shape[1:]
     stored = np.lib.format.open_memmap(partial, "w+", np.float16, (views.views, views.rows, *shape))
-    for view in range(views.views):
-        start = 0
-        for images in track(views.chunks(view), f"latents of {path.name}, view {view + 1} of {views.views}"):
-            stored[view, start : start + len(images)] = encode(vae, images).half().cpu().numpy()
-            start += len(images)
+    loader = DataLoader(views, CHUNK, pin_memory=torch.cuda.is_available(), **worker_options(num_workers))
+    latents, start = stored.reshape(len(views), *shape), 0
+    for images in track(loader, f"latents of {path.name}"):
+        latents[start : start + len(images)] = encode(vae, images).half().cpu().numpy()
+        start += len(images)
     stored.flush()
     partial.replace(path.with_suffix(".npy"))
     write_atomic(path.with_suffix(".json"), json.dumps(views.captions()).encode())  # last: says that both are complete
@@ -202,10 +222,9 @@ def encode_views(views: Views, vae: nn.Module, path: Path) -> None:
 
 
 def encode(vae: nn.Module, images: Tensor) -> Tensor:
-    """Scaled latents ``(B, C, h, w)`` float32 of images ``(B, 3, S, S)`` in [0, 1]."""
+    """Scaled latents ``(B, C, h, w)`` float32 of images ``(B, 3, S, S)`` uint8."""
     device = next(vae.parameters()).device
-    images = images.to(device)
+    images = images.to(device).float() / 255
     with torch.autocast(device.type, torch.bfloat16):
-        encoded = vae.encode((images * 2 - 1).to(memory_format=torch.channels_last))
-    latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        latents = encode_images(vae, images.to(memory_format=torch.channels_last))
     return latents.float() * vae.config.scaling_factor

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,16 @@ class PictureCache(Dataset[dict[str, Any]]):
         if not texts.is_file():
             _decode(pattern, resolution, texts, pixels)
         self.samples: list[dict[str, Any]] = json.loads(texts.read_text(encoding="utf-8"))
-        shape = (len(self.samples), 3, resolution, resolution)
-        self.pictures = np.memmap(pixels, np.uint8, mode="r", shape=shape)
+        self.resolution, self._pixels = resolution, pixels
+
+    @cached_property
+    def pictures(self) -> np.ndarray:
+        """All pictures ``(N, 3, S, S)`` uint8, mapped into memory."""
+        shape = (len(self), 3, self.resolution, self.resolution)
+        return np.memmap(self._pixels, np.uint8, mode="r", shape=shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "pictures"}  # a reading process maps them too
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import lightning as L
 import torch
-from diffusers import AutoencoderTiny
+from diffusers import AutoencoderDC
+from diffusers.models.autoencoders.autoencoder_dc import ResBlock
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from inverter.config import AutoencoderConfig
 from inverter.evaluation.metrics import psnr
@@ -17,75 +19,51 @@ from inverter.training import build_optimizer, training_progress
 RAMP = 0.05  # share of the training over which the adversarial term grows to its weight
 
 
-def build_autoencoder(config: AutoencoderConfig) -> AutoencoderTiny:
-    """diffusers' ``AutoencoderTiny`` with residual branches that start at zero, so that it trains fast."""
-    vae = AutoencoderTiny(
-        encoder_block_out_channels=(config.encoder_width,) * len(config.encoder_blocks),
-        decoder_block_out_channels=(config.decoder_width,) * len(config.decoder_blocks),
-        num_encoder_blocks=tuple(config.encoder_blocks),
-        num_decoder_blocks=tuple(config.decoder_blocks),
-        latent_channels=config.latent_channels,
-        scaling_factor=1 / config.latent_std,
-    )
-    for block in [*vae.encoder.layers, *vae.decoder.layers]:
-        if hasattr(block, "fuse"):
-            nn.init.zeros_(block.conv[-1].weight)
-            nn.init.zeros_(block.conv[-1].bias)
-    return vae
+def build_autoencoder(config: AutoencoderConfig) -> AutoencoderDC:
+    """diffusers' ``AutoencoderDC``, space to depth at once, with residual branches that start at zero.
 
-
-@torch.no_grad()
-def start_from_principal_components(vae: AutoencoderTiny, images: Tensor, latent_std: float = 1.0) -> None:
-    """Set the encoder to the principal components of pixel patches: at step 0 it is the best linear encoder.
-
-    The strided convolutions copy each patch into channels (pixels are not negative, so the rectifiers pass them), the
-    last convolution projects it. Channels beyond the patch keep their random start and see the neighbourhood.
-
-    Args:
-        vae: Autoencoder with no blocks before its last stage, changed in place.
-        images: Sample of images ``(N, 3, S, S)`` in [0, 1].
-        latent_std: Deviation that each latent channel gets.
     Raises:
-        ValueError: The encoder is too narrow for a patch or has blocks between its strided convolutions.
+        ValueError: Lists that disagree in length, a resolution without a block, or widths that shortcuts cannot bridge.
     """
-    layers = list(vae.encoder.layers)
-    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-    head, strided, last = convolutions[0], convolutions[1:-1], convolutions[-1]
-    patch = 2 ** len(strided)
-    numbers = 3 * patch**2
-    if head.out_channels < numbers:
+    stages = {"widths": config.widths, "encoder_blocks": config.encoder_blocks, "decoder_blocks": config.decoder_blocks}
+    if len({len(values) for values in stages.values()}) != 1:
+        lengths = ", ".join(f"{name} has {len(values)}" for name, values in stages.items())
+        raise ValueError(f"{lengths} entries; allowed: as many of each, one for each resolution below the full one")
+    for name, values in stages.items():
+        if not values or min(values) < 1:
+            raise ValueError(f"{name} is {list(values)}; allowed: 1 or more at each resolution")
+    steps = pairwise(config.widths)
+    if any(width % 4 for width in config.widths) or any(4 * fine % coarse for fine, coarse in steps):
         raise ValueError(
-            f"encoder_width is {head.out_channels}; a patch of {patch} x {patch} pixels needs {numbers} or more"
+            f"widths is {list(config.widths)}; allowed: multiples of 4, each after the first a divisor of 4 times the "
+            "one before"
         )
-    if layers[: len(strided) + 1] != convolutions[:-1]:
-        raise ValueError("encoder_blocks has blocks before the last stage; allowed here: 0 for all but the last")
-    if last.out_channels > numbers:
-        raise ValueError(f"latent_channels is {last.out_channels}; allowed here: {numbers} or fewer")
-    head.weight[:3], head.bias[:3] = 0, 0
-    head.weight[range(3), range(3), 1, 1] = 1
-    for level, convolution in enumerate(strided):  # channels: colour, y, x within the cell seen so far
-        cell = 2**level
-        convolution.weight[: 3 * (2 * cell) ** 2] = 0
-        for source in range(3 * cell**2):
-            colour, y, x = source // cell**2, source // cell % cell, source % cell
-            for dy in range(2):
-                for dx in range(2):
-                    goal = colour * (2 * cell) ** 2 + (dy * cell + y) * 2 * cell + dx * cell + x
-                    convolution.weight[goal, source, 1 + dy, 1 + dx] = 1
-    patches = F.pixel_unshuffle(images, patch).permute(0, 2, 3, 1).reshape(-1, numbers)
-    mean = patches.mean(0)
-    variances, directions = torch.linalg.eigh(torch.cov(patches.T))
-    projection = (directions / variances.clamp_min(1e-8).sqrt()).T.flip(0)[: last.out_channels] * latent_std
-    last.weight.zero_()
-    last.weight[:, :numbers, 1, 1] = projection
-    last.bias.copy_(-projection @ mean)
+    widths = (config.widths[0], *config.widths)  # of the full resolution, which has no blocks, the width is never used
+    vae = AutoencoderDC(
+        latent_channels=config.latent_channels,
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        encoder_layers_per_block=(0, *config.encoder_blocks),
+        decoder_layers_per_block=(0, *config.decoder_blocks),
+        encoder_qkv_multiscales=((),) * len(widths),
+        decoder_qkv_multiscales=((),) * len(widths),
+        encoder_out_shortcut=False,
+        decoder_in_shortcut=False,
+        decoder_conv_act_fn="silu",
+    )
+    vae.register_to_config(block_out_channels=widths)  # what diffusers' pipelines tell the downsampling from
+    for block in vae.modules():
+        if isinstance(block, ResBlock):
+            nn.init.zeros_(block.norm.weight)
+            nn.init.zeros_(block.norm.bias)
+    return vae
 
 
 class AutoencoderModule(L.LightningModule):
     """Train an autoencoder on pixels alone: no target, no judge, no perceptual network takes part.
 
-    While it trains, latents have unit variance and pass no tanh; the stage folds what is left of their moments into
-    the saved autoencoder. A little noise on the latents makes near latents decode to near images. The discriminator,
+    While it trains, latents are kept near unit variance; the stage folds what is left of their moments into the
+    saved autoencoder. A little noise on the latents makes near latents decode to near images. The discriminator,
     where there is one, takes part after ``adversarial_start`` of the training, in the same step: its own loss sees
     detached images, and the autoencoder is pushed by the gradient at its images, as long as that of the other terms.
     """
@@ -98,16 +76,16 @@ class AutoencoderModule(L.LightningModule):
         self.vae = build_autoencoder(config)
         self.discriminator = PatchDiscriminator(config.discriminator_width) if config.adversarial_weight else None
         if config.compile:
-            self.vae.encoder.layers.compile()
-            self.vae.decoder.layers.compile()
+            self.vae.encoder.compile()
+            self.vae.decoder.compile()
 
     def encode(self, images: Tensor) -> Tensor:
         """Unit-variance latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]."""
-        return self.vae.encoder.layers(images)
+        return self.vae.encoder(2 * images - 1)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Images ``(B, 3, S, S)``, about [0, 1], of latents."""
-        return self.vae.decoder.layers(latents)
+        return self.vae.decoder(latents) / 2 + 0.5
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Round trip of images ``(B, 3, S, S)`` in [0, 1]."""

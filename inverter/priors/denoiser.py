@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from inverter.config import DenoiserConfig
 from inverter.priors.cost import check_macs, count_macs
 from inverter.priors.sampling import denoising_loss
-from inverter.priors.text import build_text_encoder
+from inverter.priors.text import build_text_encoder, tokenize
 from inverter.training import build_optimizer
 
 
@@ -53,7 +53,7 @@ def build_scheduler(prediction_type: str) -> DDIMScheduler:
 class DenoiserModule(L.LightningModule):
     """Train U-Net and text encoder together on cached latents and their captions.
 
-    Batches hold ``latents`` ``(B, C, h, w)`` of unit variance and ``prompt`` (list of B str, ``""`` where dropped).
+    Batches hold ``latents`` ``(B, C, h, w)`` of unit variance and ``tokens`` ``(B, K)`` of their prompts.
     """
 
     def __init__(self, config: DenoiserConfig, latent_shape: tuple[int, int, int], tokenizer: CLIPTokenizer) -> None:
@@ -74,13 +74,13 @@ class DenoiserModule(L.LightningModule):
             self.unet.set_attn_processor(AttnProcessor())
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss = self._loss(batch["latents"], batch["prompt"], None)
+        loss = self._loss(batch, None)
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
-        loss = self._loss(batch["latents"], batch["prompt"], fixed)
+        loss = self._loss(batch, fixed)
         self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> dict:
@@ -88,18 +88,8 @@ class DenoiserModule(L.LightningModule):
 
     def embed(self, prompts: list[str]) -> Tensor:
         """Conditioning ``(B, K, D)`` of B prompts."""
-        return self.text_encoder(self._tokens(prompts))[0]
+        return self.text_encoder(tokenize(self.tokenizer, prompts).to(self.device))[0]
 
-    def _tokens(self, prompts: list[str]) -> Tensor:
-        tokens = self.tokenizer(
-            prompts,
-            padding="max_length",
-            max_length=self.tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return tokens.input_ids.to(self.device)
-
-    def _loss(self, latents: Tensor, prompts: list[str], generator: torch.Generator | None) -> Tensor:
-        text, gamma = self.embed(prompts), self.config.snr_gamma
-        return denoising_loss(self.unet, self.scheduler, latents, text, generator, gamma)
+    def _loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+        text, gamma = self.text_encoder(batch["tokens"])[0], self.config.snr_gamma
+        return denoising_loss(self.unet, self.scheduler, batch["latents"], text, generator, gamma)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import lightning as L
 import torch
 from diffusers import DDIMScheduler
@@ -14,6 +12,7 @@ from inverter.config import DistillConfig
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoise
+from inverter.priors.text import tokenize
 from inverter.training import build_optimizer
 
 
@@ -36,34 +35,37 @@ class DistillModule(L.LightningModule):
             raise ValueError(f"num_ddim_steps is {config.num_ddim_steps}; allowed: 2 to {longest}")
         self.config, self.prior = config, prior
         self.num_parameters = add_lora(prior.unet, config.rank, config.max_megabytes)
-        self.timesteps = path_timesteps(prior.scheduler, config.num_ddim_steps)
+        self.register_buffer("timesteps", path_timesteps(prior.scheduler, config.num_ddim_steps), persistent=False)
+        self.register_buffer("no_prompt", tokenize(prior.tokenizer, [""]), persistent=False)
 
     def on_fit_start(self) -> None:
         if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
             self.prior.unet.set_attn_processor(AttnProcessor())
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss = self._loss(batch["latents"], batch["prompt"], None)
+        loss = self._loss(batch, None)
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         fixed = torch.Generator().manual_seed(batch_idx)
-        loss = self._loss(batch["latents"], batch["prompt"], fixed)
+        loss = self._loss(batch, fixed)
         self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         trained = [parameter for parameter in self.prior.unet.parameters() if parameter.requires_grad]
         return build_optimizer(self, trained, self.config.optim)
 
-    def _loss(self, latents: Tensor, prompts: Sequence[str], generator: torch.Generator | None) -> Tensor:
-        prior, scheduler = self.prior, self.prior.scheduler
-        place = torch.randint(0, len(self.timesteps) - 1, (len(latents),), generator=generator)
-        t, nearer = self.timesteps[place].to(latents.device), self.timesteps[place + 1].to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
+    def _loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+        prior, scheduler, latents = self.prior, self.prior.scheduler, batch["latents"]
+        source, count = generator.device if generator else latents.device, len(self.timesteps) - 1
+        place = torch.randint(0, count, (len(latents),), generator=generator, device=source).to(latents.device)
+        t, nearer = self.timesteps[place], self.timesteps[place + 1]
+        noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
         noisy = scheduler.add_noise(latents, noise, t)
         with torch.no_grad():
-            text, empty = prior.embed(prompts), prior.embed([""]).expand(len(latents), -1, -1)
+            text = prior.text_encoder(batch["tokens"])[0]
+            empty = prior.text_encoder(self.no_prompt)[0].expand(len(latents), -1, -1)
         student = denoise(prior.unet, scheduler, noisy, t, text).float()
         with torch.no_grad():
             prior.unet.disable_adapters()

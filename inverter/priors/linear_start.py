@@ -1,68 +1,112 @@
-"""A decoder that begins as a linear one: least squares, level by level, from latents to finer and finer pixels."""
+"""An autoencoder that begins as the best linear one: principal components of patches, and least squares back."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
-from diffusers import AutoencoderTiny
+from diffusers import AutoencoderDC
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter.priors.pixel_placement import can_place, place_pixels
-
-RIDGE = 1e-5  # of the features' mean energy
+RIDGE = 1e-7  # of the inputs' mean energy
+LOUD = 64.0  # a constant channel, beside which the pixels hardly change the norm before the last convolution
+LIFT = 2.0  # added behind that norm, where the activation is nearly linear
 
 
 @torch.no_grad()
-def start_from_least_squares(vae: AutoencoderTiny, images: Tensor) -> None:
-    """Set the decoder's convolutions so that, before training, it is a good linear decoder.
+def start_linear(vae: AutoencoderDC, images: Tensor) -> None:
+    """Set encoder and decoder to the best linear ones for patches; residual branches must be at zero.
 
-    The first predicts the pixels that lie below each of its positions. Where width and blocks allow, the others put
-    them at their places (``place_pixels``); else each predicts the pixels below its own positions as well as it can,
-    which rectifiers pass, and the last hands on colours. A decoder too narrow for a patch's pixels is left as it is,
-    and so are the channels beyond them.
+    Shortcuts around the sampling hand on pixels as they are, and the encoder's last convolution makes principal
+    components of variance 1 of them. The decoder's first predicts the pixels below each position from 3 x 3 latents, in
+    the order in which the shortcuts put them at their places. They do so where each width is a quarter of the next;
+    else the encoder sees random mixtures of pixels, and the decoder keeps its random start.
 
     Args:
-        vae: Autoencoder whose encoder has its start already, changed in place; residual branches are at zero.
+        vae: Autoencoder as ``build_autoencoder`` makes it, changed in place.
         images: Sample of images ``(N, 3, S, S)`` in [0, 1].
+    Raises:
+        ValueError: More latent channels than a patch has numbers.
     """
-    layers = list(vae.decoder.layers)
-    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-    factor = 2 ** sum(isinstance(layer, nn.Upsample) for layer in layers)
-    if convolutions[0].out_channels < 3 * factor**2:
-        return
-    hidden = torch.cat([vae.encoder.layers(batch) for batch in images.split(64)])
-    for layer in layers:
-        if isinstance(layer, nn.Upsample):
-            factor //= 2
-        if layer is convolutions[-1]:
-            layer.weight.zero_()
-            layer.weight[range(3), range(3), 1, 1] = 1
-            layer.bias.zero_()
-        elif isinstance(layer, nn.Conv2d):
-            pixels = F.pixel_unshuffle(images, factor)
-            used = hidden if layer is convolutions[0] else hidden[:, : 12 * factor**2]  # pixels of the level before
-            weight, bias = _least_squares(used, pixels, layer.bias is not None)
-            layer.weight[: len(weight)] = 0
-            layer.weight[: len(weight), : used.shape[1]] = weight
-            if layer.bias is not None:
-                layer.bias[: len(bias)] = bias
-            if layer is convolutions[0] and can_place(vae, images.shape[-1]):
-                place_pixels(vae)
-                return
-        hidden = torch.cat([layer(batch) for batch in hidden.split(64)])
+    pixels, encoder = 2 * images - 1, vae.encoder
+    patches = F.pixel_unshuffle(pixels, vae.spatial_compression_ratio)
+    channels = vae.config.latent_channels
+    if channels > patches.shape[1]:
+        raise ValueError(f"latent_channels is {channels}; allowed here: {patches.shape[1]} or fewer")
+    if shortcuts_place_pixels(vae):
+        hand_on_pixels(encoder)
+    hidden = nn.Sequential(encoder.conv_in, *encoder.down_blocks)(pixels)
+    fit(encoder.conv_out, hidden, principal_components(patches, channels), size=1)
+    if shortcuts_place_pixels(vae):
+        start_decoder(vae.decoder, encoder(pixels), pixels)
 
 
-def _least_squares(inputs: Tensor, goals: Tensor, bias: bool) -> tuple[Tensor, Tensor]:
-    """Weight ``(T, C, 3, 3)`` and bias ``(T,)`` of the convolution that brings inputs nearest to ``goals``."""
-    count = 9 * inputs.shape[1] + bias
-    products, moments = torch.zeros(count, count, dtype=torch.float64), torch.zeros(count, goals.shape[1]).double()
+def shortcuts_place_pixels(vae: AutoencoderDC) -> bool:
+    """Whether the upsampling's shortcuts hand on every channel once, with room for the pixels and one channel more."""
+    widths = vae.config.block_out_channels[1:]
+    return widths[0] > 12 and all(fine * 4 == coarse for fine, coarse in pairwise(widths))
+
+
+def hand_on_pixels(encoder: nn.Module) -> None:
+    """Let the first channels of each resolution hold the pixels below each position."""
+    first = encoder.conv_in.conv
+    first.weight[:3], first.bias[:3] = 0, 0
+    first.weight[range(3), range(3), 1, 1] = 1
+    for finer, level in enumerate(block for block in list(encoder.down_blocks)[:-1] if len(block)):
+        convolution, taken = level[-1].conv, 12 * 4**finer
+        convolution.weight[:taken], convolution.bias[:taken] = 0, 0  # the shortcut's
+
+
+def start_decoder(decoder: nn.Module, latents: Tensor, pixels: Tensor) -> None:
+    """Set a decoder, whose shortcuts place pixels, to least squares from latents to pixels in [-1, 1]."""
+    levels = [list(block) for block in reversed(decoder.up_blocks) if len(block)]
+    nested = pixels
+    for _ in levels:
+        nested = F.pixel_unshuffle(nested, 2)
+    fit(decoder.conv_in, latents, nested, size=3)
+    for finer, level in enumerate(levels[1:]):
+        convolution, taken = level[0].conv, nested.shape[1] // 4**finer
+        convolution.weight[:taken], convolution.bias[:taken] = 0, 0  # the shortcut's
+    last = levels[-1][0].conv if levels[1:] else decoder.conv_in
+    places = 4 if levels[1:] else 1  # of the last channel before the pixels are shuffled
+    last.weight[-places:], last.bias[-places:] = 0, LOUD
+    norm = decoder.norm_out
+    norm.weight.fill_(LOUD / len(norm.weight) ** 0.5)
+    norm.weight[-1] = 0
+    norm.bias.fill_(LIFT)
+    hidden = nn.Sequential(decoder.conv_in, *(layer for level in levels for layer in level))(latents)
+    seen = decoder.conv_act(norm(hidden.movedim(1, -1)).movedim(-1, 1))
+    fit(decoder.conv_out.conv, seen, F.pixel_unshuffle(pixels, 2), size=1)
+
+
+def principal_components(patches: Tensor, count: int) -> Tensor:
+    """The first components ``(N, count, h, w)`` of patches ``(N, P, h, w)``, each of mean 0 and variance 1."""
+    flat = patches.movedim(1, -1)
+    centred = flat - flat.mean((0, 1, 2))
+    variances, directions = torch.linalg.eigh(torch.cov(centred.flatten(0, 2).T))
+    return (centred @ (directions / variances.clamp_min(1e-8).sqrt()).flip(1)[:, :count]).movedim(-1, 1)
+
+
+def fit(convolution: nn.Conv2d, inputs: Tensor, goals: Tensor, size: int) -> None:
+    """Set a convolution's first output channels to what brings ``inputs`` nearest to ``goals``.
+
+    Args:
+        convolution: With a kernel of 3 x 3 and a bias.
+        inputs: ``(N, C, h, w)``.
+        goals: ``(N, T, h, w)``.
+        size: Side of the part of the kernel that is used, 1 or 3.
+    """
+    count = size**2 * inputs.shape[1] + 1
+    products, moments = torch.zeros(count, count).double(), torch.zeros(count, goals.shape[1]).double()
     for some, goal in zip(inputs.split(16), goals.split(16), strict=True):
-        taps = F.unfold(some, 3, padding=1).transpose(0, 1).flatten(1)  # (9 C, n)
-        if bias:
-            taps = torch.cat([taps, torch.ones(1, taps.shape[1])])
+        taps = F.unfold(some, size, padding=size // 2).transpose(0, 1).flatten(1)
+        taps = torch.cat([taps, torch.ones(1, taps.shape[1])])
         products += (taps @ taps.T).double()
         moments += (taps @ goal.transpose(0, 1).flatten(1).T).double()
     products.diagonal().add_(RIDGE * products.trace() / count)
     solved = torch.linalg.solve(products, moments).T.float()  # (T, count)
-    weight = solved[:, : count - bias].unflatten(1, (-1, 3, 3))
-    return weight, solved[:, -1] if bias else torch.zeros(len(solved))
+    used, edge = len(solved), (3 - size) // 2
+    convolution.weight[:used] = 0
+    convolution.weight[:used, :, edge : 3 - edge, edge : 3 - edge] = solved[:, :-1].unflatten(1, (-1, size, size))
+    convolution.bias[:used] = solved[:, -1]

@@ -14,11 +14,13 @@ import transformers
 from torch import Tensor, nn
 
 from inverter.parse import parse_json
+from inverter.priors.encoding import encode_images
 from inverter.priors.few_step import FOLDER, fuse_lora, split_name
 from inverter.priors.index import autoencoder_name, read_index, reading
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import denoise, sample
+from inverter.priors.text import tokenize
 
 PARTS = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
 
@@ -65,9 +67,7 @@ class DiffusionPrior(nn.Module):
         expected = (3, self.resolution, self.resolution)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"images has shape {tuple(images.shape)}; prior {self.name!r} encodes (B, {expected})")
-        encoded = self.vae.encode(images * 2 - 1)
-        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-        return (latents - self._shift) * self.vae.config.scaling_factor
+        return (encode_images(self.vae, images) - self._shift) * self.vae.config.scaling_factor
 
     def decode(self, latents: Tensor, clamp: bool = True) -> Tensor:
         """Images ``(B, 3, S, S)`` of latents ``(B, C, h, w)``; in [0, 1] when ``clamp``, else as decoded."""
@@ -77,14 +77,7 @@ class DiffusionPrior(nn.Module):
 
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Conditioning ``(B, K, D)`` of B prompts; longer ones are cut at K tokens."""
-        tokens = self.tokenizer(
-            list(prompts),
-            padding="max_length",
-            max_length=self.tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return self.text_encoder(tokens.input_ids.to(self.device))[0]
+        return self.text_encoder(tokenize(self.tokenizer, prompts).to(self.device))[0]
 
     def denoise(self, latents: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
         """Denoised estimate x0 of noisy latents ``(B, C, h, w)`` at integer timesteps ``t`` ``(B,)``."""

@@ -35,9 +35,9 @@ def denoising_loss(
     The prediction is what the scheduler's config says (noise or velocity). ``snr_gamma`` bounds what a timestep's
     error of x0 weighs, see :func:`loss_weights`; None takes the prediction's own weights.
     """
-    steps = scheduler.config.num_train_timesteps
-    t = torch.randint(0, steps, (len(latents),), generator=generator).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator, dtype=torch.float32).to(latents)
+    steps, source = scheduler.config.num_train_timesteps, generator.device if generator else latents.device
+    t = torch.randint(0, steps, (len(latents),), generator=generator, device=source).to(latents.device)
+    noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
     noisy = scheduler.add_noise(latents, noise, t)
     goal = noise if scheduler.config.prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, t)
     output = unet(noisy, t, encoder_hidden_states=conditioning, return_dict=False)[0]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -47,6 +48,14 @@ def train_tokenizer(captions: Iterable[str], vocabulary: int, num_tokens: int) -
         vocab_file.write_text(json.dumps(trained["vocab"], ensure_ascii=False), encoding="utf-8")
         merges_file.write_text("#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n", encoding="utf-8")
         return CLIPTokenizer.from_pretrained(folder, model_max_length=num_tokens)
+
+
+def tokenize(tokenizer: CLIPTokenizer, prompts: Sequence[str]) -> Tensor:
+    """Tokens ``(B, K)`` int64 of B prompts; shorter ones are padded, longer ones cut to the K that prompts may have."""
+    length = tokenizer.model_max_length
+    return tokenizer(
+        list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+    ).input_ids
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextModel:

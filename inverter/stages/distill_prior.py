@@ -44,9 +44,8 @@ def train(config: DistillConfig, output: Path) -> Path:
     folder = find_prior(config.prior)
     prior = load_prior(config.prior).to(pick_device(config.trainer.device))
     weights = folder_sha256(folder, ("vae",))
-    data = LatentModule(
-        config.data, prior.vae, prior.resolution, output, config.prompt_dropout, config.views, config.seed, weights
-    )
+    drawn = (config.prompt_dropout, config.views, config.seed)
+    data = LatentModule(config.data, prior.vae, prior.tokenizer, prior.resolution, output, *drawn, weights)
     module = DistillModule(config, prior)
     log.info("LoRA of %d parameters", module.num_parameters)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -16,17 +16,17 @@ from inverter.data.image_module import ImageShardModule
 from inverter.data.picture_cache import first_pictures
 from inverter.lock import locked
 from inverter.loggers import close_loggers
-from inverter.priors.autoencoder import AutoencoderModule, start_from_principal_components
+from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
-from inverter.priors.linear_start import start_from_least_squares
+from inverter.priors.linear_start import start_linear
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
 STAGE = "train_autoencoder"
-NUM_SAMPLE = 1900  # pictures of dev that the first principal components and the last moments come from
-NUM_REGRESSION = 128  # of them, that the decoder's start comes from
+NUM_SAMPLE = 1900  # pictures of dev that the last moments come from
+NUM_START = 512  # of them, that the linear start comes from
 
 
 def run(config: AutoencoderConfig) -> Path:
@@ -44,8 +44,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     sample = first_pictures(config.data.dev, config.resolution, NUM_SAMPLE)
     module = AutoencoderModule(config)
     if checkpoint is None:
-        start_from_principal_components(module.vae, sample)
-        start_from_least_squares(module.vae, sample[:NUM_REGRESSION])
+        start_linear(module.vae, sample[:NUM_START])
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
         output,
@@ -59,7 +58,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     if not trainer.is_global_zero:
         return output / "vae"
     vae = module.vae.cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    fold_statistics(vae, *latent_moments(vae, sample), config.latent_std)
+    fold_statistics(vae, *latent_moments(vae, sample))
     vae.save_pretrained(output / "vae", safe_serialization=True)
     save_summary(summarise(trainer, config.data.batch_size, "val/psnr"), output, STAGE)
     log.info("autoencoder in %s", output / "vae")

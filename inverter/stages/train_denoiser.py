@@ -48,14 +48,13 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     folder = Path(config.autoencoder)
-    vae = diffusers.AutoencoderTiny.from_pretrained(folder, use_safetensors=True).eval().requires_grad_(False)
+    vae = diffusers.AutoencoderDC.from_pretrained(folder, use_safetensors=True).eval().requires_grad_(False)
     vae = vae.to(pick_device(config.trainer.device), memory_format=torch.channels_last)
     weights = folder_sha256(folder.parent, (folder.name,))
-    data = LatentModule(
-        config.data, vae, config.resolution, output, config.prompt_dropout, config.views, config.seed, weights
-    )
     tokenizer, prompts = _tokenizer(config, output)
-    side = config.resolution // 2 ** (len(vae.config.block_out_channels) - 1)
+    drawn = (config.prompt_dropout, config.views, config.seed)
+    data = LatentModule(config.data, vae, tokenizer, config.resolution, output, *drawn, weights)
+    side = config.resolution // vae.spatial_compression_ratio
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)
     log.info("denoiser: %.3f GMAC a forward pass", module.macs / GIGA)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -80,7 +79,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     return output / "prior"
 
 
-def _samples(module: DenoiserModule, vae: diffusers.AutoencoderTiny, prompts: list[str]) -> Tensor:
+def _samples(module: DenoiserModule, vae: diffusers.AutoencoderDC, prompts: list[str]) -> Tensor:
     """Grid ``(3, H, W)`` of samples for some prompts: 8 steps, guidance 2, the same noise each time."""
     shape = (len(prompts), vae.config.latent_channels, module.unet.config.sample_size, module.unet.config.sample_size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(module.device)

@@ -57,8 +57,8 @@ SIZES = {  # stage: words on top
     "bench": "prior={tiny} pairs=4 batch_size=2 rounds=1 steps=2 device=cpu",
     "invert": "device=cpu direct.num_steps=2 latent.num_steps=2 latent.num_inference_steps=1 hybrid.num_steps=2 "
     "hybrid.pixels.num_steps=2 guided.num_inference_steps=2 guided.num_recurrences=1",
-    "train_prior autoencoder": f"{TRAIN} resolution=32 encoder_width=48 decoder_width=16 encoder_blocks=[0,0,1] "
-    "decoder_blocks=[1,0,0] discriminator_width=4",
+    "train_prior autoencoder": f"{TRAIN} resolution=32 widths=[16,64] encoder_blocks=[1,1] "
+    "decoder_blocks=[1,1] discriminator_width=4",
     "train_prior denoiser": f"{TRAIN} resolution=32 compile=false widths=[16,32] head_dim=16 text_width=32 "
     "text_layers=1 vocabulary=600 grid_prompts=2",
     "train_prior distill": f"{TRAIN} rank=2 num_ddim_steps=2 grid_prompts=2",

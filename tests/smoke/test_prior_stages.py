@@ -21,8 +21,8 @@ from inverter.priors.distillation import DistillModule
 from inverter.priors.prior import DiffusionPrior, load_prior
 
 SHORT = ["optim.max_time=null", "optim.warmup_steps=1", "trainer.progress=false", "trainer.device=cpu", "resolution=32"]
-AUTOENCODER = ["encoder_width=48", "decoder_width=16", "latent_channels=4", "encoder_blocks=[0,0,1]"]
-AUTOENCODER += ["decoder_blocks=[1,0,0]", "adversarial_weight=0.5", "adversarial_start=0.4", "discriminator_width=4"]
+AUTOENCODER = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,1]", "decoder_blocks=[1,1]"]
+AUTOENCODER += ["adversarial_weight=0.5", "adversarial_start=0.4", "discriminator_width=4"]
 DENOISER = ["widths=[16,32]", "head_dim=16", "text_width=32", "text_layers=1", "vocabulary=600", "grid_prompts=2"]
 DISTILL = ["rank=2", "num_ddim_steps=4", "grid_prompts=2"]
 STEPS = ["optim.max_steps=4", "trainer.every_n_seconds=0"]
@@ -104,7 +104,7 @@ def test_both_prior_stages_make_a_prior_that_loads(autoencoder: Path, denoiser: 
     picture = prior.decode(prior.sample(prior.embed(["a number"]), num_inference_steps=2))
     assert picture.shape == (1, 3, 32, 32) and picture.isfinite().all()
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(denoiser / "prior")
-    assert type(pipeline.vae) is diffusers.AutoencoderTiny
+    assert type(pipeline.vae) is diffusers.AutoencoderDC
     training = json.loads((denoiser / "prior" / "training.json").read_text())
     assert (training["denoiser"]["images_seen"], training["autoencoder"]["steps"]) == (16, 4)
     for run in (autoencoder, denoiser):
@@ -114,10 +114,10 @@ def test_both_prior_stages_make_a_prior_that_loads(autoencoder: Path, denoiser: 
 def test_saved_latents_have_unit_deviation(autoencoder: Path, data: list[str]) -> None:
     from inverter.data.picture_cache import first_pictures
 
-    vae = diffusers.AutoencoderTiny.from_pretrained(autoencoder / "vae")
+    vae = diffusers.AutoencoderDC.from_pretrained(autoencoder / "vae")
     images = first_pictures(data[1].partition("=")[2], 32, 12)
     with torch.no_grad():
-        latents = vae.encode(images * 2 - 1).latents * vae.config.scaling_factor
+        latents = vae.encode(images * 2 - 1).latent * vae.config.scaling_factor
     torch.testing.assert_close(latents.std((0, 2, 3)), torch.ones(4), rtol=1e-3, atol=0)
 
 

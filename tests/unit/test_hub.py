@@ -215,7 +215,7 @@ def test_the_list_shows_priors_and_inverters_whole(folder, tiny_prior_folder, ca
     monkeypatch.setenv("COLUMNS", columns)
     list_published.run(list_published.ListConfig(path=str(folder.parent)))
     shown = capsys.readouterr().out
-    assert re.search(r"tiny.*prior.*AutoencoderTiny", shown)
+    assert re.search(r"tiny.*prior.*AutoencoderDC", shown)
     assert re.search(r"toy.*inverter.*tiny.*features\.2.*6 x 5 x 7", shown)
     with pytest.raises(ValueError, match="which is no folder"):
         list_published.run(list_published.ListConfig(path=str(folder / "none")))

@@ -1,5 +1,6 @@
 import io
 import json
+import pickle
 import tarfile
 from pathlib import Path
 from random import Random
@@ -71,7 +72,7 @@ def test_photos_are_rows_behind_the_pictures(tmp_path):
     squares = [views.view(row, view) for row in (6, 7) for view in range(2)]
     assert all(square.shape == (3, 16, 16) for square in squares)
     assert len({square.numpy().tobytes() for square in squares}) == 4
-    assert [len(chunk) for chunk in views.chunks(0)] == [8]
+    assert len(views) == 16 and torch.equal(views[8 + 6], views.view(6, 1))
 
 
 def test_validation_is_the_captioned_picture_every_time(encoded):
@@ -133,7 +134,7 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
     for name, count in (("train", 6), ("dev", 3)):
         write_images(tmp_path / f"{name}.tar", count, seed=count)
     config = make_config(tmp_path, batch_size=4)
-    module = LatentModule(config, tiny_prior.vae, 32, tmp_path, prompt_dropout=0.1)
+    module = LatentModule(config, tiny_prior.vae, tiny_prior.tokenizer, 32, tmp_path, prompt_dropout=0.1)
     module.prepare_data()
     with monkeypatch.context() as patch:
         patch.setattr("inverter.data.latent_module.encode_views", lambda *_: pytest.fail("encoded twice"))
@@ -141,7 +142,8 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
     loader = module.train_dataloader()
     batches = list(loader)
     assert [batch["latents"].shape for batch in batches] == [(4, 4, 8, 8)]
-    assert all(isinstance(prompt, str) for prompt in batches[0]["prompt"])
+    prompts = batches[0]["prompt"]
+    torch.testing.assert_close(tiny_prior.text_encoder(batches[0]["tokens"])[0], tiny_prior.embed(prompts))
     resumed = module.train_dataloader()
     resumed.load_state_dict(loader.state_dict())
     expected, found = next(iter(loader)), next(iter(resumed))
@@ -154,7 +156,7 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
 def test_an_interrupted_encoding_is_done_again(tmp_path, tiny_prior):
     for name in ("train", "dev"):
         write_images(tmp_path / f"{name}.tar", 2)
-    module = LatentModule(make_config(tmp_path), tiny_prior.vae, 32, tmp_path, 0.1)
+    module = LatentModule(make_config(tmp_path), tiny_prior.vae, tiny_prior.tokenizer, 32, tmp_path, 0.1)
     module.folder.mkdir(parents=True)
     np.save(module.folder / "train.npy", np.zeros((2, 1, 4, 8, 8), np.float16))  # latents without captions: cut off
     module.prepare_data()
@@ -164,4 +166,26 @@ def test_an_interrupted_encoding_is_done_again(tmp_path, tiny_prior):
 
 def test_no_view_at_all(tmp_path, tiny_prior):
     with pytest.raises(ValueError, match="views is 0; allowed: 1 or more"):
-        LatentModule(make_config(tmp_path), tiny_prior.vae, 32, tmp_path, 0.1, views=0)
+        LatentModule(make_config(tmp_path), tiny_prior.vae, tiny_prior.tokenizer, 32, tmp_path, 0.1, views=0)
+
+
+def test_reading_processes_give_the_same_latents_and_batches(tmp_path, tiny_prior):
+    for name in ("train", "dev"):
+        write_images(tmp_path / f"{name}.tar", 300)
+    batches = []
+    for workers in (0, 2):
+        config = make_config(tmp_path, batch_size=64, num_workers=workers)
+        output = tmp_path / f"{workers}"
+        module = LatentModule(config, tiny_prior.vae, tiny_prior.tokenizer, 32, output, 0.1)
+        module.prepare_data()
+        batches.append(list(module.train_dataloader()))
+    assert len(batches[0]) == len(batches[1]) == 4
+    for one, two in zip(*batches, strict=True):
+        assert torch.equal(one["latents"], two["latents"]) and torch.equal(one["tokens"], two["tokens"])
+
+
+def test_a_copy_for_a_reading_process_holds_no_latents(encoded):
+    dataset = LatentDataset(encoded[0], None)
+    expected = dataset[2]["latents"]
+    data = pickle.dumps(dataset)
+    assert len(data) < 2000 and torch.equal(pickle.loads(data)[2]["latents"], expected)

@@ -1,25 +1,14 @@
-import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_dc import ResBlock
 
 from inverter.config import AutoencoderConfig, OptimConfig
-from inverter.priors.autoencoder import (
-    AutoencoderModule,
-    build_autoencoder,
-    moment_loss,
-    pixel_loss,
-    start_from_principal_components,
-)
+from inverter.priors.autoencoder import AutoencoderModule, build_autoencoder, moment_loss, pixel_loss
+from inverter.priors.linear_start import start_linear
 
 
 def make_config(**changes: object) -> AutoencoderConfig:
-    settings = {
-        "encoder_width": 56,
-        "decoder_width": 24,
-        "latent_channels": 5,
-        "encoder_blocks": [0, 0, 1],
-        "decoder_blocks": [1, 0, 0],
-    }
+    settings = {"widths": [16, 64], "latent_channels": 5, "encoder_blocks": [1, 1], "decoder_blocks": [1, 1]}
     return AutoencoderConfig(optim=OptimConfig(max_steps=10), **{**settings, **changes})  # type: ignore[arg-type]
 
 
@@ -32,54 +21,39 @@ def images() -> torch.Tensor:
 
 def test_residual_branches_start_at_zero():
     vae = build_autoencoder(make_config())
-    blocks = [layer for layer in [*vae.encoder.layers, *vae.decoder.layers] if hasattr(layer, "fuse")]
-    assert len(blocks) == 2
+    blocks = [block for block in vae.modules() if isinstance(block, ResBlock)]
+    assert len(blocks) == 4
     for block in blocks:
-        x = torch.rand(1, block.conv[0].in_channels, 4, 4)
+        x = torch.rand(1, block.conv1.in_channels, 4, 4)
         torch.testing.assert_close(block(x), x)
 
 
-@pytest.mark.parametrize("latent_std", [0.25, 0.5])
-def test_a_fresh_encoder_projects_on_the_principal_components(images, latent_std):
-    config = make_config(latent_std=latent_std)
-    vae = build_autoencoder(config)
-    start_from_principal_components(vae, images, latent_std)
-    with torch.no_grad():
-        found = vae.encode(2 * images - 1).latents.double().numpy()
-    patches = images.double().numpy().reshape(6, 3, 4, 4, 4, 4).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 48)
-    centred = patches - patches.mean(0)
-    _, values, directions = np.linalg.svd(centred, full_matrices=False)
-    projected = centred @ directions[:5].T / (values[:5] / np.sqrt(len(patches) - 1)) * latent_std
-    flat = found.transpose(0, 2, 3, 1).reshape(-1, 5)
-    signs = np.sign((flat * projected).sum(0))
-    np.testing.assert_allclose(flat * signs, projected, atol=2e-3 * latent_std)
-    np.testing.assert_allclose(flat.std(0, ddof=1), latent_std, rtol=1e-3)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"decoder_blocks": [1, 1, 1]}, "widths has 2, encoder_blocks has 2, decoder_blocks has 3 entries; allowed"),
+        ({"widths": [16, 48]}, r"widths is \[16, 48\]; allowed: multiples of 4, each after the first a divisor"),
+        ({"encoder_blocks": [0, 1]}, r"encoder_blocks is \[0, 1\]; allowed: 1 or more at each resolution"),
+    ],
+)
+def test_stages_that_cannot_be(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build_autoencoder(make_config(**changes))
 
 
 def test_latents_of_a_fresh_module_have_unit_variance(images):
     module = AutoencoderModule(make_config())
-    start_from_principal_components(module.vae, images)
+    start_linear(module.vae, images)
     with torch.no_grad():
         latents = module.encode(images)
     torch.testing.assert_close(latents.mean((0, 2, 3)), torch.zeros(5), rtol=0, atol=1e-3)
     torch.testing.assert_close(latents.var((0, 2, 3)), torch.ones(5), rtol=1e-2, atol=0)
 
 
-def test_an_encoder_that_cannot_hold_a_patch(images):
-    with pytest.raises(ValueError, match="encoder_width is 32; a patch of 4 x 4 pixels needs 48 or more"):
-        start_from_principal_components(build_autoencoder(make_config(encoder_width=32)), images, 0.25)
-    vae = build_autoencoder(make_config(encoder_blocks=[0, 1, 1]))
-    with pytest.raises(ValueError, match="encoder_blocks has blocks before the last stage"):
-        start_from_principal_components(vae, images, 0.25)
-    vae = build_autoencoder(make_config(latent_channels=49))
-    with pytest.raises(ValueError, match="latent_channels is 49; allowed here: 48 or fewer"):
-        start_from_principal_components(vae, images, 0.25)
-
-
 def test_training_lowers_the_loss(images):
     module = AutoencoderModule(make_config(latent_noise=0.0))
     module.log = module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
-    start_from_principal_components(module.vae, images)
+    start_linear(module.vae, images)
     optimizer = torch.optim.Adam(module.vae.parameters(), lr=3e-4)
     losses = []
     for _ in range(12):
@@ -116,7 +90,7 @@ def test_the_discriminator_takes_part_late_and_pushes_the_autoencoder(images, mo
         module.zero_grad()
         torch.manual_seed(0)
         module.training_step({"image": images}, 0).backward()
-        last = module.vae.decoder.layers[-1].weight.grad
+        last = module.vae.decoder.conv_out.conv.weight.grad
         return last.clone(), [parameter.grad for parameter in module.discriminator.parameters()]
 
     before, discriminator = gradients(0.4)

@@ -5,7 +5,7 @@ import torch
 
 from inverter.config import DenoiserConfig
 from inverter.priors.denoiser import DenoiserModule, build_unet
-from inverter.priors.text import train_tokenizer
+from inverter.priors.text import tokenize, train_tokenizer
 
 CONFIG = DenoiserConfig(widths=[16, 32], head_dim=16, text_width=32, text_layers=1, num_tokens=6)
 
@@ -35,7 +35,7 @@ def test_text_reaches_every_level_but_the_finest():
 
 
 def test_one_step_trains_the_denoiser_and_the_text_encoder(module):
-    batch = {"latents": torch.randn(2, 3, 8, 8), "prompt": ["a dog", ""]}
+    batch = {"latents": torch.randn(2, 3, 8, 8), "tokens": tokenize(module.tokenizer, ["a dog", ""])}
     module.training_step(batch, 0).backward()
     for part in (module.unet, module.text_encoder):
         gradients = [parameter.grad for parameter in part.parameters() if parameter.grad is not None]
@@ -43,7 +43,7 @@ def test_one_step_trains_the_denoiser_and_the_text_encoder(module):
 
 
 def test_validation_uses_the_same_noise_each_time(module):
-    batch = {"latents": torch.randn(2, 3, 8, 8), "prompt": ["a dog", "a red house"]}
+    batch = {"latents": torch.randn(2, 3, 8, 8), "tokens": tokenize(module.tokenizer, ["a dog", "a red house"])}
     with torch.no_grad():
         module.validation_step(batch, 1)
         first = logged["val/loss"]

@@ -10,6 +10,7 @@ from inverter.priors.denoiser import build_scheduler
 from inverter.priors.distillation import DistillModule, ddim_step, path_timesteps, pseudo_huber
 from inverter.priors.few_step import add_lora, save_lora, split_name
 from inverter.priors.prior import load_prior
+from inverter.priors.text import tokenize
 
 CONFIG = DistillConfig(data=ImageDataConfig(shards="", dev=""), prior="", output="", rank=2, num_ddim_steps=10)
 
@@ -106,7 +107,7 @@ def test_a_step_trains_the_lora_alone(tiny_prior_folder):
     prior = load_prior(tiny_prior_folder)
     module = DistillModule(CONFIG, prior)
     module.log = lambda *args, **kwargs: None
-    batch = {"latents": torch.randn(2, 4, 8, 8), "prompt": ["a dog", ""]}
+    batch = {"latents": torch.randn(2, 4, 8, 8), "tokens": tokenize(prior.tokenizer, ["a dog", ""])}
     module.training_step(batch, 0).backward()
     moved = {name for name, parameter in prior.named_parameters() if parameter.grad is not None}
     assert moved and all("lora" in name for name in moved)

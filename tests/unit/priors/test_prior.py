@@ -19,7 +19,7 @@ class LinearAutoencoder(torch.nn.Module):
         )
 
     def encode(self, images):
-        return diffusers.models.autoencoders.autoencoder_tiny.AutoencoderTinyOutput(latents=2 * images + 1)
+        return diffusers.models.autoencoders.autoencoder_dc.EncoderOutput(latent=2 * images + 1)
 
     def decode(self, latents, return_dict):
         return ((latents - 1) / 2,)
