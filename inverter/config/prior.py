@@ -44,7 +44,7 @@ class AutoencoderConfig(ImageTrainingConfig):
     multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
     gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges
     moment_weight: float = 0.01  # keeps each latent channel near mean 0 and variance 1
-    latent_noise: float = 0.05  # std of the noise added to the unit-variance latents while training
+    latent_noise: float = 0.03  # std of the noise added to the unit-variance latents while training
     adversarial_weight: float = 0.0  # weight of the patch discriminator, relative to the other terms; 0 trains none
     adversarial_start: float = 0.7  # share of the training after which the discriminator takes part
     adversarial_lr: float = 4e-4
