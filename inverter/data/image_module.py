@@ -18,6 +18,7 @@ from inverter.data.datamodule import PairLoader, ShareSampler
 from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import PictureCache, collate
 from inverter.data.pictures import derive_seed
+from inverter.data.workers import start_server
 from inverter.processes import rank, world_size
 
 Augment = Callable[[Tensor, Random], Tensor]
@@ -44,6 +45,8 @@ class ImageShardModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         check_photos(config)
+        if config.num_workers:
+            start_server(__name__)
         self.config, self.resolution, self.seed = config, resolution, seed
         self.cache = picture_folder(config, output)
         self.augment: Augment = augment or ShiftAndMirror(config.crop)

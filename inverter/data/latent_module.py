@@ -25,7 +25,7 @@ from inverter.data.manifest import write_atomic
 from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import TEXTS, PictureCache
 from inverter.data.pictures import derive_seed
-from inverter.data.workers import worker_options
+from inverter.data.workers import start_server, worker_options
 from inverter.priors.encoding import encode_images
 from inverter.priors.text import tokenize
 from inverter.processes import rank, world_size
@@ -70,6 +70,8 @@ class LatentModule(L.LightningDataModule):
         if views < 1:
             raise ValueError(f"views is {views}; allowed: 1 or more")
         check_photos(config)
+        if config.num_workers:
+            start_server(__name__)
         self.config, self.vae, self.tokenizer, self.resolution, self.output = config, vae, tokenizer, resolution, output
         self.prompt_dropout, self.views, self.seed = prompt_dropout, views, seed
         made_of = (config.shards, config.dev, config.photos, config.photo_share, config.photo_crop, config.crop)

@@ -18,12 +18,16 @@ from typing import Any
 import fsspec
 
 PRELOAD = ["inverter.data.reader"]
-"""What the server imports, once."""
+"""What the server imports, once; whatever else a process needs it imports for itself."""
 
 
-def start_server() -> None:
-    """Begin to start the server, which is ready when it has imported, a few seconds later; one a process is enough."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+def start_server(*modules: str) -> None:
+    """Begin to start the server, which is ready when it has imported, a few seconds later; one a process is enough.
+
+    Args:
+        modules: What it imports besides; of several calls the first one's.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*PRELOAD, *modules])
     forkserver.ensure_running()
 
 

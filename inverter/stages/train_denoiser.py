@@ -25,6 +25,7 @@ from inverter.parse import parse_json
 from inverter.priors.cost import GIGA
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.prior import DiffusionPrior, folder_sha256
+from inverter.priors.quiet import quiet
 from inverter.priors.sampling import sample
 from inverter.priors.text import train_tokenizer
 from inverter.run_record import record_run, write_text
@@ -48,7 +49,8 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     folder = Path(config.autoencoder)
-    vae = diffusers.AutoencoderDC.from_pretrained(folder, use_safetensors=True).eval().requires_grad_(False)
+    with quiet():  # about an entry that is there for diffusers' pipelines
+        vae = diffusers.AutoencoderDC.from_pretrained(folder, use_safetensors=True).eval().requires_grad_(False)
     vae = vae.to(pick_device(config.trainer.device), memory_format=torch.channels_last)
     weights = folder_sha256(folder.parent, (folder.name,))
     tokenizer, prompts = _tokenizer(config, output)
