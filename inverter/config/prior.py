@@ -36,6 +36,7 @@ class ImageTrainingConfig:
 @dataclass
 class AutoencoderConfig(ImageTrainingConfig):
     resolution: int = 64
+    start_from: str | None = None  # diffusers folder of a trained autoencoder of these sizes; null: the best linear one
     latent_channels: int = 8
     widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
     encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage

@@ -13,8 +13,8 @@ tags: [latent-diffusion, feature-inversion]
 # {name}
 
 A latent diffusion model at {resolution} px, {latents} latents. `load_prior("{name}")` and diffusers'
-`StableDiffusionPipeline.from_pretrained` read the same folder and draw the same picture. No target, judge or perceptual
-network took part in its training.
+`StableDiffusionPipeline.from_pretrained` read the same folder and draw the same latents; the pipeline leaves decoding
+to `pipe.vae.decode` (`output_type="latent"`). No target, judge or perceptual network took part in its training.
 
 ![Samples](samples.png)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import lightning as L
 import torch
+from diffusers import AutoencoderDC
+from torch import Tensor
 
 from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.reconstructions import reconstruction_grid
@@ -14,11 +16,13 @@ from inverter.callbacks.step_seed import StepSeed
 from inverter.config import AutoencoderConfig
 from inverter.data.image_module import ImageShardModule
 from inverter.data.picture_cache import first_pictures
+from inverter.errors import one_line
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
+from inverter.priors.quiet import quiet
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
 from inverter.training_summary import save_summary, summarise
@@ -35,6 +39,25 @@ def run(config: AutoencoderConfig) -> Path:
         return train(config, Path(config.output))
 
 
+def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None:
+    """Give a fresh autoencoder the weights that training begins with.
+
+    Raises:
+        ValueError: ``start_from`` holds no autoencoder, or one of other sizes.
+    """
+    if config.start_from is None:
+        start_linear(vae, sample[:NUM_START])
+        return
+    try:
+        with quiet():  # about an entry that is there for diffusers' pipelines
+            other = AutoencoderDC.from_pretrained(config.start_from, use_safetensors=True)
+        vae.load_state_dict(other.state_dict())
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"start_from={config.start_from} is no autoencoder of these sizes: {one_line(error)}"
+        ) from error
+
+
 def train(config: AutoencoderConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, STAGE)
@@ -44,7 +67,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     sample = first_pictures(config.data.dev, config.resolution, NUM_SAMPLE)
     module = AutoencoderModule(config)
     if checkpoint is None:
-        start_linear(module.vae, sample[:NUM_START])
+        start(module.vae, config, sample)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
         output,
