@@ -8,7 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
+from inverter.config import AutoencoderConfig
+from inverter.priors.autoencoder import build_autoencoder
 from inverter.priors.prior import load_prior
+from inverter.stages.train_autoencoder import start
 
 
 @pytest.fixture
@@ -90,3 +93,12 @@ def test_code_beside_the_weights_is_not_run(folder, tmp_path):
 def test_prompts(folder, refused):
     (folder / "prompts.json").write_text('{"a": 1}')
     refused("a prior whose prompts.json is no list of texts", lambda: load_prior(folder))
+
+
+def test_an_autoencoder_to_start_from(folder, refused):
+    config = AutoencoderConfig(latent_channels=4, widths=[16, 64], encoder_blocks=[1, 1], decoder_blocks=[1, 1])
+    config.start_from = str(folder / "vae")
+    images = torch.rand(2, 3, 32, 32)
+    path = weights(folder, "vae")
+    path.write_bytes(path.read_bytes()[:-100])
+    refused("a damaged autoencoder to start from", lambda: start(build_autoencoder(config), config, images))
