@@ -59,7 +59,8 @@ class InverterModule(PairModule):
 
     Loss: latents (squared error) and, every few steps, decoded image and image with the head's residual (squared plus
     absolute error, through the frozen decoder), and the frozen denoiser's own loss on the true latents under the
-    predicted conditioning, which is what teaches the conditioning tokens what the features know.
+    predicted conditioning, which is what teaches the conditioning tokens what the features know. Where the attacker's
+    pictures come with texts, the conditioning is also drawn to theirs, which is a far cheaper lesson.
     """
 
     def __init__(
@@ -105,6 +106,9 @@ class InverterModule(PairModule):
         if truth.shape != latents.shape:
             raise ValueError(f"latents of the pairs are {tuple(truth.shape)}; the prior's are {tuple(latents.shape)}")
         losses["latents"] = model.latent_weight * F.mse_loss(latents, truth)
+        texts = batch.get("text", [])
+        if model.text_weight and any(texts):
+            losses["text"] = model.text_weight * self._text_distance(conditioning, texts)
         if condition and model.conditioning_weight:
             prior = self.inverter.prior
             loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)
@@ -113,6 +117,13 @@ class InverterModule(PairModule):
 
     def reconstruct(self, features: Tensor) -> Tensor:
         return self.inverter.mean(features)
+
+    def _text_distance(self, conditioning: Tensor, texts: list[str]) -> Tensor:
+        """Squared error of conditioning ``(B, K, D)`` from that of the pictures' texts, where they have one."""
+        told = [number for number, text in enumerate(texts) if text]
+        with torch.no_grad():
+            goal = self.inverter.prior.embed([texts[number] for number in told])
+        return F.mse_loss(conditioning[told], goal)
 
     @torch.no_grad()
     def _encode(self, image: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class ModelConfig:
     kind: str = "inverter"  # inverter | upconv (the baseline)
     width: int = 128  # channels of the aligner
     depth: int = 4  # residual blocks of the aligner
-    num_tokens: int = 8  # conditioning tokens predicted beside the latents
+    num_tokens: int = 24  # conditioning tokens predicted beside the latents
     dropout: float = 0.0  # share of the aligner's channels dropped while training
     head: bool = True  # residual image head on top of the decoded latents
     head_width: int = 64
@@ -34,6 +34,7 @@ class ModelConfig:
     image_every_n_steps: int = 8  # steps between two that decode: the losses of image and head cost most of a step
     conditioning_weight: float = 0.1  # weight of the denoising loss that trains the conditioning tokens
     conditioning_every_n_steps: int = 8
+    text_weight: float = 1.0  # weight of the distance from the conditioning of the pictures' texts, where they have any
     strength: float = 0.25  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
     num_inference_steps: int = 8
     guidance_scale: float = 1.0

@@ -223,9 +223,9 @@ def test_the_average_lives_where_the_training_does():
 
 @pytest.mark.parametrize(("count", "kept"), [(1, 2 / 11), (30, 31 / 40), (100_000, 0.9)])
 def test_the_average_forgets_early_steps_fast(count, kept):
-    average = ema(0.9)._kwargs["avg_fn"]
-    found = average(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]), torch.tensor(count))
-    torch.testing.assert_close(found, torch.tensor([kept, 2 * kept + 4 * (1 - kept)]))
+    average, found = ema(0.9)._kwargs["multi_avg_fn"], [torch.tensor([1.0]), torch.tensor([2.0])]
+    average(found, [torch.tensor([0.0]), torch.tensor([4.0])], torch.tensor(count))
+    torch.testing.assert_close(torch.cat(found), torch.tensor([kept, 2 * kept + 4 * (1 - kept)]))
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,20 @@ def test_only_the_denoising_loss_trains_the_conditioning(make, batch):
     assert "train/conditioning" not in without.logged
 
 
+def test_texts_of_the_pictures_draw_the_conditioning_to_theirs(make, batch):
+    module = make(conditioning_weight=0.0, text_weight=2.0)
+    told = {**batch, "text": ["a dog", "", None, "two boats"]}
+    module.training_step(told, 0).backward()
+    prior, (_, conditioning) = module.inverter.prior, module.inverter.align(batch["features"])
+    expected = (conditioning[[0, 3]] - prior.embed(["a dog", "two boats"])).square().mean()
+    assert module.logged["train/text"] == pytest.approx(2 * expected.item(), rel=1e-5)
+    assert module.inverter.aligner.to_tokens[-1].weight.grad.abs().sum() > 0
+    for without in ({**batch, "text": [None] * 4}, {key: value for key, value in batch.items() if key != "text"}):
+        module.logged.clear()
+        module.training_step(without, 0)
+        assert "train/text" not in module.logged
+
+
 def test_the_prior_stays_as_it_was(make, batch, tiny_prior):
     module = make()
     module.training_step(batch, 0).backward()
