@@ -27,7 +27,7 @@ def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -
         resolution=prior.resolution,
         width=model.width,
         depth=model.depth,
-        num_tokens=model.num_tokens,
+        num_tokens=min(model.num_tokens, prior.conditioning_shape[0]),
         dropout=model.dropout,
         head_width=model.head_width if model.head else None,
         strength=model.strength,

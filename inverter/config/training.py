@@ -24,7 +24,7 @@ class ModelConfig:
     kind: str = "inverter"  # inverter | upconv (the baseline)
     width: int = 128  # channels of the aligner
     depth: int = 4  # residual blocks of the aligner
-    num_tokens: int = 24  # conditioning tokens predicted beside the latents
+    num_tokens: int = 24  # conditioning tokens predicted beside the latents, or as many as the prior takes
     dropout: float = 0.0  # share of the aligner's channels dropped while training
     head: bool = True  # residual image head on top of the decoded latents
     head_width: int = 64
