@@ -9,6 +9,8 @@ from omegaconf import MISSING
 from inverter.config.pairs import NetworkConfig, TargetConfig
 from inverter.config.training import DataConfig, ModelConfig, OptimConfig, TrainerConfig
 
+JUDGES = ("efficientnet-lite1", "residual")
+
 
 @dataclass
 class EvaluateConfig:
@@ -17,7 +19,7 @@ class EvaluateConfig:
     prior: str | None = None  # where a published inverter's prior lies here; null: where the inverter says
     data: str | None = None  # folder of pair shards with val/ (and train/ for the floors); null takes the run's
     baseline: str | None = None  # run of the baseline, compared pair by pair
-    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    judges: list[str] = field(default_factory=lambda: list(JUDGES))  # one without weights is reported as missing
     limit: int | None = None  # evaluate the first N pairs only
     num_train: int | None = None  # training pairs searched by the nearest-neighbour floor; null: as many as trained it
     batch_size: int = 32
@@ -53,7 +55,7 @@ class AuditConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)  # budget of each layer
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    judges: list[str] = field(default_factory=lambda: list(JUDGES))
     num_train: int | None = None  # training pairs searched by retrieval; null: all
     num_bootstrap: int = 2000
     metric: str = "reid_mrr"  # of the headline score: reid_mrr | reid_top1 | agreement | ssim | psnr | lpips

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from inverter.config.evaluation import JUDGES
 from inverter.config.pairs import NetworkConfig, VideoConfig
 from inverter.config.whitebox import MethodsConfig
 
@@ -28,7 +29,7 @@ class ExperimentConfig(MethodsConfig):
     target: NetworkConfig = field(default_factory=NetworkConfig)  # each layer has its own input_size
     prior: str = "embedded"
     seeds: list[int] = field(default_factory=lambda: [0])  # of the attacks: every picture is inverted with each
-    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1", "residual"])  # absent ones are left out
+    judges: list[str] = field(default_factory=lambda: list(JUDGES))  # absent ones are left out
     num_bootstrap: int = 2000
     batch_size: int = 16
     max_time: float | None = None  # seconds; then no further batch begins, and what there is is written up

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from inverter.config.evaluation import JUDGES
 from inverter.config.training import OptimConfig, TrainerConfig
 
 
@@ -119,7 +120,7 @@ class EvaluatePriorConfig:
     guidances: list[float] = field(default_factory=lambda: [1.0, 2.0, 3.0, 5.0])  # of KID at num_inference_steps
     num_inference_steps: int = 8
     guidance_scale: float = 2.0
-    judges: list[str] = field(default_factory=lambda: ["efficientnet-lite1"])
+    judges: list[str] = field(default_factory=lambda: list(JUDGES))
     batch_size: int = 64
     num_bootstrap: int = 2000
     precision: str = "bf16"  # bf16 | fp32, of drawing; round trips and whatever measures run in float32
