@@ -21,11 +21,11 @@ class DistillModule(L.LightningModule):
 
     The student's estimate of x0 at a timestep is drawn to its own estimate, without gradient, at the next timestep of
     the DDIM path that the base denoiser takes from there under guidance. At the end of the path the estimate is the
-    point itself. Afterwards the student draws by DDIM in few steps without guidance.
+    point itself. Afterwards the student draws in few steps without guidance, and noises its estimate anew between them.
 
     Source:
         Latent consistency models (arXiv:2310.04378). Differs: one fixed guidance, no skip connection (the end of the
-        path is the boundary condition), the student as its own target, and DDIM in place of fresh noise when drawing.
+        path is the boundary condition), and the student as its own target.
     """
 
     def __init__(self, config: DistillConfig, prior: DiffusionPrior) -> None:
@@ -34,6 +34,7 @@ class DistillModule(L.LightningModule):
             longest = prior.scheduler.config.num_train_timesteps
             raise ValueError(f"num_ddim_steps is {config.num_ddim_steps}; allowed: 2 to {longest}")
         self.config, self.prior = config, prior
+        prior.few_step = True
         self.num_parameters = add_lora(prior.unet, config.rank, config.max_megabytes)
         self.register_buffer("timesteps", path_timesteps(prior.scheduler, config.num_ddim_steps), persistent=False)
         self.register_buffer("no_prompt", tokenize(prior.tokenizer, [""]), persistent=False)

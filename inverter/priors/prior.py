@@ -30,7 +30,7 @@ class DiffusionPrior(nn.Module):
 
     Images are ``(B, 3, S, S)`` in [0, 1] with S = ``resolution``; latents ``(B, C, h, w)`` are in the prior's scaled
     units (scale and shift come from the autoencoder's config); conditioning is ``(B, K, D)``. Gradients flow through
-    every method.
+    every method. ``few_step``: the denoiser is a consistency model, whose estimate is noised anew between steps.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class DiffusionPrior(nn.Module):
         weights_sha256: str = "",
         autoencoder_sha256: str = "",
         prompts: Sequence[str] = (),
+        few_step: bool = False,
     ) -> None:
         super().__init__()
         self.vae, self.unet, self.text_encoder = vae, unet, text_encoder
         self.scheduler, self.tokenizer = scheduler, tokenizer
-        self.name, self.prompts = name, tuple(prompts)
+        self.name, self.prompts, self.few_step = name, tuple(prompts), few_step
         self.weights_sha256, self.autoencoder_sha256 = weights_sha256, autoencoder_sha256
         channels, side = unet.config.in_channels, unet.config.sample_size
         self.downsampling = 2 ** (len(vae.config.block_out_channels) - 1)
@@ -94,7 +95,7 @@ class DiffusionPrior(nn.Module):
         guidance_scale: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draw latents by deterministic DDIM, from noise or from noised latents.
+        """Draw latents from noise or from noised latents: by DDIM, deterministic, or as a few-step variant does.
 
         Args:
             conditioning: ``(B, K, D)``; None is the empty prompt.
@@ -129,7 +130,11 @@ class DiffusionPrior(nn.Module):
         if conditioning is None:
             conditioning = self.embed([""]).expand(size, -1, -1)
         unconditional = self.embed([""]).expand(size, -1, -1) if guidance_scale != 1 else None
-        noise = torch.randn(size, *self.latent_shape, generator=generator).to(self.device, conditioning.dtype)
+        count = num_inference_steps if self.few_step else 1
+        noise, *fresh = (
+            torch.randn(size, *self.latent_shape, generator=generator).to(self.device, conditioning.dtype)
+            for _ in range(count)
+        )
         return sample(
             self.unet,
             self.scheduler,
@@ -140,6 +145,7 @@ class DiffusionPrior(nn.Module):
             strength=strength,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
+            fresh=fresh,
         )
 
     def save(self, folder: Path) -> None:
@@ -227,6 +233,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         weights_sha256=folder_sha256(folder, ("text_encoder", "unet", "vae", *([FOLDER] if few_step else []))),
         autoencoder_sha256=folder_sha256(folder, ("vae",)),
         prompts=_read_prompts(folder / "prompts.json"),
+        few_step=few_step,
     )
 
 

@@ -1,8 +1,9 @@
-"""Differentiable DDIM sampling and the denoising loss, over diffusers' scheduler."""
+"""Differentiable sampling and the denoising loss, over diffusers' scheduler."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from diffusers import DDIMScheduler
@@ -75,11 +76,12 @@ def sample(
     strength: float = 1.0,
     num_inference_steps: int = 8,
     guidance_scale: float = 1.0,
+    fresh: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Deterministic DDIM from ``noise``, or from ``latents`` noised to ``strength`` of the schedule.
+    """Steps from ``noise``, or from ``latents`` noised to ``strength`` of the schedule: :func:`run_steps`.
 
     Timesteps are diffusers' own (``StableDiffusionPipeline`` from noise, ``StableDiffusionImg2ImgPipeline`` from
-    latents). Each step is recomputed in the backward pass, so that only the latents between steps are kept.
+    latents).
     """
     scheduler = copy.deepcopy(scheduler)  # set_timesteps writes into it
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
@@ -91,7 +93,14 @@ def sample(
         none = len(timesteps) == 0
         current = latents if none else scheduler.add_noise(latents, noise, timesteps[:1].expand(len(latents)))
     return run_steps(
-        unet, scheduler, current, timesteps, conditioning, unconditional=unconditional, guidance_scale=guidance_scale
+        unet,
+        scheduler,
+        current,
+        timesteps,
+        conditioning,
+        unconditional=unconditional,
+        guidance_scale=guidance_scale,
+        fresh=fresh,
     )
 
 
@@ -110,22 +119,27 @@ def run_steps(
     *,
     unconditional: Tensor | None = None,
     guidance_scale: float = 1.0,
+    fresh: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Deterministic DDIM steps from ``current``, noisy as the first timestep says; each is recomputed in the backward.
+    """Steps from ``current``, noisy as the first timestep says; each is recomputed in the backward pass.
 
-    ``scheduler`` has had its ``set_timesteps`` called.
+    Deterministic DDIM; with ``fresh`` noises, one for every step but the last, a consistency model's steps, whose
+    estimate of x0 is noised anew for the next timestep. ``scheduler`` has had its ``set_timesteps`` called.
     """
 
-    def step(current: Tensor, t: Tensor, conditioning: Tensor, unconditional: Tensor | None) -> Tensor:
+    def step(current: Tensor, t: Tensor, conditioning: Tensor, unconditional: Tensor | None, number: int) -> Tensor:
         output = unet(current, t, encoder_hidden_states=conditioning, return_dict=False)[0]
         if unconditional is not None:
             free = unet(current, t, encoder_hidden_states=unconditional, return_dict=False)[0]
             output = free + guidance_scale * (output - free)
-        return scheduler.step(output, t, current, eta=0.0, return_dict=False)[0]
+        following, x0 = scheduler.step(output, t, current, eta=0.0, return_dict=False)
+        if fresh and number + 1 < len(timesteps):
+            return scheduler.add_noise(x0, fresh[number].to(x0), timesteps[number + 1].expand(len(x0)))
+        return following
 
-    for t in timesteps:
+    for number, t in enumerate(timesteps):
         if torch.is_grad_enabled() and (current.requires_grad or conditioning.requires_grad):
-            current = checkpoint(step, current, t, conditioning, unconditional, use_reentrant=False)
+            current = checkpoint(step, current, t, conditioning, unconditional, number, use_reentrant=False)
         else:
-            current = step(current, t, conditioning, unconditional)
+            current = step(current, t, conditioning, unconditional, number)
     return current

@@ -21,7 +21,8 @@ from inverter.whitebox.problem import Problem
 class Latent(Descent):
     """Minimise ||F(D(G(z, c))) - v||^2 + weight * TV over z, and over c where asked.
 
-    G is deterministic DDIM on ``strength`` of a schedule of ``num_inference_steps``. Each step is computed again in
+    G is deterministic on ``strength`` of a schedule of ``num_inference_steps``: DDIM, or a few-step variant whose noise
+    between the steps is kept. Each step is computed again in
     the backward pass, so memory grows by one latent a step. With ``jacobian_free`` G's derivative by z is taken to be
     the identity: the denoiser runs forward only. With no steps z is the decoder's latent.
 
@@ -89,6 +90,7 @@ class Latent(Descent):
                 problem.text if conditioning is None else conditioning,
                 unconditional=problem.free,
                 guidance_scale=problem.guidance_scale,
+                fresh=self._fresh(problem, latents, len(timesteps)),
             )
         return latents + (drawn - latents).detach() if self.config.jacobian_free else drawn
 
@@ -100,6 +102,14 @@ class Latent(Descent):
 
     def calls(self, problem: Problem, step: int) -> int:
         return int(self.config.num_inference_steps * self.config.strength) * problem.calls
+
+    def _fresh(self, problem: Problem, latents: Tensor, num_steps: int) -> list[Tensor]:
+        """Noise between the steps of a few-step variant, the same in every iteration and for all frames of a clip."""
+        if not problem.model.few_step:
+            return []
+        keys = problem.keys if problem.chain is None else ("clip",) * len(latents)
+        shape, seed = latents.shape[1:], problem.seed
+        return [image_noise(keys, shape, seed, "latent step", number).to(latents) for number in range(1, num_steps)]
 
     def _schedule(self, problem: Problem) -> tuple[DDIMScheduler, Tensor]:
         scheduler = copy.deepcopy(problem.model.scheduler)

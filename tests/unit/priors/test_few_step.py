@@ -45,6 +45,7 @@ def test_without_the_suffix_the_prior_is_the_base(folder, tiny_prior):
     base = load_prior(folder)
     assert torch.equal(predict(base.unet), predict(tiny_prior.unet))
     assert base.weights_sha256 == tiny_prior.weights_sha256
+    assert not base.few_step and load_prior(f"{folder}+few-step").few_step
 
 
 def test_a_fresh_or_disabled_lora_changes_nothing(tiny_prior_folder, tiny_prior):

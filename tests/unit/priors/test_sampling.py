@@ -131,6 +131,23 @@ def test_gradients_equal_those_of_the_plain_loop(tiny_prior, guidance_scale):
         torch.testing.assert_close(checkpointed_value, plain_value, rtol=1e-4, atol=1e-6)
 
 
+def test_a_few_step_prior_noises_its_estimate_anew(tiny_prior, monkeypatch):
+    monkeypatch.setattr(tiny_prior, "few_step", True)
+    conditioning = tiny_prior.embed(["a dog", "two boats"]).requires_grad_()
+    drawn = tiny_prior.sample(conditioning, num_inference_steps=3, generator=seeded())
+    generator, scheduler = seeded(), tiny_prior.scheduler
+    x0 = torch.zeros(2, *tiny_prior.latent_shape)
+    for step in (999, 666, 332):
+        t, noise = torch.tensor([step, step]), torch.randn(x0.shape, generator=generator)
+        x0 = denoise(tiny_prior.unet, scheduler, scheduler.add_noise(x0, noise, t), t, conditioning)
+    torch.testing.assert_close(drawn, x0, rtol=1e-3, atol=1e-3)
+    monkeypatch.setattr(tiny_prior, "few_step", False)
+    ddim = tiny_prior.sample(conditioning, num_inference_steps=3, generator=seeded())
+    assert not torch.allclose(drawn, ddim, atol=0.1)
+    gradients = [torch.autograd.grad(latents.square().sum(), conditioning)[0] for latents in (drawn, x0)]
+    torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3)
+
+
 def test_memory_for_the_backward_pass_does_not_grow_with_the_steps(tiny_prior):
     few, many = saved_bytes(tiny_prior, 2), saved_bytes(tiny_prior, 8)
     latent = 4 * torch.Size(tiny_prior.latent_shape).numel()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from inverter.config import LatentConfig
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import evaluate
 from inverter.whitebox.latent import Latent
-from inverter.whitebox.problem import Problem
+from inverter.whitebox.problem import Chain, Problem
 
 
 def begun(problem: Problem, **config: object) -> tuple[Latent, State]:
@@ -66,6 +67,24 @@ def test_recomputed_steps_equal_the_plain_ones_in_value_and_gradient(make_proble
         found.append((drawn.detach(), z.grad))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_noise_between_the_steps_of_a_few_step_prior(make_problem, monkeypatch):
+    problem = make_problem()
+    monkeypatch.setattr(problem.model, "few_step", True)
+    method, state = begun(problem, num_inference_steps=3)
+    drawn = method.generate(problem, state["latents"])
+    assert torch.equal(drawn, method.generate(problem, state["latents"]))
+    for row in (0, 1):
+        alone = method.generate(make_problem(rows=[row]), state["latents"][[row]])
+        torch.testing.assert_close(alone, drawn[[row]], rtol=1e-10, atol=1e-10)
+
+    chain = Chain(0.1, torch.ones(2))
+    twins = replace(problem, chain=chain, conditioning=problem.text[[0, 0]])
+    one, other = method.generate(twins, state["latents"][[0, 0]])
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+    one, other = method.generate(replace(twins, chain=None), state["latents"][[0, 0]])
+    assert not torch.allclose(one, other, atol=0.01)
 
 
 def kept_bytes(run: Callable[[], Tensor]) -> int:
