@@ -64,7 +64,7 @@ class Attempt:
         values = {k: v for k, v in asdict(self.config(config)).items() if k not in (*MAY_CHANGE, "batch_size")}
         values["loop"] = {k: v for k, v in values["loop"].items() if k not in MAY_CHANGE_IN_LOOP}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
-        return {**values, "budget": budget, **self.subject.sha256, "seed": self.seed}
+        return {**values, "budget": budget, **self.subject.sha256(self.method), "seed": self.seed}
 
 
 def run_batch(
@@ -88,7 +88,7 @@ def run_batch(
         run_one_pass(subject, cell, pictures, features, prompts, **shared)
         return None
     chosen, budget = attempt.config(config), attempt.budget or BudgetConfig()
-    attack = make_attack(chosen, subject.own, subject.prior, subject.published, subject.std)
+    attack = make_attack(chosen, subject.own, subject.prior_of(attempt.method), subject.published, subject.std)
     queries = choose_queries(budget, cell, attack, features)
     attack = replace(attack, config=plan(attack, chosen, queries, budget.seconds))
     by_layer = {subject.point.layer: features}

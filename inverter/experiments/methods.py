@@ -20,8 +20,13 @@ from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_sub
 KINDS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 SPECTRUM = ("spectrum_error", "spectrum_high")
 PAIRS = [
-    *((method, "direct") for method in ("latent", "guided", "hybrid", "hybrid_unpolished", *BLACKBOX)),
+    *(
+        (method, "direct")
+        for method in ("latent", "latent_few_step", "guided", "hybrid", "hybrid_unpolished", *BLACKBOX)
+    ),
     ("latent", "guided"),
+    ("latent_few_step", "latent"),
+    ("latent_few_step", "guided"),
     ("hybrid", "guided"),
     ("hybrid_unpolished", "guided"),
     ("hybrid_unpolished", "latent"),
@@ -118,6 +123,7 @@ def text(record: Record) -> Text:
             f"Budgets an image: {budgets}.",
             f"Pictures a group: {record.counts}.",
             "A time is turned into queries by a short measurement, so that every schedule ends within it.",
+            "`latent_few_step` is `latent` through one step of the prior's few-step variant.",
             "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
         ],
         f"inverter experiment methods experiment_methods.yaml{words}",

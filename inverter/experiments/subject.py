@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import PurePath
 
 import torch
@@ -16,7 +17,8 @@ from inverter.data.inputs import Input
 from inverter.data.manifest import stream_sha256
 from inverter.inversion.build import find_inverter, load_devices, statistics
 from inverter.inversion.capture import capture
-from inverter.priors.prior import DiffusionPrior
+from inverter.priors.few_step import SUFFIX, has_few_step
+from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import WEIGHTS, Published
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
@@ -27,7 +29,8 @@ from inverter.whitebox.hybrid import hybrid
 log = logging.getLogger(__name__)
 BLACKBOX = ("blackbox_mean", "blackbox_sample")
 UNPOLISHED = "hybrid_unpolished"
-METHODS = (*BLACKBOX, "direct", "latent", "guided", "hybrid", UNPOLISHED)
+FEW_STEP = "latent_few_step"
+METHODS = (*BLACKBOX, "direct", "latent", FEW_STEP, "guided", "hybrid", UNPOLISHED)
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,19 @@ class Subject:
     std: Mapping[str, Tensor]
     prior: DiffusionPrior
 
-    @property
-    def sha256(self) -> dict[str, str | None]:
-        """Hashes of all weights that decide a reconstruction; None where there is no inverter."""
+    def prior_of(self, method: str) -> DiffusionPrior:
+        """What a method decodes with: the prior, or its few-step variant."""
+        return load_few_step(self.prior.name, self.prior.device) if method == FEW_STEP else self.prior
+
+    def sha256(self, method: str) -> dict[str, str | None]:
+        """Hashes of all weights that decide a method's reconstructions; None where there is no inverter."""
         inverter = None
         if self.published is not None:
             with (self.published.folder / WEIGHTS).open("rb") as stream:
                 inverter = stream_sha256(stream)
         return {
             "weights_sha256": self.spec.weights_sha256,
-            "prior_sha256": self.prior.weights_sha256,
+            "prior_sha256": self.prior_of(method).weights_sha256,
             "inverter_sha256": inverter,
         }
 
@@ -81,6 +87,12 @@ class Subject:
         """Feature loss ``(B,)`` of pictures ``(B, 3, S, S)`` in [0, 1], as the attacks minimise it."""
         with torch.no_grad():
             return Goal(self.own, {self.point.layer: features}, distance, self.std).loss(recon)
+
+
+@lru_cache(maxsize=1)
+def load_few_step(name: str, device: torch.device) -> DiffusionPrior:
+    """The variant of a prior that all layers share."""
+    return load_prior(f"{name}{SUFFIX}").to(device)
 
 
 def point_name(point: PointConfig) -> str:
@@ -112,12 +124,14 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
     target = SenderConfig(network.name, point.layer, point.input_size, network.payload, network.pretrained)
     if method == UNPOLISHED:
         shared["hybrid"].polish = "false"
+    if method == FEW_STEP:
+        shared["latent"].num_inference_steps = 1
     return InvertConfig(
         **shared,
         method="blackbox" if method in BLACKBOX else method.partition("_")[0],
         target=target,
         inverter=point.inverter,
-        prior=config.prior,
+        prior=f"{config.prior}{SUFFIX}" if method == FEW_STEP else config.prior,
         input="",
         device=config.device,
         seed=seed,
@@ -125,7 +139,9 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
 
 
 def applicable(subject: Subject, methods: Sequence[str], config: ExperimentConfig, size: int) -> list[str]:
-    """Methods that differ here: black-box ones need an inverter, hybrid is there once where nothing is polished.
+    """Methods that there are here: black-box ones need an inverter, the few-step one a prior with the variant.
+
+    Hybrid is there once where nothing is polished.
 
     Raises:
         ValueError: An unknown method.
@@ -137,4 +153,6 @@ def applicable(subject: Subject, methods: Sequence[str], config: ExperimentConfi
     left_out = set(BLACKBOX) if subject.published is None else set()
     if not polished and UNPOLISHED in methods:
         left_out.add("hybrid")
+    if not has_few_step(config.prior):
+        left_out.add(FEW_STEP)
     return [method for method in methods if method not in left_out]

@@ -12,6 +12,8 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inverter.priors.location import find_prior
+
 SUFFIX = "+few-step"
 FOLDER, WEIGHTS = "lora", "pytorch_lora_weights.safetensors"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2")
@@ -21,6 +23,15 @@ MEGABYTE = 1_000_000
 def split_name(name: str) -> tuple[str, bool]:
     """Name of the prior without the suffix, and whether its few-step variant is meant."""
     return (name.removesuffix(SUFFIX), True) if name.endswith(SUFFIX) else (name, False)
+
+
+def has_few_step(name: str) -> bool:
+    """Whether a prior, named without the suffix, has the variant.
+
+    Raises:
+        ValueError: There is no such prior.
+    """
+    return (find_prior(name) / FOLDER / WEIGHTS).is_file()
 
 
 def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int:

@@ -1,5 +1,6 @@
 """What is attacked, and what decides its cells."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from inverter.config import MethodsExperimentConfig, NetworkConfig, PointConfig
 from inverter.experiments.attempt import Attempt
 from inverter.experiments.cell import CellFile
-from inverter.experiments.subject import Subject, load_subject
+from inverter.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
+from inverter.priors.few_step import add_lora, save_lora
+from inverter.priors.prior import load_prior
 
 
 def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):
@@ -45,3 +48,22 @@ def test_what_is_measured_has_none_of_the_devices_noise():
     assert torch.equal(*losses)
     assert not torch.equal(sent, subject.own(recon)["blocks.1"])
     assert losses[0] == pytest.approx(float((sent - subject.own(recon)["blocks.1"]).square().sum()), rel=1e-4)
+
+
+def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior_folder, tmp_path):
+    folder = tmp_path / "prior"
+    shutil.copytree(tiny_prior_folder, folder)
+    point = PointConfig("blocks.1", 64)
+    config = MethodsExperimentConfig(prior=str(folder), target=NetworkConfig(pretrained=False), device="cpu")
+    prior = load_prior(folder)
+    subject = load_subject(config, point, prior)
+    assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
+    variant = load_prior(folder)
+    add_lora(variant.unet, 2, 5.0)
+    save_lora(variant.unet, folder)
+    assert FEW_STEP in applicable(subject, METHODS, config, prior.resolution)
+    assert subject.prior_of("latent") is prior
+    assert subject.prior_of(FEW_STEP).few_step and not prior.few_step
+    assert subject.sha256("latent")["prior_sha256"] != subject.sha256(FEW_STEP)["prior_sha256"]
+    told = invert_config(config, point, FEW_STEP, 0)
+    assert (told.method, told.prior, told.latent.num_inference_steps) == ("latent", f"{folder}+few-step", 1)
