@@ -40,6 +40,7 @@ MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
     "data.pin_memory",
     "channels_last",
     "compile",
+    "publish",
     "output",
     "resume",
 )

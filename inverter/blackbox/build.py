@@ -62,6 +62,11 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         )
     if manifest.resolution != prior.resolution:
         raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
+    if prior.few_step and config.model.conditioning_weight:
+        raise ValueError(
+            f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
+            "model.conditioning_weight=0"
+        )
     return InverterModule(build_spec(config, manifest, prior), config.model, config.optim, prior, config.seed)
 
 

@@ -23,7 +23,7 @@ from inverter.data.datamodule import PairLoader, ShareSampler
 from inverter.data.image_module import check_photos, num_squares, open_photos, picture_folder, random_view
 from inverter.data.manifest import write_atomic
 from inverter.data.online import EpochSampler
-from inverter.data.picture_cache import TEXTS, PictureCache
+from inverter.data.picture_cache import TEXTS, PictureCache, identity
 from inverter.data.pictures import derive_seed
 from inverter.data.workers import start_server, worker_options
 from inverter.priors.encoding import encode_images
@@ -74,7 +74,8 @@ class LatentModule(L.LightningDataModule):
             start_server(__name__)
         self.config, self.vae, self.tokenizer, self.resolution, self.output = config, vae, tokenizer, resolution, output
         self.prompt_dropout, self.views, self.seed = prompt_dropout, views, seed
-        made_of = (config.shards, config.dev, config.photos, config.photo_share, config.photo_crop, config.crop)
+        shards = [identity(pattern) for pattern in (config.shards, config.dev, config.photos) if pattern]
+        made_of = (shards, config.photo_share, config.photo_crop, config.photo_size, config.crop)
         self.folder = output / "latents" / f"{derive_seed(weights, resolution, views, seed, *made_of):016x}"
 
     def prepare_data(self) -> None:

@@ -42,7 +42,7 @@ class PictureCache(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, pattern: str, resolution: int, folder: Path) -> None:
-        path = folder / f"{derive_seed(*_identity(pattern), resolution):016x}"
+        path = folder / f"{derive_seed(*identity(pattern), resolution):016x}"
         texts, pixels = path.with_suffix(".json"), path.with_suffix(".u8")
         if not texts.is_file():
             _decode(pattern, resolution, texts, pixels)
@@ -112,7 +112,7 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     return batch | {key: [sample[key] for sample in samples] for key in samples[0] if key not in batch}
 
 
-def _identity(pattern: str) -> list[object]:
+def identity(pattern: str) -> list[object]:
     """Names and sizes of the shards: a cache is of these files and of no others."""
     shards = expand_shards(pattern)
     return [f"{shard}:{Path(shard).stat().st_size if Path(shard).is_file() else ''}" for shard in shards]

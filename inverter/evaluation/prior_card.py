@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
+
+from inverter.config import EvaluatePriorConfig
+from inverter.evaluation.prior_plan import choose_settings
 
 CARD = """---
 license: {licence}
@@ -12,13 +17,11 @@ tags: [latent-diffusion, feature-inversion]
 ---
 # {name}
 
-A latent diffusion model at {resolution} px, {latents} latents. `load_prior("{name}")` and diffusers'
-`StableDiffusionPipeline.from_pretrained` read the same folder and draw the same latents; the pipeline leaves decoding
-to `pipe.vae.decode` (`output_type="latent"`). No target, judge or perceptual network took part in its training.
+A latent diffusion model at {resolution} px, {latents} latents. {use}{provenance}
 
 ![Samples](samples.png)
 
-Samples for captions that it was not trained on: {steps} steps, guidance {guidance:g}.
+Samples for captions of val: {steps} steps, guidance {guidance:g}.
 
 ## Measured
 
@@ -51,26 +54,37 @@ The spectrum's error is the mean distance in decibels between the power of round
 """
 
 
-def render_prior_card(name: str, licence: str, subject: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+PIPELINE = """`load_prior("{name}")` and diffusers'
+`StableDiffusionPipeline.from_pretrained` read the same folder and draw the same latents{decoding}."""
+DECODING = """; the pipeline leaves decoding
+to `pipe.vae.decode` (`output_type="latent"`)"""
+FEW_STEP = """`load_prior("{name}")` draws in one to four
+steps without guidance what the base draws in many with it; its estimate is noised anew between the steps."""
+PROVENANCE = " No target, judge or perceptual network took part in its training."
+
+
+def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     """Markdown text of the card.
 
     Args:
         name: Of the published prior.
-        licence: SPDX identifier.
         subject: What the record says that was measured.
         parts: The record's parts; those that are absent are said to be.
     """
     config, environment = subject["config"], subject["environment"]
     spectrum = parts["round_trip/val"]["spectrum_db"]
+    decoding = DECODING if subject["autoencoder"] == "AutoencoderDC" else ""
     highest = spectrum[-max(len(spectrum) // 4, 1) :]
     return CARD.format(
         name=name,
-        licence=licence,
+        licence="apache-2.0" if subject["training"] else "other",
+        use=(FEW_STEP if subject["few_step"] else PIPELINE).format(name=name, decoding=decoding),
+        provenance=PROVENANCE if subject["training"] else "",
         resolution=subject["resolution"],
         latents=" x ".join(map(str, subject["latent_shape"])),
         steps=config["num_inference_steps"],
         guidance=config["guidance_scale"],
-        command=f"inverter evaluate_prior prior={name} val=VAL train=TRAIN output=OUTPUT",
+        command=_command(name, subject),
         round_trip=_round_trips(parts),
         nyquist=len(spectrum),
         lost=f"{sum(highest) / len(highest):+.2f} dB",
@@ -82,6 +96,18 @@ def render_prior_card(name: str, licence: str, subject: Mapping[str, Any], parts
         threads=environment["threads"],
         speed=", ".join(f"{rate:.1f} in {steps} steps" for steps, rate in parts["speed"].items()),
         training=_training(subject.get("training") or {}),
+    )
+
+
+def _command(name: str, subject: Mapping[str, Any]) -> str:
+    """What measured it, with every key that is not as it is by itself."""
+    usual = EvaluatePriorConfig(val="", output="")
+    values = {**asdict(usual), **asdict(choose_settings(usual, subject["few_step"]))}
+    config = {**subject["config"], **subject["settings"]}
+    changed = [key for key in config if key not in ("val", "train") and config[key] != values[key]]
+    words = "".join(f" '{key}={json.dumps(config[key])}'" for key in changed)
+    return (
+        f"inverter evaluate_prior prior={name} val=VAL{' train=TRAIN' if config['train'] else ''}{words} output=OUTPUT"
     )
 
 

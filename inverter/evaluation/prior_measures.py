@@ -32,7 +32,7 @@ class Drawing:
         prior: On the device where it is to run.
         batch_size: Pictures at once.
         bf16: Run the networks under bf16 autocast.
-        seed: Seed of the noise, which depends on it, the part's name and the picture's number alone.
+        seed: Seed of the noise, which depends on it, the part's name, the batch size and the picture's number alone.
     """
 
     def __init__(self, prior: DiffusionPrior, batch_size: int = 64, bf16: bool = False, seed: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,49 @@ from inverter.evaluation.prior_record import PriorRecord
 from inverter.priors.prior import DiffusionPrior
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How samples are drawn: the usual steps and guidance, others of KID's steps, others of its guidances."""
+
+    num_inference_steps: int
+    guidance_scale: float
+    steps: tuple[int, ...]
+    guidances: tuple[float, ...]
+
+
+def choose_settings(config: EvaluatePriorConfig, few_step: bool) -> Settings:
+    """What the configuration says; where it says null, what suits a base prior, or its few-step variant."""
+    usual = (
+        Settings(4, 1.0, (1, 2, 4), ()) if few_step else Settings(8, 2.0, (1, 2, 4, 8, 16, 32), (1.0, 2.0, 3.0, 5.0))
+    )
+    return Settings(
+        usual.num_inference_steps if config.num_inference_steps is None else config.num_inference_steps,
+        usual.guidance_scale if config.guidance_scale is None else config.guidance_scale,
+        usual.steps if config.steps is None else tuple(config.steps),
+        usual.guidances if config.guidances is None else tuple(config.guidances),
+    )
+
+
 class PriorPlan:
     """What the parts share: pictures, their embeddings, and how samples are drawn.
 
     Args:
-        config: Sizes and settings.
+        config: Shards and sizes.
+        settings: Of drawing.
         prior: On the device where it is to run.
         judges: Classifiers that no prior was trained with.
         output: Folder of the measurement.
     """
 
     def __init__(
-        self, config: EvaluatePriorConfig, prior: DiffusionPrior, judges: Sequence[Judge], output: Path
+        self,
+        config: EvaluatePriorConfig,
+        settings: Settings,
+        prior: DiffusionPrior,
+        judges: Sequence[Judge],
+        output: Path,
     ) -> None:
-        self.config, self.prior, self.judges = config, prior, judges
+        self.config, self.settings, self.prior, self.judges = config, settings, prior, judges
         self.cache = Path(config.cache) if config.cache else output / "pictures"
         self.exact = measures.Drawing(prior, config.batch_size, seed=config.seed)
         self.drawing = measures.Drawing(prior, config.batch_size, config.precision == "bf16", config.seed)
@@ -54,7 +84,7 @@ class PriorPlan:
         if config.train:
             record.part("memory", self._memory)
         prompts = self._prompts(config.num_speed)
-        record.part("speed", lambda: measures.measure_speed(self.drawing, prompts, config.steps))
+        record.part("speed", lambda: measures.measure_speed(self.drawing, prompts, self.settings.steps))
 
     @cached_property
     def val(self) -> PictureCache:
@@ -93,10 +123,11 @@ class PriorPlan:
             part("train pictures", lambda: images(self.train, count), True)
         part("round trip", lambda: self.exact.round_trip(images(self.val, count)), True)
         part("Gaussian latents", lambda: self.exact.noise(count), True)
-        usual = (config.num_inference_steps, config.guidance_scale)
-        settings = [(steps, config.guidance_scale) for steps in config.steps]
-        settings += [(config.num_inference_steps, guidance) for guidance in config.guidances]
-        for steps, guidance in dict.fromkeys([usual, *settings]):
+        chosen = self.settings
+        usual = (chosen.num_inference_steps, chosen.guidance_scale)
+        others = [(steps, chosen.guidance_scale) for steps in chosen.steps]
+        others += [(chosen.num_inference_steps, guidance) for guidance in chosen.guidances]
+        for steps, guidance in dict.fromkeys([usual, *others]):
             part(
                 f"{steps} steps, guidance {guidance:g}",
                 self._sampler(count, steps, guidance),
@@ -111,7 +142,7 @@ class PriorPlan:
         return [samples[index % len(samples)][words] for index in range(count)]
 
     def _drawn(self, prompts: Sequence[str], part: str) -> Tensor:
-        return self.drawing.samples(prompts, self.config.num_inference_steps, self.config.guidance_scale, part)
+        return self.drawing.samples(prompts, self.settings.num_inference_steps, self.settings.guidance_scale, part)
 
     def _text(self) -> dict:
         real = images(self.val, self.config.num_text)

@@ -125,7 +125,7 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
     if method == UNPOLISHED:
         shared["hybrid"].polish = "false"
     if method == FEW_STEP:
-        shared["latent"].num_inference_steps = 1
+        shared["latent"].num_inference_steps, shared["latent"].strength = 1, 1.0
     return InvertConfig(
         **shared,
         method="blackbox" if method in BLACKBOX else method.partition("_")[0],

@@ -74,8 +74,15 @@ class AutoencoderModule(L.LightningModule):
             raise ValueError(f"adversarial_start is {config.adversarial_start}; allowed: 0 to 1")
         self.config = config
         self.vae = build_autoencoder(config)
+        if config.resolution % (ratio := self.vae.spatial_compression_ratio):
+            raise ValueError(
+                f"resolution is {config.resolution}; allowed with {len(config.widths)} widths: multiples of {ratio}"
+            )
         self.discriminator = PatchDiscriminator(config.discriminator_width) if config.adversarial_weight else None
-        if config.compile:
+
+    def compile_parts(self) -> None:
+        """Compile encoder and decoder where the configuration says so; calls of their ``forward`` stay as they are."""
+        if self.config.compile:
             self.vae.encoder.compile()
             self.vae.decoder.compile()
 

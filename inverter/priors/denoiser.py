@@ -15,10 +15,16 @@ from inverter.priors.sampling import denoising_loss
 from inverter.priors.text import build_text_encoder, tokenize
 from inverter.training import build_optimizer
 
+NORM_GROUPS = 16
+
 
 def build_unet(config: DenoiserConfig, latent_shape: tuple[int, int, int]) -> UNet2DConditionModel:
     """U-Net with text attention on every level but the finest, where it would cost most and matter least."""
     levels = len(config.widths)
+    if any(width < 1 or width % NORM_GROUPS or width % config.head_dim for width in config.widths):
+        raise ValueError(
+            f"widths is {list(config.widths)}; allowed: multiples of {NORM_GROUPS} and of head_dim={config.head_dim}"
+        )
     return UNet2DConditionModel(
         sample_size=latent_shape[-1],
         in_channels=latent_shape[0],
@@ -29,7 +35,7 @@ def build_unet(config: DenoiserConfig, latent_shape: tuple[int, int, int]) -> UN
         up_block_types=("CrossAttnUpBlock2D",) * (levels - 1) + ("UpBlock2D",),
         cross_attention_dim=config.text_width,
         attention_head_dim=[width // config.head_dim for width in config.widths],  # diffusers' name for the head count
-        norm_num_groups=16,
+        norm_num_groups=NORM_GROUPS,
     )
 
 

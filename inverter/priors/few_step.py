@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from statistics import mode
 
@@ -12,10 +13,12 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inverter.data.manifest import write_atomic
+from inverter.parse import parse_json
 from inverter.priors.location import find_prior
 
 SUFFIX = "+few-step"
-FOLDER, WEIGHTS = "lora", "pytorch_lora_weights.safetensors"
+FOLDER, WEIGHTS, ABOUT = "lora", "pytorch_lora_weights.safetensors", "few_step.json"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2")
 MEGABYTE = 1_000_000
 
@@ -26,12 +29,13 @@ def split_name(name: str) -> tuple[str, bool]:
 
 
 def has_few_step(name: str) -> bool:
-    """Whether a prior, named without the suffix, has the variant.
+    """Whether a prior has the variant beside it; one that is itself the variant has none.
 
     Raises:
         ValueError: There is no such prior.
     """
-    return (find_prior(name) / FOLDER / WEIGHTS).is_file()
+    base, is_variant = split_name(name)
+    return not is_variant and (find_prior(base) / FOLDER / WEIGHTS).is_file()
 
 
 def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int:
@@ -50,16 +54,33 @@ def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int
     return count
 
 
-def save_lora(unet: UNet2DConditionModel, folder: Path) -> Path:
-    """Write the LoRA in half precision to ``FOLDER/lora``, as diffusers' ``load_lora_weights`` reads it."""
+def save_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str, **about: object) -> Path:
+    """Write the LoRA in half precision to ``FOLDER/lora``, as diffusers' ``load_lora_weights`` reads it.
+
+    Args:
+        unet: With the LoRA.
+        folder: Of a prior or a run.
+        base_sha256: ``weights_sha256`` of the prior that it was distilled from, the only one that it fits.
+        about: What else is to be said of it in ``few_step.json``, plain data.
+    Returns:
+        The file of weights.
+    """
     state = get_peft_model_state_dict(unet)
     halves = {name: value.half().cpu().contiguous() for name, value in state.items()}
-    StableDiffusionPipeline.save_lora_weights(folder / FOLDER, unet_lora_layers=halves, safe_serialization=True)
-    return folder / FOLDER / WEIGHTS
+    partial, path = f".{WEIGHTS}", folder / FOLDER / WEIGHTS
+    StableDiffusionPipeline.save_lora_weights(folder / FOLDER, unet_lora_layers=halves, weight_name=partial)
+    path.with_name(partial).replace(path)
+    write_atomic(folder / FOLDER / ABOUT, json.dumps({"base_sha256": base_sha256, **about}, indent=2).encode() + b"\n")
+    return path
 
 
-def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
+def fuse_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str) -> None:
     """Add the LoRA in ``FOLDER/lora`` to the weights, in place; no layer is left behind that costs anything.
+
+    Args:
+        unet: Of the prior.
+        folder: Of the prior.
+        base_sha256: ``weights_sha256`` of the prior.
 
     Raises:
         ValueError: There is none, or it is damaged or of another denoiser.
@@ -68,6 +89,14 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     if not path.is_file():
         raise ValueError(
             f"prior {folder} has no few-step variant: {path} is missing; allowed: the name without {SUFFIX}"
+        )
+    about = path.with_name(ABOUT)
+    made_of = parse_json(about.read_bytes()) if about.is_file() else {}
+    known = made_of.get("base_sha256") if isinstance(made_of, dict) else None
+    if known != base_sha256:
+        raise ValueError(
+            f"it was distilled from weights {str(known)[:12]}, says {ABOUT}, but the prior has {base_sha256[:12]}; "
+            "needed: a LoRA that train_prior distill made of this prior"
         )
     state = load_file(path)
     _check_shapes(unet, state)

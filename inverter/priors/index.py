@@ -12,6 +12,7 @@ from inverter.errors import one_line
 from inverter.parse import parse_json
 
 INDEX = "model_index.json"
+TRAINING = "training.json"  # what trained the parts, where this project did
 
 
 def read_index(folder: Path) -> dict[str, Any]:

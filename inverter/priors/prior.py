@@ -214,9 +214,11 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         unet = _load(
             diffusers.UNet2DConditionModel, folder / "unet", torch_dtype=torch.float32, low_cpu_mem_usage=False
         )
+    weights = folder_sha256(folder, ("text_encoder", "unet", "vae"))
     if few_step:
         with reading(folder / FOLDER):
-            fuse_lora(unet, folder)
+            fuse_lora(unet, folder, weights)
+        weights = folder_sha256(folder, ("text_encoder", "unet", "vae", FOLDER))
     with reading(folder / "scheduler"):
         scheduler = _load_scheduler(folder / "scheduler")
     with reading(folder / "text_encoder"):
@@ -230,11 +232,27 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         text_encoder=text_encoder,
         tokenizer=tokenizer,
         name=str(name),
-        weights_sha256=folder_sha256(folder, ("text_encoder", "unet", "vae", *([FOLDER] if few_step else []))),
+        weights_sha256=weights,
         autoencoder_sha256=folder_sha256(folder, ("vae",)),
         prompts=_read_prompts(folder / "prompts.json"),
         few_step=few_step,
     )
+
+
+def load_autoencoder(folder: Path) -> diffusers.AutoencoderDC:
+    """The autoencoder in ``OUTPUT/vae`` of its training, on the CPU, float32.
+
+    Raises:
+        ValueError: No such folder here, another class of autoencoder, or weights that are missing or damaged.
+    """
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"autoencoder {folder} has no config.json; allowed: OUTPUT/vae of train_prior autoencoder")
+    with reading(folder):
+        kind = parse_json((folder / "config.json").read_bytes())["_class_name"]
+        if kind != "AutoencoderDC":
+            raise ValueError(f"its class is {kind}; allowed: AutoencoderDC")
+        with quiet():  # about an entry that is there for diffusers' pipelines
+            return _load(diffusers.AutoencoderDC, folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
 
 
 def folder_sha256(folder: Path, parts: Sequence[str]) -> str:

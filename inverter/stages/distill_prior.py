@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 
 import lightning as L
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from inverter.callbacks.made_of import MadeOf
 from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DistillConfig
@@ -31,7 +31,7 @@ STEPS = (1, 2, 4)
 
 
 def run(config: DistillConfig) -> Path:
-    """Train, then write the LoRA to ``OUTPUT/lora`` and, where the prior is a run's, beside it."""
+    """Train, then write the LoRA to ``OUTPUT/lora`` and, with ``publish=true``, into the prior's folder."""
     with locked(Path(config.output)):
         return train(config, Path(config.output))
 
@@ -50,18 +50,18 @@ def train(config: DistillConfig, output: Path) -> Path:
     log.info("LoRA of %d parameters", module.num_parameters)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(output, "val/samples", lambda _, batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
-    trainer = build_trainer(
-        config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=[StepSeed(config.seed), grid]
-    )
+    callbacks = [StepSeed(config.seed), grid, MadeOf("prior", prior.weights_sha256)]
+    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:
         return output / FOLDER
-    path = save_lora(prior.unet, output)
-    save_summary(summarise(trainer, config.data.batch_size, "val/loss"), output, STAGE)
+    summary = summarise(trainer, config.data.batch_size, "val/loss")
+    save_summary(summary, output, STAGE)
+    about = {"guidance_scale": config.guidance_scale, "training": summary}
+    path = save_lora(prior.unet, output, prior.weights_sha256, **about)
     if config.publish:
-        (folder / FOLDER).mkdir(exist_ok=True)
-        shutil.copy(path, folder / FOLDER / path.name)
+        save_lora(prior.unet, folder, prior.weights_sha256, **about)
         log.info("load_prior(%r) is the few-step variant", f"{config.prior}{SUFFIX}")
     log.info("LoRA in %s", path)
     return path.parent

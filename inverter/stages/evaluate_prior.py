@@ -13,11 +13,12 @@ from inverter.config import EvaluatePriorConfig
 from inverter.errors import one_line
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.prior_card import render_prior_card
-from inverter.evaluation.prior_plan import PriorPlan
+from inverter.evaluation.prior_plan import PriorPlan, Settings, choose_settings
 from inverter.evaluation.prior_record import ADVICE, FILE, PriorRecord
 from inverter.lock import locked
 from inverter.parse import parse_json
-from inverter.priors.few_step import split_name
+from inverter.priors.few_step import ABOUT, FOLDER, split_name
+from inverter.priors.index import TRAINING, reading
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.run_record import commit, environment, record_run, write_text
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 STAGE = "evaluate_prior"
 SETTINGS = (
     *("num_samples", "num_text", "num_memory", "num_photos", "num_inference_steps", "guidance_scale"),
-    *("val", "train", "judges", "precision", "seed"),
+    *("val", "train", "judges", "batch_size", "num_bootstrap", "precision", "seed"),
 )
 GRID = 32  # samples in the card
 
@@ -46,21 +47,21 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     device = pick_device(config.device)
     prior = load_prior(config.prior).to(device)
+    settings = choose_settings(config, prior.few_step)
     judges, absent = load_judges(config.judges, device=device)
     for missing in absent:
         log.warning("%s is left out: %s", missing.metric, missing.reason)
     record_run(config, output, STAGE)
-    subject = describe(config, prior, [judge.name for judge in judges])
+    subject = describe(config, settings, prior, [judge.name for judge in judges])
     record = PriorRecord(output, subject, config.resume)
-    plan = PriorPlan(config, prior, judges, output)
+    plan = PriorPlan(config, settings, prior, judges, output)
     plan.run(record)
-    samples = plan.drawing.samples(
-        [sample["caption"] for sample in plan.val.samples[:GRID]], config.num_inference_steps, config.guidance_scale
-    )
+    captions = [sample["caption"] for sample in plan.val.samples[:GRID]]
+    samples = plan.drawing.samples(captions, settings.num_inference_steps, settings.guidance_scale)
     save_image(make_grid(samples, nrow=8), output / "samples.png")
-    said = {**subject, "environment": environment(), "commit": commit()}
+    said = {**subject, "settings": dataclasses.asdict(settings), "environment": environment(), "commit": commit()}
     try:
-        card = render_prior_card(Path(config.prior).name, "apache-2.0", said, record.parts)
+        card = render_prior_card(Path(config.prior).name, said, record.parts)
     except (AttributeError, LookupError, TypeError, ValueError) as error:  # a part that was read, not measured
         raise ValueError(f"{output / FILE} has a part that is damaged: {one_line(error)}; {ADVICE}") from error
     write_text(output / "README.md", card)
@@ -69,16 +70,29 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     return output
 
 
-def describe(config: EvaluatePriorConfig, prior: DiffusionPrior, judges: list[str]) -> dict[str, Any]:
+def describe(
+    config: EvaluatePriorConfig, settings: Settings, prior: DiffusionPrior, judges: list[str]
+) -> dict[str, Any]:
     """What is measured and how: plain data that every part of a record shares."""
-    settings = dataclasses.asdict(config)
-    training = find_prior(split_name(config.prior)[0]) / "training.json"
+    values = {**dataclasses.asdict(config), **dataclasses.asdict(settings)}
+    folder = find_prior(split_name(config.prior)[0])
+    training = _read(folder / TRAINING)
+    if prior.few_step:
+        training = {**training, "few-step variant": _read(folder / FOLDER / ABOUT).get("training")}
     return {
         "prior": config.prior,
         "weights_sha256": prior.weights_sha256,
+        "autoencoder": type(prior.vae).__name__,
+        "few_step": prior.few_step,
         "resolution": prior.resolution,
         "latent_shape": list(prior.latent_shape),
         "judges": judges,
-        "config": {key: settings[key] for key in SETTINGS},
-        "training": parse_json(training.read_bytes()) if training.is_file() else {},
+        "config": {key: values[key] for key in SETTINGS},
+        "training": {part: summary for part, summary in training.items() if summary},
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is no such file."""
+    with reading(path):
+        return dict(parse_json(path.read_bytes())) if path.is_file() else {}

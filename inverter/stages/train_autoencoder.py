@@ -22,14 +22,14 @@ from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
-from inverter.priors.quiet import quiet
+from inverter.priors.prior import load_autoencoder
 from inverter.run_record import record_run
 from inverter.training import build_trainer, fit, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
 STAGE = "train_autoencoder"
-NUM_SAMPLE = 1900  # pictures of dev that the last moments come from
+NUM_SAMPLE = 2048  # training pictures that the last moments come from
 NUM_START = 512  # of them, that the linear start comes from
 
 
@@ -49,10 +49,8 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
         start_linear(vae, sample[:NUM_START])
         return
     try:
-        with quiet():  # about an entry that is there for diffusers' pipelines
-            other = AutoencoderDC.from_pretrained(config.start_from, use_safetensors=True)
-        vae.load_state_dict(other.state_dict())
-    except (OSError, RuntimeError) as error:
+        vae.load_state_dict(load_autoencoder(Path(config.start_from)).state_dict())
+    except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"start_from={config.start_from} is no autoencoder of these sizes: {one_line(error)}"
         ) from error
@@ -64,10 +62,11 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     data = ImageShardModule(config.data, config.resolution, output, seed=config.seed)
-    sample = first_pictures(config.data.dev, config.resolution, NUM_SAMPLE)
+    sample = first_pictures(config.data.shards, config.resolution, NUM_SAMPLE)
     module = AutoencoderModule(config)
     if checkpoint is None:
         start(module.vae, config, sample)
+    module.compile_parts()
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
         output,

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 from transformers import CLIPTokenizer
 
+from inverter.callbacks.made_of import MadeOf
 from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DenoiserConfig
@@ -24,8 +25,8 @@ from inverter.loggers import close_loggers
 from inverter.parse import parse_json
 from inverter.priors.cost import GIGA
 from inverter.priors.denoiser import DenoiserModule
-from inverter.priors.prior import DiffusionPrior, folder_sha256
-from inverter.priors.quiet import quiet
+from inverter.priors.index import TRAINING
+from inverter.priors.prior import DiffusionPrior, folder_sha256, load_autoencoder
 from inverter.priors.sampling import sample
 from inverter.priors.text import train_tokenizer
 from inverter.run_record import record_run, write_text
@@ -34,7 +35,6 @@ from inverter.training_summary import save_summary, summarise, summary_path
 
 log = logging.getLogger(__name__)
 STAGE = "train_denoiser"
-TRAINING = "training.json"  # inside the prior: what trained its parts
 
 
 def run(config: DenoiserConfig) -> Path:
@@ -49,11 +49,10 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     folder = Path(config.autoencoder)
-    with quiet():  # about an entry that is there for diffusers' pipelines
-        vae = diffusers.AutoencoderDC.from_pretrained(folder, use_safetensors=True).eval().requires_grad_(False)
+    vae = load_autoencoder(folder).eval().requires_grad_(False)
     vae = vae.to(pick_device(config.trainer.device), memory_format=torch.channels_last)
     weights = folder_sha256(folder.parent, (folder.name,))
-    tokenizer, prompts = _tokenizer(config, output)
+    tokenizer, prompts = _tokenizer(config, output, begun=checkpoint is not None)
     drawn = (config.prompt_dropout, config.views, config.seed)
     data = LatentModule(config.data, vae, tokenizer, config.resolution, output, *drawn, weights)
     side = config.resolution // vae.spatial_compression_ratio
@@ -63,9 +62,8 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     grid = PictureGrid(
         output, "val/samples", lambda _, batch: _samples(module, vae, batch["prompt"][: config.grid_prompts])
     )
-    trainer = build_trainer(
-        config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=[StepSeed(config.seed), grid]
-    )
+    callbacks = [StepSeed(config.seed), grid, MadeOf("autoencoder", weights)]
+    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:
@@ -91,11 +89,11 @@ def _samples(module: DenoiserModule, vae: diffusers.AutoencoderDC, prompts: list
     return make_grid(images.clamp(0, 1).float().cpu(), nrow=8)
 
 
-def _tokenizer(config: DenoiserConfig, output: Path) -> tuple[CLIPTokenizer, list[str]]:
-    """Tokenizer for the captions, and a spread of captions to draw samples with."""
+def _tokenizer(config: DenoiserConfig, output: Path, begun: bool) -> tuple[CLIPTokenizer, list[str]]:
+    """Tokenizer for the captions, that of a run that was begun, and a spread of captions to draw samples with."""
     captions = [words["caption"] for words in read_words(config.data.shards)]
     saved = output / "tokenizer"
-    if saved.is_dir():
+    if begun:
         tokenizer = CLIPTokenizer.from_pretrained(saved)
     else:
         tokenizer = train_tokenizer(captions, config.vocabulary, config.num_tokens)

@@ -7,16 +7,16 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
-from inverter.priors.few_step import FOLDER, SUFFIX, WEIGHTS, add_lora, save_lora
+from inverter.priors.few_step import ABOUT, FOLDER, SUFFIX, WEIGHTS, add_lora, save_lora
 from inverter.priors.prior import load_prior
 
 
 def with_lora(prior: Path, folder: Path) -> Path:
     """A copy of a prior with a LoRA of rank 2."""
     shutil.copytree(prior, folder)
-    unet = load_prior(folder).unet
-    add_lora(unet, 2, 5.0)
-    save_lora(unet, folder)
+    base = load_prior(folder)
+    add_lora(base.unet, 2, 5.0)
+    save_lora(base.unet, folder, base.weights_sha256)
     return folder
 
 
@@ -65,3 +65,7 @@ def test_another_prior(folder, refused_prior, stable_diffusion, tmp_path):
     other = with_lora(stable_diffusion("epsilon"), tmp_path / "other")
     shutil.copy(other / FOLDER / WEIGHTS, folder / FOLDER / WEIGHTS)
     refused_prior("a few-step LoRA of another prior")
+    shutil.copy(other / FOLDER / ABOUT, folder / FOLDER / ABOUT)
+    refused_prior("a few-step LoRA of other weights")
+    (folder / FOLDER / ABOUT).unlink()
+    refused_prior("a few-step LoRA that does not say what it is of")

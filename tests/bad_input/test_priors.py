@@ -10,7 +10,7 @@ from safetensors.torch import load, save_file
 
 from inverter.config import AutoencoderConfig
 from inverter.priors.autoencoder import build_autoencoder
-from inverter.priors.prior import load_prior
+from inverter.priors.prior import load_autoencoder, load_prior
 from inverter.stages.train_autoencoder import start
 
 
@@ -95,10 +95,13 @@ def test_prompts(folder, refused):
     refused("a prior whose prompts.json is no list of texts", lambda: load_prior(folder))
 
 
-def test_an_autoencoder_to_start_from(folder, refused):
+def test_an_autoencoder_to_start_from(folder, refused, stable_diffusion):
     config = AutoencoderConfig(latent_channels=4, widths=[16, 64], encoder_blocks=[1, 1], decoder_blocks=[1, 1])
     config.start_from = str(folder / "vae")
     images = torch.rand(2, 3, 32, 32)
     path = weights(folder, "vae")
     path.write_bytes(path.read_bytes()[:-100])
+    refused("a damaged autoencoder", lambda: load_autoencoder(folder / "vae"))
+    refused("an autoencoder that is not there", lambda: load_autoencoder(folder / "no-such"))
+    refused("an autoencoder of another class", lambda: load_autoencoder(stable_diffusion("epsilon") / "vae"))
     refused("a damaged autoencoder to start from", lambda: start(build_autoencoder(config), config, images))

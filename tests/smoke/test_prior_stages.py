@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load, save_file
 
 from inverter.__main__ import main
 from inverter.evaluation.judges import Judge
@@ -181,23 +182,31 @@ def test_a_prior_is_distilled_and_measured(
     assert few.weights_sha256 != load_prior(prior).weights_sha256
     assert list((tmp_path / "distilled" / "grids").glob("*.png"))
 
+    weights = next((prior / "vae").glob("*.safetensors"))
+    whole = weights.read_bytes()
+    save_file({name: value * 1.01 for name, value in load(whole).items()}, weights)
+    assert main([*words, "optim.max_steps=3", "publish=true"]) == 2
+    assert "the run in output was begun with" in capsys.readouterr().err
+    weights.write_bytes(whole)
+
     shard = data[0].partition("=")[2]
     toy = Judge("residual", "toy", ResidualJudge(JudgeSpec(16, (4, 4, 8, 8), (1, 1, 1, 1), 3)).eval())
     monkeypatch.setattr("inverter.stages.evaluate_prior.load_judges", lambda *_, **__: ([toy], []))
     sizes = ["num_samples=6", "num_text=6", "num_memory=4", "num_speed=2", "num_photos=4", "steps=[1,2]"]
-    words = [f"prior={prior}+few-step", f"val={shard}", f"train={shard}", *sizes, "guidances=[1]", "num_bootstrap=20"]
+    words = [f"prior={prior}+few-step", f"val={shard}", f"train={shard}", *sizes, "num_bootstrap=20"]
     words += ["num_inference_steps=2", "judges=[residual]", "device=cpu", f"output={tmp_path / 'measured'}"]
     assert main(["evaluate_prior", *words]) == 0
     record = json.loads((tmp_path / "measured" / "prior_metrics.json").read_text())
     assert set(record["parts"]) == {
         *("round_trip/val", "round_trip/photos", "kid/train pictures", "kid/round trip", "kid/Gaussian latents"),
-        *("kid/2 steps, guidance 2", "kid/1 steps, guidance 2", "kid/2 steps, guidance 1"),
+        *("kid/2 steps, guidance 1", "kid/1 steps, guidance 1"),
         *("text", "background", "memory", "speed"),
     }
     assert record["parts"]["memory"]["real"]["max"] == 60  # val is the training shard here
     assert record["parts"]["kid/train pictures"]["residual"]["kid"]["mean"] is not None
     card = (tmp_path / "measured" / "README.md").read_text()
     assert "needs 5000 against 5000 images" in card and "denoiser: 16 pictures" in card and "close" in card
+    assert "few-step variant: 8 pictures" in card and "'steps=[1, 2]'" in card and "StableDiffusionPipeline" not in card
     assert (tmp_path / "measured" / "samples.png").is_file()
 
     monkeypatch.setattr("inverter.evaluation.prior_measures.measure_round_trip", lambda *_: pytest.fail("again"))

@@ -53,6 +53,14 @@ def test_a_few_steps_on_a_batch_lower_the_loss(make, batch, kind, lr, num_steps)
     assert losses[-1] < 0.8 * losses[0]
 
 
+def test_a_few_step_prior_has_no_denoising_loss(make, tiny_prior, monkeypatch):
+    monkeypatch.setattr("inverter.blackbox.build.load_prior", lambda _: tiny_prior)
+    monkeypatch.setattr(tiny_prior, "few_step", True)
+    with pytest.raises(ValueError, match=r"draws in few steps, and has no denoising loss; allowed: the base, or"):
+        make()
+    make(conditioning_weight=0.0)
+
+
 def test_the_loss_is_the_sum_of_what_is_logged(make, batch):
     module = make()
     loss = module.training_step(batch, 0)

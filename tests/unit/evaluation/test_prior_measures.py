@@ -3,14 +3,16 @@ import json
 import pytest
 import torch
 
+from inverter.config import EvaluatePriorConfig
 from inverter.evaluation.judges import Verdict
 from inverter.evaluation.prior_card import closed_gap
 from inverter.evaluation.prior_measures import Drawing, measure_memory, measure_round_trip
+from inverter.evaluation.prior_plan import Settings, choose_settings
 from inverter.evaluation.prior_record import PriorRecord
 from inverter.evaluation.prompted_class import judge_classes, top_hits
 
 
-def test_what_is_drawn_depends_on_number_and_part_alone(tiny_prior):
+def test_what_is_drawn_depends_on_number_and_part(tiny_prior):
     drawing = Drawing(tiny_prior, batch_size=2)
     prompts = ["a dog", "a boat", "a hill"]
     pictures = drawing.samples(prompts, 2, 1.0, "kid")
@@ -20,6 +22,15 @@ def test_what_is_drawn_depends_on_number_and_part_alone(tiny_prior):
     assert drawing.noise(3).shape == pictures.shape
     expected = tiny_prior.decode(tiny_prior.encode(pictures))
     assert (drawing.round_trip(pictures) - expected).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_settings_of_a_base_and_of_a_variant():
+    config = EvaluatePriorConfig(val="", output="")
+    assert choose_settings(config, few_step=True) == Settings(4, 1.0, (1, 2, 4), ())
+    assert choose_settings(config, few_step=False).guidance_scale == 2.0
+    config.steps, config.guidances, config.num_inference_steps, config.guidance_scale = [], [3.0], 2, 1.5
+    for few_step in (True, False):
+        assert choose_settings(config, few_step) == Settings(2, 1.5, (), (3.0,))
 
 
 def test_a_perfect_round_trip():

@@ -55,15 +55,19 @@ def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior
     shutil.copytree(tiny_prior_folder, folder)
     point = PointConfig("blocks.1", 64)
     config = MethodsExperimentConfig(prior=str(folder), target=NetworkConfig(pretrained=False), device="cpu")
+    config.latent.num_inference_steps, config.latent.strength = 4, 0.5
     prior = load_prior(folder)
     subject = load_subject(config, point, prior)
     assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
     variant = load_prior(folder)
     add_lora(variant.unet, 2, 5.0)
-    save_lora(variant.unet, folder)
+    save_lora(variant.unet, folder, prior.weights_sha256)
     assert FEW_STEP in applicable(subject, METHODS, config, prior.resolution)
     assert subject.prior_of("latent") is prior
     assert subject.prior_of(FEW_STEP).few_step and not prior.few_step
     assert subject.sha256("latent")["prior_sha256"] != subject.sha256(FEW_STEP)["prior_sha256"]
     told = invert_config(config, point, FEW_STEP, 0)
-    assert (told.method, told.prior, told.latent.num_inference_steps) == ("latent", f"{folder}+few-step", 1)
+    assert (told.method, told.prior) == ("latent", f"{folder}+few-step")
+    assert (told.latent.num_inference_steps, told.latent.strength) == (1, 1.0)
+    config.prior = f"{folder}+few-step"
+    assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)

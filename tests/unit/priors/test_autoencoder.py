@@ -41,6 +41,11 @@ def test_stages_that_cannot_be(changes, message):
         build_autoencoder(make_config(**changes))
 
 
+def test_a_resolution_that_cannot_be_halved_as_often():
+    with pytest.raises(ValueError, match=r"resolution is 66; allowed with 2 widths: multiples of 4"):
+        AutoencoderModule(make_config(resolution=66))
+
+
 def test_latents_of_a_fresh_module_have_unit_variance(images):
     module = AutoencoderModule(make_config())
     start_linear(module.vae, images)

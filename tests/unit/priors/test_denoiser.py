@@ -34,6 +34,12 @@ def test_text_reaches_every_level_but_the_finest():
     assert not torch.allclose(both, unet(noisy, t, text.flip(0)).sample)
 
 
+@pytest.mark.parametrize("widths", [[16, 40], [16, 16, 8], [24, 48]])
+def test_widths_that_no_level_can_have(widths):
+    with pytest.raises(ValueError, match=r"widths is .*; allowed: multiples of 16 and of head_dim=16"):
+        build_unet(replace(CONFIG, widths=widths), (3, 8, 8))
+
+
 def test_one_step_trains_the_denoiser_and_the_text_encoder(module):
     batch = {"latents": torch.randn(2, 3, 8, 8), "tokens": tokenize(module.tokenizer, ["a dog", ""])}
     module.training_step(batch, 0).backward()

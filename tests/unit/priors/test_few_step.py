@@ -26,7 +26,7 @@ def folder(tiny_prior_folder, tmp_path):
         for name, parameter in prior.unet.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.2)
-    save_lora(prior.unet, path)
+    save_lora(prior.unet, path, prior.weights_sha256)
     trained[path] = predict(prior.unet)
     return path
 
@@ -88,6 +88,10 @@ def test_the_path_by_hand():
     assert path_timesteps(scheduler, 4).tolist() == [999, 749, 499, 249, -1]
     scheduler.set_timesteps(4)
     assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
+    path = set(path_timesteps(scheduler, DistillConfig.num_ddim_steps).tolist())
+    for steps in (1, 2, 3, 4):
+        scheduler.set_timesteps(steps)
+        assert path.issuperset(scheduler.timesteps.tolist())
 
 
 def test_a_step_is_that_of_the_scheduler():

@@ -78,6 +78,13 @@ def test_drag_plus_plus_starts_near_the_inverter(make_problem):
         method.begin(make_problem(), None)
 
 
+def test_a_few_step_prior_is_refused(make_problem, monkeypatch):
+    problem = make_problem()
+    monkeypatch.setattr(problem.model, "few_step", True)
+    with pytest.raises(ValueError, match=r"prior smooth draws in few steps, which guided does not; allowed: the base"):
+        Guided(GuidedConfig(num_inference_steps=2)).begin(problem, None)
+
+
 def test_a_direction_has_length_one_or_none():
     directions = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     assert unit(directions).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0.0, 0.0]]
