@@ -50,7 +50,7 @@ class AuditConfig:
     val: SplitConfig = field(default_factory=SplitConfig)
     shard_size: int = 512
     feature_dtype: str = "float16"  # float16 | float32
-    num_inference_steps: int = 4  # denoising steps of the prior source
+    num_inference_steps: int | None = None  # of the prior source; null: 4, of a few-step variant 2
     data: DataConfig = field(default_factory=DataConfig)  # of training; {layer} in data.path stands for the layer
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)  # budget of each layer

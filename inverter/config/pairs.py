@@ -60,7 +60,7 @@ class PrepareConfig:
     feature_dtype: str = "float16"  # float16 | float32
     latents: bool = True  # store the prior's latents beside the features
     augment: str = "none"  # none | jitter
-    num_inference_steps: int = 4  # denoising steps of the prior source
+    num_inference_steps: int | None = None  # of the prior source; null: 4, of a few-step variant 2
     batch_size: int = 32
     precision: str = "bf16"  # bf16 | fp32
     max_time: int | None = None  # seconds; stops after the shard under way

@@ -16,6 +16,7 @@ from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
 from inverter.lock import locked
+from inverter.priors.few_step import SUFFIX, has_few_step
 from inverter.priors.prior import load_prior
 from inverter.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
@@ -69,12 +70,17 @@ def folder_of(config: PrepareConfig) -> Path:
     return Path(config.output) / config.split
 
 
+def drawing_prior(config: PrepareConfig) -> str:
+    """Name of the prior that encodes and, where it is the source, draws: then its few-step variant if it has one."""
+    return f"{config.prior}{SUFFIX}" if config.source == "prior" and has_few_step(config.prior) else config.prior
+
+
 def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fingerprint]) -> None:
     """Write pairs and manifest of every config, if any."""
     if not configs:
         return
     config, target = configs[0], None
-    prior = load_prior(config.prior).to(device := pick_device(config.device))
+    prior = load_prior(drawing_prior(config)).to(device := pick_device(config.device))
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = open_source(config, prior)
     if isinstance(source, CapturedSource):

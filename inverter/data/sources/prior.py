@@ -17,6 +17,8 @@ from inverter.data.sources.source import ImageSource, SourceImage
 class Prior(Protocol):
     """What ``PriorSource`` uses of a ``DiffusionPrior``."""
 
+    few_step: bool
+
     @property
     def prompts(self) -> Sequence[str]: ...
     def embed(self, prompts: Sequence[str], /) -> Tensor: ...
@@ -33,7 +35,7 @@ class PriorSource(ImageSource):
         prior: The prior that draws.
         shard_size: Pictures a shard; each shard has its own generator, seeded by (seed, split, index).
         num_images: Pictures in all.
-        num_inference_steps: Denoising steps a picture.
+        num_inference_steps: Denoising steps a picture; None takes 4, with a few-step variant 2.
         batch_size: Pictures drawn at once.
         seed: Seed of prompts and noise.
         split: Split that the pictures are for; every split gets others.
@@ -48,7 +50,7 @@ class PriorSource(ImageSource):
         shard_size: int,
         num_images: int | None,
         *,
-        num_inference_steps: int,
+        num_inference_steps: int | None,
         batch_size: int,
         seed: int,
         split: str,
@@ -57,7 +59,8 @@ class PriorSource(ImageSource):
         if num_images is None:
             raise ValueError("pairs=null; allowed with source=prior: 1 or more (the prior never runs out)")
         super().__init__(shard_size, num_images)
-        self.prior, self.batch_size, self.num_inference_steps = prior, batch_size, num_inference_steps
+        self.prior, self.batch_size = prior, batch_size
+        self.num_inference_steps = num_inference_steps or (2 if prior.few_step else 4)
         self.seed, self.split, self.bf16 = seed, split, bf16
 
     @torch.no_grad()

@@ -26,6 +26,7 @@ class FakePrior(nn.Module):
     latent_shape = (1, 2, 2)
     weights_sha256 = "1" * 64
     autoencoder_sha256 = "2" * 64
+    few_step = False
     prompts = ("a cat", "a dog")
 
     def encode(self, images):
@@ -61,6 +62,14 @@ def config(tmp_path) -> PrepareConfig:
     target = TargetConfig(name="tiny", layer="1", input_size=9)
     output = str(tmp_path / "data")
     return PrepareConfig(target=target, output=output, pairs=7, shard_size=3, batch_size=2, precision="fp32")
+
+
+def test_the_few_step_variant_draws_where_there_is_one(config, monkeypatch):
+    monkeypatch.setattr(prepare, "has_few_step", lambda name: True)
+    assert prepare.drawing_prior(config) == "embedded+few-step"
+    assert prepare.drawing_prior(replace(config, source="photos")) == "embedded"
+    monkeypatch.setattr(prepare, "has_few_step", lambda name: False)
+    assert prepare.drawing_prior(config) == "embedded"
 
 
 def contents(folder: Path) -> dict[str, bytes]:

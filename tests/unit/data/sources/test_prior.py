@@ -6,6 +6,7 @@ from inverter.data.sources.prior import PriorSource
 
 
 class FakePrior:
+    few_step = False
     prompts = ("a cat", "a dog", "a fish")
 
     def embed(self, prompts):
@@ -30,6 +31,16 @@ def test_prior_samples_repeat_for_a_shard_and_differ_between_shards_and_splits()
     np.testing.assert_array_equal(pixels("dev", 1), pixels("dev", 1))
     assert (pixels("dev", 0)[:3] != pixels("dev", 1)).any()
     assert (pixels("dev", 0) != pixels("val", 0)).any()
+
+
+def test_a_few_step_prior_draws_in_fewer_steps():
+    def steps(few_step: bool, asked: int | None) -> int:
+        prior = FakePrior()
+        prior.few_step = few_step
+        options = {"num_inference_steps": asked, "batch_size": 2, "seed": 0, "split": "val"}
+        return PriorSource(prior, 5, 8, **options).num_inference_steps
+
+    assert [steps(few, asked) for few in (False, True) for asked in (None, 7)] == [4, 7, 2, 7]
 
 
 def test_prior_never_ends():
