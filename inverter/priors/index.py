@@ -21,11 +21,20 @@ def read_index(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: It cannot be read, or is no JSON object.
     """
-    with reading(folder / INDEX):
-        index = parse_json((folder / INDEX).read_bytes())
-        if not isinstance(index, dict):
-            raise ValueError(f"it is a {type(index).__name__}; allowed: an object")
-        return index
+    return read_object(folder / INDEX)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object that lies in a prior.
+
+    Raises:
+        ValueError: It cannot be read, or is no JSON object.
+    """
+    with reading(path):
+        values = parse_json(path.read_bytes())
+        if not isinstance(values, dict):
+            raise ValueError(f"it is a {type(values).__name__}; allowed: an object")
+        return values
 
 
 def autoencoder_name(folder: Path, index: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from inverter.parse import parse_json
 from inverter.priors.encoding import encode_images
 from inverter.priors.few_step import FOLDER, fuse_lora, split_name
-from inverter.priors.index import autoencoder_name, read_index, reading
+from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import denoise, sample
@@ -247,8 +247,8 @@ def load_autoencoder(folder: Path) -> diffusers.AutoencoderDC:
     """
     if not (folder / "config.json").is_file():
         raise ValueError(f"autoencoder {folder} has no config.json; allowed: OUTPUT/vae of train_prior autoencoder")
+    kind = read_object(folder / "config.json").get("_class_name")
     with reading(folder):
-        kind = parse_json((folder / "config.json").read_bytes())["_class_name"]
         if kind != "AutoencoderDC":
             raise ValueError(f"its class is {kind}; allowed: AutoencoderDC")
         with quiet():  # about an entry that is there for diffusers' pipelines

@@ -16,9 +16,8 @@ from inverter.evaluation.prior_card import render_prior_card
 from inverter.evaluation.prior_plan import PriorPlan, Settings, choose_settings
 from inverter.evaluation.prior_record import ADVICE, FILE, PriorRecord
 from inverter.lock import locked
-from inverter.parse import parse_json
 from inverter.priors.few_step import ABOUT, FOLDER, split_name
-from inverter.priors.index import TRAINING, reading
+from inverter.priors.index import TRAINING, read_object
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.run_record import commit, environment, record_run, write_text
@@ -94,5 +93,4 @@ def describe(
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty where there is no such file."""
-    with reading(path):
-        return dict(parse_json(path.read_bytes())) if path.is_file() else {}
+    return read_object(path) if path.is_file() else {}

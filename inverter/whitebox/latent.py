@@ -22,9 +22,9 @@ class Latent(Descent):
     """Minimise ||F(D(G(z, c))) - v||^2 + weight * TV over z, and over c where asked.
 
     G is deterministic on ``strength`` of a schedule of ``num_inference_steps``: DDIM, or a few-step variant whose noise
-    between the steps is kept. Each step is computed again in
-    the backward pass, so memory grows by one latent a step. With ``jacobian_free`` G's derivative by z is taken to be
-    the identity: the denoiser runs forward only. With no steps z is the decoder's latent.
+    between the steps is kept. Each step is computed again in the backward pass, so memory grows by one latent a step.
+    With ``jacobian_free`` G's derivative by z is taken to be the identity: the denoiser runs forward only. With no
+    steps z is the decoder's latent.
 
     Args:
         config: Steps, rates, weights.
