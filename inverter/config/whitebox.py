@@ -30,6 +30,7 @@ class DirectConfig:
     lr: float = 0.1  # Adam (0.9, 0.999); the paper's rate, DRAG's rMLE 0.05
     lr_decay: str = "cosine"  # cosine | constant
     tv_weight: float = 1e-3  # of the norm below; DRAG's rMLE 1.5, GLASS's 0.01 to 2, of other feature distances
+    tv_decay: str = "cosine"  # cosine | constant
     tv_beta: float = 1.0  # 1: absolute differences | 2: squared (Mahendran and Vedaldi, rMLE)
     norm_weight: float = 0.0  # of the mean of |2 x - 1| ** norm_alpha
     norm_alpha: float = 6.0  # Mahendran and Vedaldi

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch import Tensor
 
-from inverter.config import BudgetConfig, ExperimentConfig, InvertConfig, SmoothingConfig
+from inverter.config import BudgetConfig, ExperimentConfig, InvertConfig, MethodsConfig, SmoothingConfig
 from inverter.data.pictures import derive_seed
 from inverter.experiments.budget import budget_name, choose_queries, plan
 from inverter.experiments.cell import CellFile
@@ -60,8 +60,10 @@ class Attempt:
         return replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale)
 
     def recipe(self, config: ExperimentConfig) -> dict[str, Any]:
-        """Everything that decides the reconstructions, plain data."""
-        values = {k: v for k, v in asdict(self.config(config)).items() if k not in (*MAY_CHANGE, "batch_size")}
+        """Everything that decides the reconstructions, plain data: of the methods' settings the method's own."""
+        found = self.config(config)
+        others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", found.method}
+        values = {k: v for k, v in asdict(found).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
         values["loop"] = {k: v for k, v in values["loop"].items() if k not in MAY_CHANGE_IN_LOOP}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
         return {**values, "budget": budget, **self.subject.sha256(self.method), "seed": self.seed}

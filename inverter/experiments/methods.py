@@ -8,6 +8,7 @@ from inverter.config import BudgetConfig, MethodsExperimentConfig
 from inverter.experiments.answer import overall, sentences
 from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
+from inverter.experiments.command import command
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.experiments.measure import Group, Measured
 from inverter.experiments.page import Text, check_page, write_page
@@ -112,8 +113,6 @@ def text(record: Record) -> Text:
     answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
     for found in record.groups:
         answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
-    shards = record.config["val"]
-    words = f" val={shards}" if shards else ""
     budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
     return Text(
         TITLE,
@@ -126,7 +125,7 @@ def text(record: Record) -> Text:
             "`latent_few_step` is `latent` through one step of the prior's few-step variant.",
             "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
         ],
-        f"inverter experiment methods experiment_methods.yaml{words}",
+        command(record, MethodsExperimentConfig),
         (*KINDS, *SPECTRUM),
         answers,
         LIMITS,

@@ -27,7 +27,7 @@ PAGE = """# {title}
 {command}
 ```
 
-Every key of the configuration, also those that were given beside the file, is in [results.json](results.json).
+Every key of the configuration is in [results.json](results.json).
 
 ## Result
 

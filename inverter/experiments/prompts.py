@@ -9,6 +9,7 @@ from inverter.config import PromptsExperimentConfig
 from inverter.experiments.answer import overall, sentences
 from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
+from inverter.experiments.command import command
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.experiments.measure import Group
 from inverter.experiments.page import Text, check_page, write_page
@@ -116,16 +117,14 @@ def text(record: Record) -> Text:
     answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
     for found in record.groups:
         answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
-    config, shards = record.config, record.config["val"]
-    words = f" val={shards}" if shards else ""
     return Text(
         TITLE,
         QUESTION,
         [
-            f"Pictures a layer: {record.counts}; guidance {config['guidance_scale']:g}.",
+            f"Pictures a layer: {record.counts}; guidance {record.config['guidance_scale']:g}.",
             "`none` is the empty prompt; `wrong` the caption of another picture, always the same one.",
         ],
-        f"inverter experiment prompts experiment_prompts.yaml{words}",
+        command(record, PromptsExperimentConfig),
         METRICS,
         answers,
         LIMITS,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from inverter.config import SmoothingExperimentConfig
 from inverter.experiments.answer import overall, sentences
+from inverter.experiments.command import command
 from inverter.experiments.page import Text, write_page
 from inverter.experiments.plot import panels
 from inverter.experiments.record import Record
@@ -53,7 +55,6 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
         against = [(name, "none") for name in rows if name != "none"]
         answers += [f"{found.title}: {line}" for line in sentences(found.results, [*against, *same], ANSWERED)]
     config = record.config
-    clips = " ".join([f"clips='[{','.join(config['clips'])}]'", f"frames={config['frames']}"])
     return Text(
         TITLE,
         QUESTION,
@@ -63,7 +64,7 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
             "`none` inverts every frame alone, `start` lets it start as the one before does, `paper` and `robust` add "
             "the weight behind their names times the mean squared difference of consecutive latents.",
         ],
-        f"inverter experiment smoothing experiment_smoothing.yaml {clips}",
+        command(record, SmoothingExperimentConfig),
         METRICS,
         [*answers, *(f"At the cut, against each shot alone: {line}" for line in cut)],
         LIMITS,

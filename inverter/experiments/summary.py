@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from inverter.evaluation.labels import number, verdict
@@ -20,8 +20,8 @@ PAGE = """# {title}
 The paper is arXiv:2412.10448. Its figures are quoted as they are; it releases no code, and the network, layer, pictures
 and size that each belongs to differ from ours, so the columns stand side by side and are no race.
 
-| experiment | page |
-| --- | --- |
+| experiment | page | layers |
+| --- | --- | --- |
 {pages}
 
 {table}
@@ -49,27 +49,45 @@ def summarise(folder: Path) -> Path:
         ValueError: A record is damaged, or ``README.md`` is another page.
     """
     check_page(folder / "README.md", TITLE)
-    records = {name: read_record(folder / name) for name in EXPERIMENTS}
-    pages = [f"| {name} | {_page(name, record)} |" for name, record in records.items()]
-    table = markdown([["figure", "paper", "ours", "where"], *rows(records["methods"], records["smoothing"])])
+    records = read_records(folder)
+    pages = [line for experiment, found in records.items() for line in _pages(experiment, found)]
+    methods, smoothing = (list(records[experiment].values()) for experiment in ("methods", "smoothing"))
+    table = markdown([["figure", "paper", "ours", "where"], *rows(methods, smoothing)])
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "README.md", PAGE.format(title=TITLE, pages="\n".join(pages), table=table))
     return folder / "README.md"
 
 
+def read_records(folder: Path) -> dict[str, dict[str, Record]]:
+    """Records below a folder, by experiment and then by name: ``methods``, ``methods-deep`` and so on.
+
+    Raises:
+        ValueError: A record is damaged.
+    """
+    found: dict[str, dict[str, Record]] = {experiment: {} for experiment in EXPERIMENTS}
+    for path in sorted(folder.glob("*")):
+        experiment = path.name.partition("-")[0]
+        if experiment in found and (record := read_record(path)) is not None:
+            found[experiment][path.name] = record
+    return found
+
+
 def summary_folder(results: Path, experiment: str) -> Path | None:
     """The folder that an experiment's results lie in; None where theirs is not named as the experiment.
 
+    Args:
+        results: Such as ``docs/results/methods`` or, of a part, ``docs/results/methods-deep``.
+        experiment: Its name.
     Raises:
         ValueError: Its ``README.md`` is another page.
     """
-    if results.name != experiment:
+    if results.name.partition("-")[0] != experiment:
         return None
     check_page(results.parent / "README.md", TITLE)
     return results.parent
 
 
-def rows(methods: Record | None, smoothing: Record | None) -> Iterator[list[str]]:
+def rows(methods: Sequence[Record], smoothing: Sequence[Record]) -> Iterator[list[str]]:
     """One line a figure."""
     for title, metric, paper in (
         ("inception score", "is", "7.36"),
@@ -82,24 +100,24 @@ def rows(methods: Record | None, smoothing: Record | None) -> Iterator[list[str]
         yield [f"most that smoothing gains in {title}", paper, *gain(smoothing, metric)]
 
 
-def best(record: Record | None, metric: str) -> list[str]:
+def best(records: Sequence[Record], metric: str) -> list[str]:
     """The best mean of any attack, with its method and group."""
-    if record is None:
+    if not records:
         return [NOT_RUN, ""]
-    found = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(record.groups, metric)]
+    found = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(_groups(records), metric)]
     if not found:
-        return [f"not computed: {_why(record, metric)}", ""]
+        return [f"not computed: {_why(records, metric)}", ""]
     mean, name, method, group = max(found)
     return [number(name, mean), f"{method}, {group}"]
 
 
-def gain(record: Record | None, metric: str) -> list[str]:
+def gain(records: Sequence[Record], metric: str) -> list[str]:
     """The largest gain of a smoothed form over none."""
-    if record is None:
+    if not records:
         return [NOT_RUN, ""]
-    found = [(c, group.title) for group in record.groups for c in _gains(group.results, metric)]
+    found = [(c, group.title) for group in _groups(records) for c in _gains(group.results, metric)]
     if not found:
-        return [f"not computed: {_why(record, metric)}", ""]
+        return [f"not computed: {_why(records, metric)}", ""]
     comparison, group = max(found, key=lambda pair: pair[0].difference)
     seen = "" if comparison.claim else f", {verdict(comparison)}"
     return [number(metric, comparison.difference, signed=True) + seen, f"{comparison.a}, {group}"]
@@ -126,12 +144,18 @@ def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:
                     yield group, row, name, score
 
 
-def _why(record: Record, metric: str) -> str:
-    reasons = {m.reason for group in record.groups for m in group.results.missing if m.metric.startswith(metric)}
+def _groups(records: Sequence[Record]) -> list[Found]:
+    return [found for record in records for found in record.groups]
+
+
+def _why(records: Sequence[Record], metric: str) -> str:
+    reasons = {m.reason for found in _groups(records) for m in found.results.missing if m.metric.startswith(metric)}
     return "; ".join(sorted(reasons)) or "the metric was not measured"
 
 
-def _page(name: str, record: Record | None) -> str:
-    if record is None:
-        return NOT_RUN
-    return f"[{name}]({name}/README.md)" + ("" if record.finished else " (unfinished)")
+def _pages(experiment: str, records: Mapping[str, Record]) -> Iterator[str]:
+    if not records:
+        yield f"| {experiment} | {NOT_RUN} |  |"
+    for name, record in records.items():
+        layers = ", ".join(dict.fromkeys(found.layer for found in record.groups))
+        yield f"| {experiment} | [{name}]({name}/README.md){'' if record.finished else ' (unfinished)'} | {layers} |"

@@ -35,17 +35,17 @@ def adam_direction(
     return direction, {**state, f"{name}.m": m, f"{name}.v": v, f"{name}.t": t}
 
 
-def learning_rate(lr: float, decay: str, step: int, num_steps: int) -> float:
-    """Rate at a step, from 0, of ``num_steps``: ``constant``, or ``cosine`` from ``lr`` to nearly 0.
+def decayed(value: float, name: str, decay: str, step: int, num_steps: int) -> float:
+    """A rate or weight at a step, from 0, of ``num_steps``: ``constant``, or ``cosine`` from ``value`` to nearly 0.
 
     Raises:
-        ValueError: ``decay`` is another name.
+        ValueError: ``decay``, the value of the key ``name``, is another one.
     """
     if decay == "constant":
-        return lr
+        return value
     if decay == "cosine":
-        return lr * 0.5 * (1 + math.cos(math.pi * step / num_steps))
-    raise ValueError(f"lr_decay is {decay!r}; allowed: cosine, constant")
+        return value * 0.5 * (1 + math.cos(math.pi * step / num_steps))
+    raise ValueError(f"{name} is {decay!r}; allowed: cosine, constant")
 
 
 def _rows(values: Tensor, like: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from inverter.config import DirectConfig, HybridConfig, LatentConfig
-from inverter.whitebox.adam import State, adam_direction, learning_rate
+from inverter.whitebox.adam import State, adam_direction, decayed
 from inverter.whitebox.method import Method, rows
 
 
@@ -20,11 +20,11 @@ class Descent(Method):
 
     def __init__(self, config: DirectConfig | LatentConfig | HybridConfig) -> None:
         super().__init__(config.num_steps)
-        learning_rate(config.lr, config.lr_decay, 0, 1)
+        decayed(config.lr, "lr_decay", config.lr_decay, 0, 1)
         self.lr_decay = config.lr_decay
 
     def descend(self, state: State, name: str, gradient: Tensor, lr: float, step: int) -> State:
         """The state with the variable ``name`` ``(B, ...)`` after a step from the rate ``lr``."""
         direction, state = adam_direction(state, name, gradient)
-        rate = learning_rate(lr, self.lr_decay, step, self.num_steps) * rows(state["rate"], direction)
+        rate = decayed(lr, "lr_decay", self.lr_decay, step, self.num_steps) * rows(state["rate"], direction)
         return {**state, name: state[name] - rate * direction}

@@ -6,7 +6,7 @@ import torch
 
 from inverter.config import DirectConfig
 from inverter.losses.natural import alpha_norm, total_variation_norm
-from inverter.whitebox.adam import State, begin_adam
+from inverter.whitebox.adam import State, begin_adam, decayed
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.method import Rendered, rates
 from inverter.whitebox.noise import image_noise
@@ -29,6 +29,7 @@ class Direct(Descent):
 
     def __init__(self, config: DirectConfig, image_size: int, smoothed: bool = True) -> None:
         super().__init__(config)
+        decayed(config.tv_weight, "tv_decay", config.tv_decay, 0, 1)
         self.config, self.image_size = config, image_size
         self.smoothed = "image" if smoothed else None
 
@@ -44,7 +45,8 @@ class Direct(Descent):
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
         image, config = state["image"], self.config
-        penalty = config.tv_weight * total_variation_norm(image, config.tv_beta)
+        tv_weight = decayed(config.tv_weight, "tv_decay", config.tv_decay, step, self.num_steps)
+        penalty = tv_weight * total_variation_norm(image, config.tv_beta)
         if config.norm_weight:
             penalty = penalty + config.norm_weight * alpha_norm(image, config.norm_alpha)
         return Rendered(image, penalty)

@@ -1,11 +1,13 @@
 """Tables, charts and the page of the paper's figures."""
 
+import shlex
 from dataclasses import replace
 
 import pytest
 
-from inverter.config import MethodsExperimentConfig
+from inverter.config import MethodsExperimentConfig, load_config
 from inverter.evaluation.results import Row, Score
+from inverter.experiments.command import command
 from inverter.experiments.measure import without_whole_sample
 from inverter.experiments.page import Text, own_limits, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
@@ -67,8 +69,8 @@ def test_a_gain_of_the_whole_sample_has_no_interval(record, results):
 
     found = results(rows=(row("none", 5.0, 6.0), row("paper 1", 6.5, 6.0), row("start", 4.0, 7.0)))
     smoothing = replace(record, groups=(replace(record.groups[0], results=found),))
-    assert gain(smoothing, "is") == ["+1.50, no interval", "paper 1, blocks.2@224, 8 queries"]
-    assert gain(smoothing, "fid")[0].startswith("not computed")
+    assert gain([smoothing], "is") == ["+1.50, no interval", "paper 1, blocks.2@224, 8 queries"]
+    assert gain([smoothing], "fid")[0].startswith("not computed")
 
 
 def test_a_picture_with_two_seeds_is_one_picture(record, results):
@@ -106,6 +108,38 @@ def test_the_papers_figures_stand_beside_ours(record, tmp_path):
     assert "| best inception score | 7.36 | not computed: needs 1000 images, got 8 |  |" in page
     assert "| most that smoothing gains in PSNR, dB | +7.3 | +1.00 | a, blocks.2@224, 8 queries |" in page
     assert f"| prompts | {NOT_RUN} |" in page
+    assert "| methods | [methods](methods/README.md) | blocks.2@224 |" in page
+
+
+def test_an_experiment_may_have_several_pages(record, results, tmp_path):
+    better = results(rows=(Row("c", "attack", None, {"psnr": Score(30.0, 29.0, 31.0, 8, 8)}, {}),))
+    deep = replace(record, groups=(Found("blocks.6@224", "8 queries", "", better, {}),), finished=False)
+    for name, found in (("methods", record), ("methods-deep", deep), ("methodical", deep)):
+        write_page(found, TEXT, [], tmp_path / name)
+    page = summarise(tmp_path).read_text()
+    assert "| methods | [methods-deep](methods-deep/README.md) (unfinished) | blocks.6@224 |" in page
+    assert "| best PSNR, dB | 42.6 | 30.00 | c, blocks.6@224, 8 queries |" in page
+    assert "methodical" not in page
+    assert summary_folder(tmp_path / "methods-deep", "methods") == tmp_path
+
+
+def test_a_page_says_the_command_that_makes_it():
+    words = [
+        "val=/pictures/val-000.tar",
+        "layers=[{layer: blocks.0, input_size: 64}]",
+        "budgets=[{queries: 64}, {seconds: 1.5}]",
+        "direct.lr=0.05",
+        "output=/elsewhere",
+    ]
+    config = load_config(MethodsExperimentConfig, ["experiment_methods.yaml"], words)
+    said = command(make_record("methods", config, "val.tar", [], True), MethodsExperimentConfig)
+    assert shlex.split(said) == [
+        *("inverter", "experiment", "methods", "experiment_methods.yaml"),
+        *("direct.lr=0.05", "val=val-000.tar"),
+        "layers=[{layer: blocks.0, input_size: 64}]",
+        "budgets=[{queries: 64}, {seconds: 1.5}]",
+    ]
+    assert load_config(MethodsExperimentConfig, shlex.split(said)[3:4], shlex.split(said)[4:]).budgets == config.budgets
 
 
 def test_a_readme_of_something_else_stays(record, tmp_path):

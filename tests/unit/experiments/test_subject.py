@@ -37,6 +37,24 @@ def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):
         cell("prior", None)
 
 
+def test_a_cell_knows_the_settings_of_its_own_method_only():
+    spec = SimpleNamespace(weights_sha256="")
+    target = SimpleNamespace(specs={"blocks.2": spec})
+    subject = Subject(PointConfig(), target, target, None, {}, SimpleNamespace(weights_sha256=""))  # type: ignore[arg-type]
+    config = MethodsExperimentConfig()
+
+    def recipes() -> dict[str, dict]:
+        names = ("direct", "guided", "hybrid", "hybrid_unpolished")
+        return {name: Attempt(subject, name, None, 0).recipe(config) for name in names}
+
+    before = recipes()
+    config.hybrid.lr = 0.5
+    after = recipes()
+    assert [name for name in before if before[name] != after[name]] == ["hybrid", "hybrid_unpolished"]
+    config.loop.distance = "cosine"
+    assert all(after[name] != found for name, found in recipes().items())
+
+
 def test_what_is_measured_has_none_of_the_devices_noise():
     config = MethodsExperimentConfig(target=NetworkConfig(payload="gaussian:0.5", pretrained=False), device="cpu")
     point, prior = PointConfig("blocks.1", 64), SimpleNamespace(weights_sha256="")

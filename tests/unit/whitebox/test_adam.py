@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inverter.whitebox.adam import adam_direction, begin_adam, learning_rate
+from inverter.whitebox.adam import adam_direction, begin_adam, decayed
 
 
 def test_it_equals_torch_for_each_image():
@@ -28,6 +28,6 @@ def test_an_image_that_starts_over_has_a_step_count_of_its_own():
 
 
 def test_the_rate_falls_by_half_at_half_time():
-    assert learning_rate(0.2, "cosine", 0, 10) == 0.2
-    assert learning_rate(0.2, "cosine", 5, 10) == pytest.approx(0.1)
-    assert learning_rate(0.2, "constant", 9, 10) == 0.2
+    assert decayed(0.2, "lr_decay", "cosine", 0, 10) == 0.2
+    assert decayed(0.2, "lr_decay", "cosine", 5, 10) == pytest.approx(0.1)
+    assert decayed(0.2, "lr_decay", "constant", 9, 10) == 0.2

@@ -77,6 +77,17 @@ def test_direct_finds_the_picture_where_the_layer_determines_it(make_problem, pi
     assert (found - pictures).square().mean() < 10 ** (-4.26)  # 42.6 dB
 
 
+def test_total_variation_that_falls_to_nothing_leaves_the_picture_where_the_layer_determines_it(make_problem, pictures):
+    errors = {}
+    for decay in ("cosine", "constant"):
+        phases = [Direct(DirectConfig(num_steps=400, tv_weight=0.03, tv_decay=decay), 8)]
+        found = optimise(make_problem(), phases, LoopConfig(patience=None)).images
+        errors[decay] = (found - pictures).square().mean()
+    assert errors["cosine"] < 0.1 * errors["constant"]
+    with pytest.raises(ValueError, match=r"tv_decay is 'linear'; allowed: cosine, constant"):
+        Direct(DirectConfig(tv_decay="linear"), 8)
+
+
 @METHODS
 @pytest.mark.parametrize("distance", ["mse", "sum", "cosine"])
 def test_every_distance_and_several_layers(make_problem, name, distance):
