@@ -29,7 +29,7 @@ class DirectConfig:
     num_steps: int = 500  # DRAG's and GLASS's rMLE make 20,000
     lr: float = 0.1  # Adam (0.9, 0.999); the paper's rate, DRAG's rMLE 0.05
     lr_decay: str = "cosine"  # cosine | constant
-    tv_weight: float = 1e-3  # of the norm below; DRAG's rMLE 1.5, GLASS's 0.01 to 2, of other feature distances
+    tv_weight: float = 2.0  # at first, of the norm below; ours: DRAG has 1.5, GLASS 0.01 to 2, of other distances
     tv_decay: str = "cosine"  # cosine | constant
     tv_beta: float = 1.0  # 1: absolute differences | 2: squared (Mahendran and Vedaldi, rMLE)
     norm_weight: float = 0.0  # of the mean of |2 x - 1| ** norm_alpha
@@ -79,7 +79,9 @@ class HybridConfig:
     strength: float = 0.3  # of the noise at the first call; falls to 0 over the steps
     polish: str = "auto"  # auto | true | false
     polish_ratio: float = 2.0  # auto: numbers that travel over numbers of the picture from which pixels are polished
-    pixels: DirectConfig = field(default_factory=lambda: DirectConfig(num_steps=300, lr=0.02, tv_weight=1e-4))
+    pixels: DirectConfig = field(
+        default_factory=lambda: DirectConfig(num_steps=300, lr=0.02, tv_weight=1e-4, tv_decay="constant")
+    )
 
 
 @dataclass
