@@ -10,7 +10,7 @@ from inverter.experiments.attempt import Attempt
 from inverter.experiments.budget import budget_name
 from inverter.experiments.command import command
 from inverter.experiments.frame import check_points, experiment, limit, measure_all, run_all
-from inverter.experiments.measure import Group, Measured
+from inverter.experiments.measure import Group
 from inverter.experiments.page import Text, check_page, write_page
 from inverter.experiments.pictures import Picture, read_pictures
 from inverter.experiments.plot import curves_chart, panels
@@ -72,7 +72,7 @@ def run(config: MethodsExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         found = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
-        write(make_record("methods", config, pictures.source, found, finished), Path(config.results), measured)
+        write(make_record("methods", config, pictures.source, found, finished), Path(config.results))
     return Path(config.results)
 
 
@@ -92,7 +92,7 @@ def make_group(
     return Group(f"{subject.name}, {cost}", subject, members, chosen, cost)
 
 
-def write(record: Record, folder: Path, measured: list[Measured]) -> None:
+def write(record: Record, folder: Path) -> None:
     """Table, plot and page."""
     write_page(record, text(record), charts(record.groups), folder)
 
@@ -111,8 +111,9 @@ def charts(groups: tuple[Found, ...]) -> list:
 def text(record: Record) -> Text:
     """What the page says."""
     answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
-    for found in record.groups:
-        answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
+    details = [
+        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, PAIRS, ANSWERED)
+    ]
     budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
     return Text(
         TITLE,
@@ -128,5 +129,6 @@ def text(record: Record) -> Text:
         command(record, MethodsExperimentConfig),
         (*KINDS, *SPECTRUM),
         answers,
+        details,
         LIMITS,
     )

@@ -36,13 +36,13 @@ Every key of the configuration is in [results.json](results.json).
 ![{title}](plot.svg)
 
 Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draws for every method.
-[The tables alone](table.md), [everything as JSON](results.json).
+[The tables and every comparison](table.md), [everything as JSON](results.json).
 
 ## Answer
 
 A method is better or worse where the interval of the paired difference excludes 0; where judges measure, under every
 judge. Judges disagree where an interval excludes 0 and another judge's difference has the other sign. Else there is no
-difference to be seen. First over all tables, then each.
+difference to be seen. Over all tables; [each table's](table.md) stand below the tables.
 
 {answer}
 
@@ -62,7 +62,8 @@ class Text:
         setup: How it was found out.
         command: That makes the page.
         kinds: Metrics of the tables.
-        answer: Sentences.
+        answer: Sentences over all tables.
+        details: Sentences on each table.
         limits: What the answer does not cover.
         resampled: What a source is.
     """
@@ -73,6 +74,7 @@ class Text:
     command: str
     kinds: Sequence[str]
     answer: Sequence[str]
+    details: Sequence[str]
     limits: Sequence[str]
     resampled: str = "photos"
 
@@ -86,7 +88,7 @@ def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folde
     check_page(folder / "README.md", text.title)
     record.save(folder)
     table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
-    write_text(folder / "table.md", f"# {text.title}\n\n{table}\n")
+    write_text(folder / "table.md", f"# {text.title}\n\n{table}\n\n{bullets(text.details)}\n")
     write_text(folder / "plot.svg", render(charts))
     page = PAGE.format(
         title=text.title,

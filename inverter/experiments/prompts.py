@@ -115,8 +115,9 @@ def write(record: Record, folder: Path) -> None:
 def text(record: Record) -> Text:
     """What the page says."""
     answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
-    for found in record.groups:
-        answers += [f"{found.title}: {line}" for line in sentences(found.results, PAIRS, ANSWERED)]
+    details = [
+        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, PAIRS, ANSWERED)
+    ]
     return Text(
         TITLE,
         QUESTION,
@@ -127,5 +128,6 @@ def text(record: Record) -> Text:
         command(record, PromptsExperimentConfig),
         METRICS,
         answers,
+        details,
         LIMITS,
     )

@@ -17,7 +17,7 @@ from inverter.experiments.page import check_page
 from inverter.experiments.pictures import Picture, read_frames
 from inverter.experiments.record import make_record, of_group
 from inverter.experiments.run import Job, make_job
-from inverter.experiments.smoothing_page import TITLE, write
+from inverter.experiments.smoothing_page import TITLE, pairs, write
 from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
 
 FORMS = ("none", "start", "paper", "robust")
@@ -94,12 +94,6 @@ def variants(config: SmoothingExperimentConfig) -> Iterator[tuple[str, Smoothing
             name = f"{form} {weight:g}" if form in WEIGHTED else form
             warm = config.smoothing.warm_start if form in WEIGHTED else form == "start"
             yield name, replace(config.smoothing, weight=weight, robust=form == "robust", warm_start=warm)
-
-
-def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Every form against none, and robust against paper at the same weight."""
-    found = [(name, "none") for name in names if name != "none"]
-    return found + [(n, n.replace("robust", "paper")) for n in names if n.startswith("robust ")]
 
 
 def make_group(

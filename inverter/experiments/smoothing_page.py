@@ -45,15 +45,20 @@ def write(record: Record, cut: Sequence[str], folder: Path) -> None:
     write_page(record, text(record, names, cut), charts, folder)
 
 
+def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Every form against none, and robust against paper at the same weight."""
+    found = [(name, "none") for name in names if name != "none"]
+    return found + [(n, n.replace("robust", "paper")) for n in names if n.startswith("robust ")]
+
+
 def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
     """What the page says."""
-    results = [found.results for found in record.groups]
-    answers = overall(results, [(name, "none") for name in names if name != "none"], ANSWERED)
-    for found in record.groups:
-        rows = [row.name for row in found.results.rows if row.kind == "attack"]
-        same = [(name, name.replace("robust", "paper")) for name in rows if name.startswith("robust ")]
-        against = [(name, "none") for name in rows if name != "none"]
-        answers += [f"{found.title}: {line}" for line in sentences(found.results, [*against, *same], ANSWERED)]
+    answers = overall([found.results for found in record.groups], pairs(names), ANSWERED)
+    details = [
+        f"{found.title}: {line}"
+        for found in record.groups
+        for line in sentences(found.results, pairs(names), ANSWERED)
+    ]
     config = record.config
     return Text(
         TITLE,
@@ -67,6 +72,7 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
         command(record, SmoothingExperimentConfig),
         METRICS,
         [*answers, *(f"At the cut, against each shot alone: {line}" for line in cut)],
+        details,
         LIMITS,
         resampled=f"blocks of {config['block']} frames",
     )

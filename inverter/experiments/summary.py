@@ -149,8 +149,9 @@ def _groups(records: Sequence[Record]) -> list[Found]:
 
 
 def _why(records: Sequence[Record], metric: str) -> str:
-    reasons = {m.reason for found in _groups(records) for m in found.results.missing if m.metric.startswith(metric)}
-    return "; ".join(sorted(reasons)) or "the metric was not measured"
+    largest = sorted(_groups(records), key=lambda found: found.results.num_images, reverse=True)
+    reasons = (m.reason for found in largest for m in found.results.missing if m.metric.startswith(metric))
+    return next(reasons, "the metric was not measured")
 
 
 def _pages(experiment: str, records: Mapping[str, Record]) -> Iterator[str]:

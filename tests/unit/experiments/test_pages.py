@@ -15,7 +15,7 @@ from inverter.experiments.record import Found, make_record, read_record
 from inverter.experiments.summary import NOT_RUN, gain, summarise, summary_folder
 from inverter.experiments.tables import results_table
 
-TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["few"])
+TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["in each"], ["few"])
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def test_a_page_and_its_record(record, tmp_path):
     for part in ("**Unfinished", "Why?", "- it is", "- few", "**blocks.2@224, 8 queries**", "Not computed: is (needs"):
         assert part in page
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "plot.svg", "results.json", "table.md"]
+    assert (tmp_path / "table.md").read_text().endswith("\n- in each\n")
     read = read_record(tmp_path)
     assert read is not None
     assert read.groups[0].results.rows == record.groups[0].results.rows
