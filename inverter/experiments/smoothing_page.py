@@ -55,9 +55,7 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
     """What the page says."""
     answers = overall([found.results for found in record.groups], pairs(names), ANSWERED)
     details = [
-        f"{found.title}: {line}"
-        for found in record.groups
-        for line in sentences(found.results, pairs(names), ANSWERED)
+        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, pairs(names), ANSWERED)
     ]
     config = record.config
     return Text(

@@ -15,7 +15,9 @@ from inverter.experiments.record import Found, make_record, read_record
 from inverter.experiments.summary import NOT_RUN, gain, summarise, summary_folder
 from inverter.experiments.tables import results_table
 
-TEXT = Text("Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["in each"], ["few"])
+TEXT = Text(
+    "Title", "Why?", ["so"], "inverter experiment methods", ("psnr", "agreement"), ["it is"], ["in each"], ["few"]
+)
 
 
 @pytest.fixture
