@@ -69,9 +69,15 @@ def draw(
     def down(value: float) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
 
-    lines = []  # a few pixels apart, so that intervals do not hide each other
+    share = step / (len(series) + 1)
+    apart = share if len(layers) == 1 else min(3.0, share / 4)  # pixels, so that intervals do not hide each other
+    lines = []
     for i, (name, points) in enumerate(series.items()):
-        places = [(across[layer] + 3 * i, points[layer]) for layer in layers if layer in points]
+        places = [
+            (round(across[layer] + apart * (i - (len(series) - 1) / 2), 1), points[layer])
+            for layer in layers
+            if layer in points
+        ]
         whiskers = [(x, down(p[2]), down(p[1])) for x, p in places if p[1] is not None and p[2] is not None]
         dots = tuple((x, down(p[0])) for x, p in places)
         lines.append(Line(name, COLOURS[i % len(COLOURS)], dots, tuple(whiskers)))

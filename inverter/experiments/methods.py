@@ -98,8 +98,8 @@ def write(record: Record, folder: Path) -> None:
 
 
 def charts(groups: tuple[Found, ...]) -> list:
-    """Each metric over the layers, by budget; then the spectra of each layer at its last budget."""
-    shown = panels(groups, PLOTTED, lambda found: found.budget, lambda found: found.layer)
+    """Each metric over the budgets, by layer; then the spectra of each layer at its last budget."""
+    shown = panels(groups, PLOTTED, lambda found: found.layer, lambda found: found.budget)
     last = {found.layer: found for found in groups}
     for found in last.values():
         attacks = {row.name for row in found.results.rows if row.kind == "attack"} | {"round trip"}

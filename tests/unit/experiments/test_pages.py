@@ -45,6 +45,10 @@ def test_charts_leave_out_what_was_not_measured(results):
     assert [line.name for line in chart.lines] == ["a"]
     assert values_chart("by layer", {"one": results()}, "fid", ["a"]) is None
     assert curves_chart("spectra", {}) is None
+    both = values_chart("one column", {"one": results()}, "psnr", ["a", "b|c"])
+    assert both is not None
+    places = [line.points[0][0] for line in both.lines]
+    assert places[1] - places[0] > 100  # of one column all the width is used
     svg = render([chart, None, curves_chart("spectra", {"a": [1.0, 2.0]})])
     assert svg.count("<polyline") == 2
     assert render([]).startswith("<svg")
