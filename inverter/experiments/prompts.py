@@ -32,6 +32,7 @@ prompt that is wrong, the caption of another picture, hurt?"""
 LIMITS = (
     "The captions are short: of shards what their json says, of package photos a caption without a background.",
     "A prompt acts through the denoiser alone: methods that call it seldom feel it little.",
+    "A right prompt says what is there: part of what recognition gains is the prompt's own, not the features'.",
     "Claims go no further than such captions and the embedded prior's text encoder carry.",
 )
 
