@@ -23,7 +23,7 @@ LIMITS = (
     "Warping error follows the optical flow of the original; frames across a cut have none and are left out.",
     "At the cut a side loses something where its feature loss grows by more than 1 % and the interval excludes 0, and "
     "nothing where the whole interval lies below 1 %; else it cannot be told.",
-    "Frames that two windows share are inverted twice, at twice the cost, unless `smoothing.window` holds the whole clip.",
+    "Frames that two windows share are inverted twice, at twice the cost, where `smoothing.window` is below the clip.",
     "The inception score needs 1,000 frames and one seed; else the paper's gain cannot be compared.",
 )
 
