@@ -30,14 +30,17 @@ def record_run(config: Any, output: Path, stage: str) -> None:
 
 
 def commit() -> str | None:
-    """Commit of the checkout that this package runs from, with ``+dirty`` for uncommitted changes; None outside git."""
+    """Commit of the checkout that this package runs from; None outside git.
+
+    Ends with ``+dirty`` where a tracked file outside docs/ differs from it.
+    """
     root = Path(__file__).parents[1]
     if not (root / ".git").exists():  # an installed package may lie inside somebody else's repository
         return None
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs"],
             cwd=root,
             capture_output=True,
             text=True,

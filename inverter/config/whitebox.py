@@ -17,7 +17,9 @@ class LoopConfig:
     max_queries: int | None = None  # target queries an image; null: as many as the method has steps
     max_seconds: float | None = None  # an image; a batch of n images has n times as long
     tolerance: float = 0.0  # feature loss at which an image is finished
-    patience: int | None = 200  # steps without min_improvement after which an image is finished; not for guided
+    patience: int | None = (
+        200  # steps without min_improvement that finish an image; not for guided, hybrid's first phase
+    )
     min_improvement: float = 1e-3  # share of the feature loss
     precision: str = "fp32"  # fp32 | bf16 (autocast; a step that is not finite is done again in fp32)
     save_every_n_seconds: float = 30.0  # between two states that a stopped run goes on from
@@ -71,14 +73,14 @@ class GuidedConfig:
 @dataclass
 class HybridConfig:
     num_steps: int = 200
-    lr: float = 0.05
+    lr: float = 0.1
     lr_decay: str = "cosine"
     tv_weight: float = 1e-3
-    prior_weight: float = 0.05  # of the latents' distance from what the denoiser makes of them
-    prior_every_n_steps: int = 25  # between two calls of the denoiser; 0 never calls it
-    strength: float = 0.3  # of the noise at the first call; falls to 0 over the steps
-    polish: str = "auto"  # auto | true | false
-    polish_ratio: float = 2.0  # auto: numbers that travel over numbers of the picture from which pixels are polished
+    prior_every_n_steps: int = 4  # between two calls of the denoiser; 0 never calls it
+    prior_until: float = 0.3  # share of the steps in which it is called
+    strength: float | None = None  # of the first call's noise; null: 0.15 where settled, else 0.8; 1 without a start
+    polish: str = "auto"  # auto: where settled | true | false
+    settled_ratio: float = 2.0  # numbers that travel over the picture's from which a layer counts as settling pixels
     pixels: DirectConfig = field(
         default_factory=lambda: DirectConfig(num_steps=300, lr=0.02, tv_weight=1e-4, tv_decay="constant")
     )

@@ -1,7 +1,7 @@
 """``hybrid``, ours: the published inverter's latents, refined under the prior; then pixels, where the layer fixes them.
 
-Two phases of the loop. The first descends on the decoder's latents; a few calls of the denoiser hold them near what it
-takes for clean ones. The second is ``direct`` from the best picture of the first.
+Two phases of the loop. The first descends on the decoder's latents; at first a few calls of the denoiser lead
+them from noise to what the prior takes for a picture. The second is ``direct`` from the best picture of the first.
 """
 
 from __future__ import annotations
@@ -19,68 +19,72 @@ from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
 
 POLISH = ("auto", "true", "false")
+SETTLED_STRENGTH, OPEN_STRENGTH = 0.15, 0.8
 
 
 class Refine(Descent):
-    """Descent on the decoder's latents, drawn towards anchors: what the denoiser makes of them with some noise.
+    """Descent on the decoder's latents, between whose steps the prior draws: DDIM with a long way from call to call.
 
-    The noise falls from ``strength`` of the schedule to nothing over the steps, the anchor is renewed every
-    ``prior_every_n_steps``. Starts at the problem's latents, or at zero, the prior's mean, where it has none.
+    At a call the latents get the noise of a timestep and are replaced by what the denoiser makes of them; the noise it
+    sees is kept for the next call. The timesteps fall from ``strength`` of the schedule to nothing over the share
+    ``prior_until`` of the steps. The rest of the steps only descend. Starts at the problem's latents; where it has
+    none, at noise alone.
 
     Args:
         config: Steps, rate, weights.
+        strength: Of the noise that a start gets.
     Raises:
         ValueError: A value that is not allowed.
     Source:
-        Anchors: RED-diff, arXiv:2305.04391, of which this is the few-call form; the rest is ours.
+        Descent on the denoised estimate between the steps of a sampler: ReSample, arXiv:2307.08123, and DAPS,
+        arXiv:2407.01521, of which this is a form for few calls; start, schedule and rest without calls are ours.
     """
 
     variables = ("latents",)
     smoothed = "latents"
+    patient = True
 
-    def __init__(self, config: HybridConfig) -> None:
+    def __init__(self, config: HybridConfig, strength: float) -> None:
         super().__init__(config)
         if config.prior_every_n_steps < 0:
             raise ValueError(f"hybrid.prior_every_n_steps is {config.prior_every_n_steps}; allowed: 0 or more")
-        if not 0 < config.strength <= 1:
-            raise ValueError(f"hybrid.strength is {config.strength}; allowed: above 0, up to 1")
-        self.config = config
+        for name, share in (("strength", strength), ("prior_until", config.prior_until)):
+            if not 0 < share <= 1:
+                raise ValueError(f"hybrid.{name} is {share}; allowed: above 0, up to 1")
+        self.config, self.strength = config, strength
 
     def begin(self, problem: Problem, best: State | None) -> State:
-        shape = (len(problem.keys), *problem.model.latent_shape)
-        if problem.latents is None:
-            latents = torch.zeros(shape, dtype=problem.dtype, device=problem.device)
-        else:
-            latents = problem.latents.to(problem.dtype)
+        shape = problem.model.latent_shape
+        keys = problem.keys if problem.chain is None else ("clip",) * len(problem.keys)  # frames share their noise
+        noise = image_noise(keys, shape, problem.seed, "hybrid").to(problem.device, problem.dtype)
+        latents = torch.zeros_like(noise) if problem.latents is None else problem.latents.to(problem.dtype)
         if problem.chain is not None:
             latents = problem.chain.start(latents, follow=False)
-        return begin_adam({"latents": latents, "anchor": latents, "rate": rates(latents)}, "latents")
+        return begin_adam({"latents": latents, "noise": noise, "rate": rates(latents)}, "latents")
+
+    @torch.no_grad()
+    def prepare(self, problem: Problem, state: State, step: int) -> State:
+        if not self.calls(problem, step):
+            return state
+        scheduler = problem.model.scheduler
+        strength = 1.0 if problem.latents is None else self.strength
+        left = strength * (1 - step / (self.config.prior_until * self.num_steps))
+        t = torch.tensor(max(1, round(left * scheduler.config.num_train_timesteps)) - 1, device=problem.device)
+        noisy = scheduler.add_noise(state["latents"], state["noise"], t.expand(len(problem.keys)))
+        latents, noise = predict(problem, noisy, t, scheduler.alphas_cumprod.to(problem.device)[t])
+        return {**state, "latents": latents, "noise": noise}
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
-        latents, anchor = state["latents"], state["anchor"]
-        if self.calls(problem, step):
-            with torch.no_grad():
-                anchor = self._anchor(problem, state, step)
-        image = problem.model.decode(latents).to(problem.dtype)
-        penalty = self.config.tv_weight * total_variation_norm(image)
-        if self.config.prior_every_n_steps:
-            penalty = penalty + self.config.prior_weight * (latents - anchor).square().flatten(1).mean(1)
-        return Rendered(image, penalty, {"anchor": anchor})
+        image = problem.model.decode(state["latents"]).to(problem.dtype)
+        return Rendered(image, self.config.tv_weight * total_variation_norm(image))
 
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
-        return {**self.descend(state, "latents", gradients["latents"], self.config.lr, step), "anchor": extra["anchor"]}
+        return self.descend(state, "latents", gradients["latents"], self.config.lr, step)
 
     def calls(self, problem: Problem, step: int) -> int:
         every = self.config.prior_every_n_steps
-        return problem.calls if every and step % every == 0 else 0
-
-    def _anchor(self, problem: Problem, state: State, step: int) -> torch.Tensor:
-        latents, scheduler = state["latents"].detach(), problem.model.scheduler
-        left = self.config.strength * (1 - step / self.num_steps)
-        t = torch.tensor(max(1, round(left * scheduler.config.num_train_timesteps)) - 1, device=problem.device)
-        noise = image_noise(problem.keys, latents.shape[1:], problem.seed, "anchor", step).to(latents)
-        noisy = scheduler.add_noise(latents, noise, t.expand(len(latents)))
-        return predict(problem, noisy, t, scheduler.alphas_cumprod.to(latents.device)[t])[0]
+        due = every and step % every == 0 and step < self.config.prior_until * self.num_steps
+        return problem.calls if due else 0
 
 
 def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Method]:
@@ -96,7 +100,11 @@ def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Met
     polish = str(config.polish).lower()
     if polish not in POLISH:
         raise ValueError(f"hybrid.polish is {config.polish!r}; allowed: {', '.join(POLISH)}")
-    settled = num_features >= config.polish_ratio * 3 * image_size**2
+    settled = num_features >= config.settled_ratio * 3 * image_size**2
+    strength = config.strength
+    if strength is None:
+        strength = SETTLED_STRENGTH if settled else OPEN_STRENGTH
+    refine = Refine(config, strength)
     if polish == "true" or (polish == "auto" and settled):
-        return [Refine(config), Direct(config.pixels, image_size, smoothed=False)]
-    return [Refine(config)]
+        return [refine, Direct(config.pixels, image_size, smoothed=False)]
+    return [refine]

@@ -124,6 +124,7 @@ class Run:
         if not self.state:
             best = {name: values[self.active] for name, values in self.ledger.best.items()}
             self.state = method.begin(self.problem, best if self.phase else None)
+        self.state = method.prepare(self.problem, self.state, number)
         found = self._evaluate(method, number)
         self._note(method, found)
         good = found.finite

@@ -49,6 +49,10 @@ class Method(ABC):
     def begin(self, problem: Problem, best: State | None) -> State:
         """The first state; ``best`` is what an earlier phase found (``image`` among it), None in the first."""
 
+    def prepare(self, problem: Problem, state: State, step: int) -> State:
+        """The state that a step renders, of the one before it; no gradient flows through what is done here."""
+        return state
+
     @abstractmethod
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
         """The picture of a state, differentiable in the variables."""
@@ -58,7 +62,7 @@ class Method(ABC):
         """The state after a step; ``gradients`` has an entry for each variable."""
 
     def calls(self, problem: Problem, step: int) -> int:
-        """Denoiser calls an image that :meth:`render` makes, without what the backward pass computes again."""
+        """Denoiser calls an image of a step, without what the backward pass computes again."""
         return 0
 
     def repair(self, problem: Problem, state: State, best: State, extra: State, step: int) -> State:

@@ -14,6 +14,8 @@ def checkout(tmp_path, monkeypatch) -> Path:
     """A git checkout that the package seems to run from."""
     (tmp_path / "inverter").mkdir()
     (tmp_path / "inverter" / "run_record.py").write_text("")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").write_text("")
     monkeypatch.setattr(run_record, "__file__", str(tmp_path / "inverter" / "run_record.py"))
     return tmp_path
 
@@ -43,6 +45,7 @@ def test_commit_of_the_checkout(checkout):
     head = git(checkout, "rev-parse", "HEAD").strip()
     assert commit() == head
     (checkout / "untracked").write_text("")
+    (checkout / "docs" / "page.md").write_text("written by an experiment")
     assert commit() == head
     (checkout / "inverter" / "run_record.py").write_text("changed")
     assert commit() == f"{head}+dirty"

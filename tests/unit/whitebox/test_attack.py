@@ -36,7 +36,8 @@ def test_prompts_change_what_methods_with_a_prior_find(target, smooth_prior, fea
 def test_an_inverter_gives_start_and_conditioning_unless_a_prompt_is_given(target, smooth_prior, features):
     latents = torch.randn(2, 2, 4, 4, dtype=torch.float64)
     predicted = smooth_prior.embed(["two boats"]).expand(2, -1, -1)
-    attack = Attack("hybrid", target, smooth_prior, CONFIG, align=lambda given: (latents, predicted))
+    hybrid = HybridConfig(num_steps=2, prior_every_n_steps=0)  # the first picture is the start
+    attack = Attack("hybrid", target, smooth_prior, MethodsConfig(hybrid=hybrid), align=lambda _: (latents, predicted))
     found = attack.invert(features)
     with torch.no_grad():
         first = smooth_prior.decode(latents)

@@ -16,7 +16,7 @@ from inverter.whitebox.loop import optimise
 from inverter.whitebox.method import Method
 from inverter.whitebox.problem import Problem
 
-HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_weight=1e-3, prior_every_n_steps=3, polish="true")
+HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_every_n_steps=3, polish="true")
 PHASES: dict[str, Callable[[int], list[Method]]] = {
     "direct": lambda n: [Direct(DirectConfig(num_steps=n), 8)],
     "latent": lambda n: [Latent(LatentConfig(num_steps=n, num_inference_steps=2))],
@@ -97,7 +97,7 @@ def test_every_distance_and_several_layers(make_problem, name, distance):
 
 
 def test_hybrid_polishes_where_the_layer_settles_the_pixels():
-    config = HybridConfig(polish_ratio=2.0)
+    config = HybridConfig(settled_ratio=2.0)
     assert len(hybrid(config, 2 * 3 * 64, 8)) == 2
     assert len(hybrid(config, 2 * 3 * 64 - 1, 8)) == 1
     assert len(hybrid(replace(config, polish="true"), 1, 8)) == 2
@@ -106,9 +106,9 @@ def test_hybrid_polishes_where_the_layer_settles_the_pixels():
         hybrid(replace(config, polish="maybe"), 1, 8)
 
 
-def test_hybrid_calls_the_denoiser_now_and_then(make_problem):
+def test_hybrid_calls_the_denoiser_at_first(make_problem):
     problem = make_problem()
-    phases = hybrid(HybridConfig(num_steps=10, prior_every_n_steps=4, polish="false"), 256, 8)
+    phases = hybrid(HybridConfig(num_steps=10, prior_every_n_steps=1, polish="false"), 256, 8)
     calls = []
     handle = problem.model.unet.register_forward_hook(lambda *_: calls.append(1))
     found = optimise(problem, phases, LoopConfig())
@@ -116,3 +116,25 @@ def test_hybrid_calls_the_denoiser_now_and_then(make_problem):
     assert len(calls) == 3
     assert found.counts["denoiser_calls"].tolist() == [3, 3]
     assert found.counts["target_queries"].tolist() == [10, 10]
+
+
+def test_hybrid_keeps_as_much_of_its_start_as_the_strength_says(make_problem):
+    problem = make_problem()
+    start = torch.randn(2, *problem.model.latent_shape, generator=torch.Generator().manual_seed(5)).to(problem.dtype)
+
+    def first(problem: Problem, numbers: int, **config: object) -> Tensor:
+        (phase,) = hybrid(HybridConfig(polish="false", **config), numbers, 8)
+        return phase.prepare(problem, phase.begin(problem, None), 0)["latents"]
+
+    def distance(numbers: int, **config: object) -> float:
+        return (first(replace(problem, latents=start), numbers, **config) - start).square().mean().item()
+
+    settled, open_layer = 2 * 3 * 64, 2 * 3 * 64 - 1
+    assert distance(settled) == distance(open_layer, strength=0.15) < distance(settled, strength=0.5)
+    assert distance(open_layer) == distance(settled, strength=0.8)
+    assert distance(settled, prior_every_n_steps=0) == 0
+    drawn = first(problem, settled, strength=0.5)
+    torch.testing.assert_close(drawn, first(problem, open_layer, strength=1.0))  # without a start all of it is drawn
+    assert drawn.std() > 0
+    with pytest.raises(ValueError, match=r"hybrid.strength is 1.5; allowed: above 0, up to 1"):
+        first(problem, settled, strength=1.5)
