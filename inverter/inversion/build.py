@@ -54,17 +54,19 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
 def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.device) -> tuple[MultiTarget, MultiTarget]:
     """The network as it sends, and the attacker's copy, which quantises as the device does and adds none of its noise.
 
+    The sender keeps its layout, whose features differ from another one's in the last bits: a picture and features that
+    :func:`load_target` gave elsewhere are then inverted alike.
+
     Raises:
         ValueError: An unknown network or layer.
     """
 
     def load(payload: str) -> MultiTarget:
         size, pretrained = target.input_size, target.pretrained
-        found = load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained).to(device)
-        return found.to(memory_format=torch.channels_last)  # a third faster there and back on CPUs
+        return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained).to(device)
 
-    sender = load(target.payload)
-    return sender, load("identity") if target.payload.startswith("gaussian") else sender
+    own = load("identity" if target.payload.startswith("gaussian") else target.payload)
+    return load(target.payload), own.to(memory_format=torch.channels_last)  # a third faster there and back on CPUs
 
 
 def wants_start(config: InvertConfig) -> bool:
