@@ -111,7 +111,7 @@ def load_subject(config: ExperimentConfig, point: PointConfig, prior: DiffusionP
     target, own = load_devices(invert.target.filled(), [point.layer], device)
     published = find_inverter(invert, target.specs[point.layer])
     if published is None:
-        log.warning("%s: a search that starts from an inverter starts from noise", point_name(point))
+        log.warning("%s: no published inverter for a search to start from", point_name(point))
     std = statistics(invert, target.specs[point.layer], published)
     std = {layer: values.to(device) for layer, values in std.items()}
     return Subject(point, target, own, published, std, prior)

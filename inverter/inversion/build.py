@@ -46,7 +46,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     prior_name = config.prior or (published.prior if published is not None else "embedded")
     prior = load_prior(prior_name).to(device) if wants_prior else None
     if wants_start(config) and published is None:
-        log.warning("no published inverter of these features: the search starts from noise")
+        log.warning("no published inverter of these features: the search starts without one")
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
     return Setup(make_attack(config, own, prior, published, std), sender)
 

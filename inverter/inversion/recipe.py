@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.config import InvertConfig
 
-MAY_CHANGE = ("input", "output", "device", "limit", "video", "image_size")
+MAY_CHANGE = ("input", "output", "device", "limit", "video")
 MAY_CHANGE_IN_LOOP = ("max_seconds", "save_every_n_seconds", "resume")
 
 

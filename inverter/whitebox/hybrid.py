@@ -14,7 +14,7 @@ from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.direct import Direct
 from inverter.whitebox.guided import predict
-from inverter.whitebox.method import Method, Rendered, rates
+from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
 
@@ -28,13 +28,14 @@ class Refine(Descent):
     At a call the latents get the noise of a timestep and are replaced by what the denoiser makes of them; the noise it
     sees is kept for the next call. The timesteps fall from ``strength`` of the schedule to nothing over the share
     ``prior_until`` of the steps. The rest of the steps only descend. Starts at the problem's latents; where it has
-    none, at noise alone.
+    none, at noise alone. Frames of a clip that are known from an earlier window are not drawn again, nor is an image
+    whose draw is not finite.
 
     Args:
         config: Steps, rate, weights.
         strength: Of the noise that a start gets.
     Raises:
-        ValueError: A value that is not allowed.
+        ValueError: A value that is not allowed, or a few-step prior.
     Source:
         Descent on the denoised estimate between the steps of a sampler: ReSample, arXiv:2307.08123, and DAPS,
         arXiv:2407.01521, of which this is a form for few calls; start, schedule and rest without calls are ours.
@@ -54,6 +55,8 @@ class Refine(Descent):
         self.config, self.strength = config, strength
 
     def begin(self, problem: Problem, best: State | None) -> State:
+        if problem.model.few_step:
+            raise ValueError(f"prior {problem.model.name} draws in few steps, which hybrid does not; allowed: the base")
         shape = problem.model.latent_shape
         keys = problem.keys if problem.chain is None else ("clip",) * len(problem.keys)  # frames share their noise
         noise = image_noise(keys, shape, problem.seed, "hybrid").to(problem.device, problem.dtype)
@@ -64,7 +67,7 @@ class Refine(Descent):
 
     @torch.no_grad()
     def prepare(self, problem: Problem, state: State, step: int) -> State:
-        if not self.calls(problem, step):
+        if not self.prepare_calls(problem, step):
             return state
         scheduler = problem.model.scheduler
         strength = 1.0 if problem.latents is None else self.strength
@@ -72,7 +75,15 @@ class Refine(Descent):
         t = torch.tensor(max(1, round(left * scheduler.config.num_train_timesteps)) - 1, device=problem.device)
         noisy = scheduler.add_noise(state["latents"], state["noise"], t.expand(len(problem.keys)))
         latents, noise = predict(problem, noisy, t, scheduler.alphas_cumprod.to(problem.device)[t])
-        return {**state, "latents": latents, "noise": noise}
+        drawn = latents.isfinite().flatten(1).all(1) & noise.isfinite().flatten(1).all(1)
+        if problem.chain is not None and problem.chain.known is not None:
+            drawn[: len(problem.chain.known)] = False
+        keep = ~rows(drawn, latents).bool()
+        return {
+            **state,
+            "latents": torch.where(keep, state["latents"], latents),
+            "noise": torch.where(keep, state["noise"], noise),
+        }
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
         image = problem.model.decode(state["latents"]).to(problem.dtype)
@@ -81,7 +92,7 @@ class Refine(Descent):
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
         return self.descend(state, "latents", gradients["latents"], self.config.lr, step)
 
-    def calls(self, problem: Problem, step: int) -> int:
+    def prepare_calls(self, problem: Problem, step: int) -> int:
         every = self.config.prior_every_n_steps
         due = every and step % every == 0 and step < self.config.prior_until * self.num_steps
         return problem.calls if due else 0

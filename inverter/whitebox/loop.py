@@ -125,6 +125,7 @@ class Run:
             best = {name: values[self.active] for name, values in self.ledger.best.items()}
             self.state = method.begin(self.problem, best if self.phase else None)
         self.state = method.prepare(self.problem, self.state, number)
+        self.ledger.counts["denoiser_calls"][self.active] += method.prepare_calls(self.problem, number)
         found = self._evaluate(method, number)
         self._note(method, found)
         good = found.finite

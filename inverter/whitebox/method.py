@@ -61,8 +61,12 @@ class Method(ABC):
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
         """The state after a step; ``gradients`` has an entry for each variable."""
 
+    def prepare_calls(self, problem: Problem, step: int) -> int:
+        """Denoiser calls an image that :meth:`prepare` makes."""
+        return 0
+
     def calls(self, problem: Problem, step: int) -> int:
-        """Denoiser calls an image of a step, without what the backward pass computes again."""
+        """Denoiser calls an image that :meth:`render` makes, without what the backward pass computes again."""
         return 0
 
     def repair(self, problem: Problem, state: State, best: State, extra: State, step: int) -> State:

@@ -114,7 +114,11 @@ PHASES: dict[str, Callable[[], list[Method]]] = {
     "latent": lambda: [Latent(LatentConfig(num_steps=8, num_inference_steps=2, optimise_conditioning=True))],
     "guided": lambda: [Guided(GuidedConfig(num_inference_steps=4, num_recurrences=2))],
     "hybrid": lambda: hybrid(
-        HybridConfig(num_steps=4, prior_every_n_steps=2, polish="true", pixels=DirectConfig(num_steps=4)), 256, 8
+        HybridConfig(
+            num_steps=4, prior_every_n_steps=2, prior_until=1.0, polish="true", pixels=DirectConfig(num_steps=4)
+        ),
+        256,
+        8,
     ),
 }
 

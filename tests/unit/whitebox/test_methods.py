@@ -1,5 +1,6 @@
 """What holds for every method: batches, seeds, and that it finds something."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,14 +10,14 @@ from torch import Tensor
 
 from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
 from inverter.whitebox.direct import Direct
-from inverter.whitebox.guided import Guided
+from inverter.whitebox.guided import Guided, predict
 from inverter.whitebox.hybrid import hybrid
 from inverter.whitebox.latent import Latent
 from inverter.whitebox.loop import optimise
 from inverter.whitebox.method import Method
-from inverter.whitebox.problem import Problem
+from inverter.whitebox.problem import Chain, Problem
 
-HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_every_n_steps=3, polish="true")
+HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_every_n_steps=2, prior_until=0.8, polish="true")
 PHASES: dict[str, Callable[[int], list[Method]]] = {
     "direct": lambda n: [Direct(DirectConfig(num_steps=n), 8)],
     "latent": lambda n: [Latent(LatentConfig(num_steps=n, num_inference_steps=2))],
@@ -52,7 +53,7 @@ def test_the_seed_and_the_key_decide(make_problem, name):
     problem = make_problem()
     first = images(problem, name, 4)
     assert torch.equal(first, images(problem, name, 4))
-    if name not in ("hybrid", "hybrid, not polished", "latent, decoder alone"):  # these start from what is known
+    if name != "latent, decoder alone":  # which starts from what is known
         assert not torch.equal(first, images(replace(problem, seed=1), name, 4))
         assert not torch.equal(first, images(replace(problem, keys=("a", "b")), name, 4))
 
@@ -138,3 +139,57 @@ def test_hybrid_keeps_as_much_of_its_start_as_the_strength_says(make_problem):
     assert drawn.std() > 0
     with pytest.raises(ValueError, match=r"hybrid.strength is 1.5; allowed: above 0, up to 1"):
         first(problem, settled, strength=1.5)
+
+
+def refine(problem: Problem, **config: object) -> tuple[Method, dict[str, Tensor]]:
+    (phase,) = hybrid(HybridConfig(polish="false", prior_every_n_steps=1, prior_until=1.0, **config), 256, 8)
+    return phase, phase.begin(problem, None)
+
+
+def test_hybrid_that_does_not_descend_is_ddim(make_problem):
+    problem = make_problem()
+    phase, state = refine(problem, num_steps=4)
+    scheduler = copy.deepcopy(problem.model.scheduler)
+    steps = scheduler.config.num_train_timesteps
+    noise, expected = state["noise"], state["latents"]
+    for step in range(4):
+        t = round(steps * (1 - step / 4)) - 1
+        alpha = scheduler.alphas_cumprod[t].double()
+        noisy = alpha.sqrt() * expected + (1 - alpha).sqrt() * noise
+        expected, noise = predict(problem, noisy, torch.tensor(t), alpha)
+        state = phase.prepare(problem, state, step)
+        torch.testing.assert_close(state["latents"], expected.detach())
+        torch.testing.assert_close(state["noise"], noise.detach())
+
+
+def test_hybrid_keeps_what_a_denoiser_makes_infinite(make_problem, monkeypatch):
+    problem = make_problem()
+    phase, state = refine(problem, num_steps=4)
+    forward = problem.model.unet.forward
+
+    def broken(latents: Tensor, *more: object, **words: object) -> tuple[Tensor]:
+        output = forward(latents, *more, **words)[0].clone()
+        output[1, 0, 0, 0] = torch.inf
+        return (output,)
+
+    monkeypatch.setattr(problem.model.unet, "forward", broken)
+    after = phase.prepare(problem, state, 0)
+    for name in ("latents", "noise"):
+        assert torch.equal(after[name][1], state[name][1])
+    assert not torch.equal(after["latents"][0], state["latents"][0])
+
+
+def test_hybrid_does_not_draw_frames_again_that_are_known(make_problem):
+    known = torch.ones(1, 2, 4, 4, dtype=torch.float64)
+    problem = make_problem(chain=Chain(1.0, torch.ones(2, dtype=torch.float64), known=known))
+    phase, state = refine(problem, num_steps=4)
+    after = phase.prepare(problem, state, 0)
+    assert torch.equal(after["latents"][0], known[0])
+    assert not torch.equal(after["latents"][1], state["latents"][1])
+
+
+def test_hybrid_refuses_a_few_step_prior(make_problem, monkeypatch):
+    problem = make_problem()
+    monkeypatch.setattr(problem.model, "few_step", True)
+    with pytest.raises(ValueError, match=r"draws in few steps, which hybrid does not; allowed: the base"):
+        refine(problem, num_steps=4)
