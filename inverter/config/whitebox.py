@@ -17,9 +17,7 @@ class LoopConfig:
     max_queries: int | None = None  # target queries an image; null: as many as the method has steps
     max_seconds: float | None = None  # an image; a batch of n images has n times as long
     tolerance: float = 0.0  # feature loss at which an image is finished
-    patience: int | None = (
-        200  # steps without min_improvement that finish an image; not for guided, hybrid's first phase
-    )
+    patience: int | None = 200  # steps without min_improvement that finish an image; not where a schedule is run out
     min_improvement: float = 1e-3  # share of the feature loss
     precision: str = "fp32"  # fp32 | bf16 (autocast; a step that is not finite is done again in fp32)
     save_every_n_seconds: float = 30.0  # between two states that a stopped run goes on from

@@ -50,9 +50,9 @@ def evaluate(problem: Problem, method: Method, state: State, step: int, half: bo
         for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
     }
     image, feature_loss = rendered.image.detach(), feature_loss.detach()
-    finite = feature_loss.isfinite() & _finite(image)
+    finite = feature_loss.isfinite() & finite_rows(image)
     for gradient in gradients.values():
-        finite = finite & _finite(gradient)
+        finite = finite & finite_rows(gradient)
     return Evaluated(image, feature_loss, gradients, {k: v.detach() for k, v in rendered.extra.items()}, finite)
 
 
@@ -73,5 +73,6 @@ def merge(one: Evaluated, other: Evaluated, rows: Tensor) -> Evaluated:
     )
 
 
-def _finite(values: Tensor) -> Tensor:
+def finite_rows(values: Tensor) -> Tensor:
+    """For which images all of ``(B, ...)`` is finite, ``(B,)``."""
     return values.isfinite().reshape(len(values), -1).all(1)

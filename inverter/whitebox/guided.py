@@ -64,8 +64,7 @@ class Guided(Method):
         self.num_steps = self._length()
 
     def begin(self, problem: Problem, best: State | None) -> State:
-        if problem.model.few_step:
-            raise ValueError(f"prior {problem.model.name} draws in few steps, which guided does not; allowed: the base")
+        problem.check_base("guided")
         scheduler, timesteps = self._schedule(problem)
         latents = image_noise(problem.keys, problem.model.latent_shape, problem.seed, "guided").to(
             problem.device, problem.dtype

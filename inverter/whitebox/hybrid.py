@@ -13,6 +13,7 @@ from inverter.losses.natural import total_variation_norm
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.direct import Direct
+from inverter.whitebox.evaluate import finite_rows
 from inverter.whitebox.guided import predict
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
@@ -55,11 +56,10 @@ class Refine(Descent):
         self.config, self.strength = config, strength
 
     def begin(self, problem: Problem, best: State | None) -> State:
-        if problem.model.few_step:
-            raise ValueError(f"prior {problem.model.name} draws in few steps, which hybrid does not; allowed: the base")
-        shape = problem.model.latent_shape
-        keys = problem.keys if problem.chain is None else ("clip",) * len(problem.keys)  # frames share their noise
-        noise = image_noise(keys, shape, problem.seed, "hybrid").to(problem.device, problem.dtype)
+        problem.check_base("hybrid")
+        noise = image_noise(problem.noise_keys, problem.model.latent_shape, problem.seed, "hybrid").to(
+            problem.device, problem.dtype
+        )
         latents = torch.zeros_like(noise) if problem.latents is None else problem.latents.to(problem.dtype)
         if problem.chain is not None:
             latents = problem.chain.start(latents, follow=False)
@@ -75,15 +75,12 @@ class Refine(Descent):
         t = torch.tensor(max(1, round(left * scheduler.config.num_train_timesteps)) - 1, device=problem.device)
         noisy = scheduler.add_noise(state["latents"], state["noise"], t.expand(len(problem.keys)))
         latents, noise = predict(problem, noisy, t, scheduler.alphas_cumprod.to(problem.device)[t])
-        drawn = latents.isfinite().flatten(1).all(1) & noise.isfinite().flatten(1).all(1)
+        drawn = finite_rows(latents) & finite_rows(noise)
         if problem.chain is not None and problem.chain.known is not None:
             drawn[: len(problem.chain.known)] = False
-        keep = ~rows(drawn, latents).bool()
-        return {
-            **state,
-            "latents": torch.where(keep, state["latents"], latents),
-            "noise": torch.where(keep, state["noise"], noise),
-        }
+        new = rows(drawn, latents) > 0
+        latents, noise = (torch.where(new, one, state[name]) for name, one in (("latents", latents), ("noise", noise)))
+        return {**state, "latents": latents, "noise": noise}
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
         image = problem.model.decode(state["latents"]).to(problem.dtype)

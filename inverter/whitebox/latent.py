@@ -107,8 +107,7 @@ class Latent(Descent):
         """Noise between the steps of a few-step variant, the same in every iteration and for all frames of a clip."""
         if not problem.model.few_step:
             return []
-        keys = problem.keys if problem.chain is None else ("clip",) * len(latents)
-        shape, seed = latents.shape[1:], problem.seed
+        keys, shape, seed = problem.noise_keys, latents.shape[1:], problem.seed
         return [image_noise(keys, shape, seed, "latent step", number).to(latents) for number in range(1, num_steps)]
 
     def _schedule(self, problem: Problem) -> tuple[DDIMScheduler, Tensor]:

@@ -93,6 +93,16 @@ class Problem:
             raise ValueError("prior is None; allowed: a latent diffusion prior, which this method searches in")
         return self.prior
 
+    def check_base(self, method: str) -> None:
+        """Raise ValueError where the prior is a few-step variant, whose draws the method's steps do not suit."""
+        if self.model.few_step:
+            raise ValueError(f"prior {self.model.name} draws in few steps, which {method} does not; allowed: the base")
+
+    @property
+    def noise_keys(self) -> tuple[str, ...]:
+        """What an image's noise is drawn by: its key, or one for all frames of a clip, so that they move together."""
+        return self.keys if self.chain is None else ("clip",) * len(self.keys)
+
     @property
     def text(self) -> Tensor:
         """The conditioning, of methods that call the denoiser."""
