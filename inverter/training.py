@@ -25,16 +25,18 @@ from inverter.callbacks.speed import Speed
 from inverter.checkpoint_io import AtomicCheckpointIO
 from inverter.checkpoints import check_resumable
 from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
+from inverter.device import pick_device, pick_precision
 from inverter.interrupt import interrupt_as_termination
 from inverter.loggers import build_loggers
 
 log = logging.getLogger(__name__)
-PRECISION = {"bf16": "bf16-mixed", "fp32": "32-true"}
+LIGHTNING = {"bf16": "bf16-mixed", "fp32": "32-true"}
 MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
     "trainer.",
     "optim.max_steps",
     "optim.max_time",
     "optim.patience",
+    "optim.precision",
     "data.path",
     "data.num_workers",
     "data.pin_memory",
@@ -81,11 +83,11 @@ def build_trainer(
     Raises:
         ValueError: A precision, a device or a logger that is not allowed, or nothing that ends the training.
     """
-    if optim.precision not in PRECISION:
-        raise ValueError(f"optim.precision is {optim.precision!r}; allowed: {', '.join(PRECISION)}")
     if optim.max_steps is None and optim.max_time is None:
         raise ValueError("optim.max_steps and optim.max_time are both null; one of them must end the training")
-    accelerator = "gpu" if pick_device(config.device) == "cuda" else "cpu"
+    device = pick_device(config.device)
+    precision = pick_precision(optim.precision, device, "optim.precision")
+    accelerator = "gpu" if device == "cuda" else "cpu"
     folder = output / "checkpoints"
     every = timedelta(seconds=config.every_n_seconds)
     common: list[Callback] = [
@@ -118,7 +120,7 @@ def build_trainer(
         num_nodes=config.num_nodes,
         strategy=strategy,
         plugins=[AtomicCheckpointIO()],
-        precision=PRECISION[optim.precision],  # type: ignore[arg-type]
+        precision=LIGHTNING[precision],  # type: ignore[arg-type]
         logger=build_loggers(config.loggers, output),
         callbacks=[*common, *callbacks],
         max_steps=optim.max_steps if optim.max_steps is not None else -1,
@@ -181,16 +183,3 @@ def training_progress(module: L.LightningModule, step: int, optim: OptimConfig) 
         elapsed = timers[0].time_elapsed(RunningStage.TRAINING)
         shares.append(module.trainer.strategy.broadcast(elapsed) / optim.max_time)  # one rate for all processes
     return max(shares)
-
-
-def pick_device(name: str) -> str:
-    """``auto`` is the first GPU where there is one.
-
-    Raises:
-        ValueError: A name that is not auto, cpu or cuda, or cuda where there is none.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device is {name!r}; allowed: auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda', but no GPU is at hand; allowed here: auto, cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -14,11 +14,11 @@ from inverter.config import BenchConfig, PrepareConfig
 from inverter.data.build import PairBuilder
 from inverter.data.datamodule import pair_loader
 from inverter.data.sources.open import open_source
+from inverter.device import pick_device
 from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
 from inverter.targets import list_layers, load_target, load_targets
 from inverter.targets.target import Target
-from inverter.training import pick_device
 
 
 def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:

@@ -22,7 +22,8 @@ from inverter.blackbox.build import build_module
 from inverter.blackbox.module import InverterModule, PairModule
 from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
-from inverter.training import build_trainer, pick_device
+from inverter.device import pick_device, pick_precision
+from inverter.training import build_trainer
 
 WARM_UP = 5  # steps before the clock of a loop starts
 
@@ -30,14 +31,15 @@ WARM_UP = 5  # steps before the clock of a loop starts
 def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:
     """Ratios of the training step, the loop and the loader on the pairs of one folder."""
     device = torch.device(pick_device(config.device))
+    precision = pick_precision("auto", device)
     train = _train_config(config, pairs)
     data = PairDataModule(
         str(pairs / "train"), None, batch_size=config.batch_size, num_workers=train.data.num_workers, seed=config.seed
     )
     batch = _to(next(iter(data.train_dataloader())), device)
     with _without_trainer():
-        fast = _step_seconds(_module(train, data, device, fast=True), batch, config.rounds, device, bf16=True)
-        plain = _step_seconds(_module(train, data, device, fast=False), batch, config.rounds, device, bf16=False)
+        fast = _step_seconds(_module(train, data, device, fast=True), batch, config.rounds, device, precision)
+        plain = _step_seconds(_module(train, data, device, fast=False), batch, config.rounds, device, "fp32")
     rates = [config.batch_size / seconds for seconds in fast]
     loader = data.train_dataloader()
     _reading_rate(loader, config.batch_size)  # starts the reading processes
@@ -48,7 +50,7 @@ def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:
             "training step",
             "x",
             divide(plain, fast),
-            "float32 without channels-last over bf16 with it: seconds of a whole step of the inverter",
+            f"fp32 without channels-last over {precision} with it: seconds of a whole step of the inverter",
             aim=3.0,
         ),
         Measurement.of("training", "images/s", rates, f"whole steps of {config.batch_size} pairs, without the loader"),
@@ -91,7 +93,7 @@ def _module(train: TrainConfig, data: PairDataModule, device: torch.device, *, f
 
 
 def _step_seconds(
-    module: InverterModule, batch: dict[str, Any], rounds: int, device: torch.device, *, bf16: bool
+    module: InverterModule, batch: dict[str, Any], rounds: int, device: torch.device, precision: str
 ) -> list[float]:
     """Seconds of an average step: what most steps leave out is timed apart and weighted."""
     optimizer, model = torch.optim.AdamW(module.network().parameters(), lr=1e-4), module.model
@@ -100,7 +102,7 @@ def _step_seconds(
         def loss() -> Tensor:
             return torch.stack([*module.losses(batch, decode=decode, condition=condition).values()]).sum()
 
-        return lambda: _optimise(module, loss, optimizer, device, bf16=bf16)
+        return lambda: _optimise(module, loss, optimizer, device, precision)
 
     steps = [step(False, False), step(True, False), step(False, True)]
     return [
@@ -116,10 +118,9 @@ def _optimise(
     loss_of_batch: Callable[[], Tensor],
     optimizer: torch.optim.Optimizer,
     device: torch.device,
-    *,
-    bf16: bool,
+    precision: str,
 ) -> None:
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         loss = loss_of_batch()
     optimizer.zero_grad()
     loss.backward()
@@ -151,7 +152,7 @@ def _loops(train: TrainConfig, data: PairDataModule, steps: int, device: torch.d
 
     def step() -> None:
         batch = _to(next(batches), device)
-        _optimise(module, lambda: module.training_step(batch, 0), optimizer, device, bf16=True)
+        _optimise(module, lambda: module.training_step(batch, 0), optimizer, device, pick_precision("auto", device))
         schedule.step()
         average.update_parameters(module.network())
 

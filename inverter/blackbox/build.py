@@ -12,6 +12,7 @@ from inverter.checkpoints import load_weights
 from inverter.config import TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
+from inverter.device import pick_device, pick_precision
 from inverter.priors.prior import DiffusionPrior, load_prior
 
 KINDS = ("inverter", "upconv")
@@ -87,7 +88,7 @@ def build_data(config: TrainConfig) -> PairDataModule:
     loaded = load_target(
         target.name, target.layer, input_size=target.input_size, payload=target.payload, pretrained=target.pretrained
     )
-    bf16 = config.optim.precision == "bf16"
+    bf16 = pick_precision(config.optim.precision, pick_device(config.trainer.device), "optim.precision") == "bf16"
     return OnlinePairModule(
         data.images,
         loaded,

@@ -25,7 +25,7 @@ class EvaluateConfig:
     batch_size: int = 32
     num_bootstrap: int = 2000
     output: str | None = None  # null: RUN/evaluation, or runs/evaluation-NAME of a published one
-    precision: str = "bf16"  # bf16 | fp32, of the attacks; whatever measures runs in float32
+    precision: str = "auto"  # auto | bf16 | fp32, of the attacks; whatever measures runs in float32
     device: str = "auto"
     seed: int = 0
 

@@ -62,7 +62,7 @@ class PrepareConfig:
     augment: str = "none"  # none | jitter
     num_inference_steps: int | None = None  # of the prior source; null: 4, of a few-step variant 2
     batch_size: int = 32
-    precision: str = "bf16"  # bf16 | fp32
+    precision: str = "auto"  # auto | bf16 | fp32
     max_time: int | None = None  # seconds; stops after the shard under way
     device: str = "auto"  # auto | cpu | cuda
     seed: int = 0

@@ -123,7 +123,7 @@ class EvaluatePriorConfig:
     judges: list[str] = field(default_factory=lambda: list(JUDGES))
     batch_size: int = 64
     num_bootstrap: int = 2000
-    precision: str = "bf16"  # bf16 | fp32, of drawing; round trips and whatever measures run in float32
+    precision: str = "auto"  # auto | bf16 | fp32, of drawing; round trips and whatever measures run in float32
     output: str = MISSING
     device: str = "auto"
     resume: bool = True  # keep the parts that OUTPUT/prior_metrics.json holds

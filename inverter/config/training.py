@@ -49,7 +49,7 @@ class OptimConfig:
     ema_decay: float = 0.999
     max_steps: int | None = None  # null: max_time alone ends the training
     max_time: int | None = 480  # seconds of training; the learning rate falls over whichever ends first
-    precision: str = "bf16"  # bf16 | fp32
+    precision: str = "auto"  # auto | bf16 | fp32
     patience: int | None = 20  # validations without a better dev/psnr before training stops
 
 

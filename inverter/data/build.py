@@ -18,6 +18,7 @@ from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
 from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
+from inverter.device import PRECISIONS
 from inverter.errors import one_line
 from inverter.parse import parse_json
 from inverter.processes import rank
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from inverter.targets.target import MultiTarget
 
 FINGERPRINT = "prepare.json"
-NO_RECIPE = ("output", "max_time", "device")
-PRECISIONS = ("bf16", "fp32")
+NO_RECIPE = ("output", "max_time", "device", "precision")
 
 
 class PairBuilder:
@@ -113,14 +113,14 @@ class Fingerprint:
 
     Args:
         folder: Folder of the shards.
-        config: Recipe; ``output``, ``max_time`` and ``device`` play no part in it.
+        config: Recipe; ``output``, ``max_time``, ``device`` and ``precision`` play no part in it.
     Raises:
         ValueError: The folder holds shards of another recipe, or of none that is known.
     """
 
     def __init__(self, folder: Path, config: PrepareConfig) -> None:
         self.path, self.max_time = folder / FINGERPRINT, config.max_time
-        self.recipe = _recipe(config)
+        self.recipe = _without_place(dataclasses.asdict(config))
         written = (folder / MANIFEST).exists() or any(folder.glob("*.tar"))
         if not written or not self.path.is_file():  # a run that failed before its first shard binds no other
             if written:
@@ -131,11 +131,11 @@ class Fingerprint:
             return
         try:
             self.saved = parse_json(self.path.read_bytes())
-            recipe = {**_recipe(type(config)()), **self.saved["recipe"]}  # older ones lack newer options
+            written_by = {**dataclasses.asdict(type(config)()), **self.saved["recipe"]}  # older ones lack newer options
             self.saved["complete"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"output: {self.path} is damaged ({one_line(error)}); choose another output") from error
-        self._compare(recipe, self.recipe)
+        self._compare(_without_place(written_by), self.recipe)
 
     @property
     def complete(self) -> bool:
@@ -174,8 +174,9 @@ class Fingerprint:
             )
 
 
-def _recipe(config: PrepareConfig) -> dict[str, Any]:
-    return {k: v for k, v in dataclasses.asdict(config).items() if k not in NO_RECIPE}
+def _without_place(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what may change between the parts of a run: where it runs, and for how long."""
+    return {key: value for key, value in config.items() if key not in NO_RECIPE}
 
 
 def check_config(config: PrepareConfig) -> None:

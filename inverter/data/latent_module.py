@@ -26,6 +26,7 @@ from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import TEXTS, PictureCache, identity
 from inverter.data.pictures import derive_seed
 from inverter.data.workers import start_server, worker_options
+from inverter.device import pick_precision
 from inverter.priors.encoding import encode_images
 from inverter.priors.text import tokenize
 from inverter.processes import rank, world_size
@@ -228,6 +229,6 @@ def encode(vae: nn.Module, images: Tensor) -> Tensor:
     """Scaled latents ``(B, C, h, w)`` float32 of images ``(B, 3, S, S)`` uint8."""
     device = next(vae.parameters()).device
     images = images.to(device).float() / 255
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=pick_precision("auto", device) == "bf16"):
         latents = encode_images(vae, images.to(memory_format=torch.channels_last))
     return latents.float() * vae.config.scaling_factor

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
+from inverter.device import pick_device
 from inverter.evaluation.judges import Gallery, load_judges
 from inverter.evaluation.metrics import Missing
 from inverter.experiments.budget import budget_name
@@ -19,7 +20,6 @@ from inverter.experiments.subject import point_name
 from inverter.lock import locked
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.run_record import record_run
-from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
 from inverter.data.manifest import stream_sha256
+from inverter.device import pick_device
 from inverter.inversion.build import find_inverter, load_devices, statistics
 from inverter.inversion.capture import capture
 from inverter.priors.few_step import SUFFIX, has_few_step
@@ -22,7 +23,6 @@ from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import WEIGHTS, Published
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
-from inverter.training import pick_device
 from inverter.whitebox.goal import Goal
 from inverter.whitebox.hybrid import hybrid
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from inverter.config import InvertConfig, TargetConfig
 from inverter.data.manifest import Manifest
+from inverter.device import pick_device
 from inverter.hub import load_inverter
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import Published, read_published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
-from inverter.training import pick_device
 from inverter.whitebox.attack import Attack
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DistillConfig
 from inverter.data.latent_module import LatentModule
+from inverter.device import pick_device
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.priors.distillation import DistillModule
@@ -22,7 +23,7 @@ from inverter.priors.few_step import FOLDER, SUFFIX, save_lora
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, folder_sha256, load_prior
 from inverter.run_record import record_run
-from inverter.training import build_trainer, fit, pick_device, resume_path
+from inverter.training import build_trainer, fit, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)

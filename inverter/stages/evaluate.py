@@ -14,6 +14,7 @@ from inverter.blackbox.methods import BASELINE, attack_methods
 from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
+from inverter.device import pick_device, pick_precision
 from inverter.evaluation.evaluate import evaluate
 from inverter.evaluation.judges import draw_gallery, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
@@ -28,7 +29,6 @@ from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import check_same_features
 from inverter.targets.target import weights_sha256
-from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def run(config: EvaluateConfig) -> Results:
 
 def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     """What ``run`` does, in one of its processes; the output is locked until ``locks`` closes."""
-    device, bf16 = torch.device(pick_device(config.device)), config.precision == "bf16"
+    device = torch.device(pick_device(config.device))
+    config = dataclasses.replace(config, precision=pick_precision(config.precision, device))
     subject = load_subject(config.inverter, config.prior)
     if (data := config.data or subject.data) is None:
         raise ValueError(
@@ -66,7 +67,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     record_run(config, output, "evaluate")
     inverter = subject.inverter.to(device).eval()
     num_train = config.num_train or subject.num_pairs
-    attacks = attack_methods(inverter, baseline, bf16=bf16, device=device)
+    attacks = attack_methods(inverter, baseline, bf16=config.precision == "bf16", device=device)
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
     references = reference_methods(
         inverter.prior, batches, pairs.train, num_train=num_train, batch_size=config.batch_size

@@ -10,6 +10,7 @@ from typing import Any
 from torchvision.utils import make_grid, save_image
 
 from inverter.config import EvaluatePriorConfig
+from inverter.device import pick_device, pick_precision
 from inverter.errors import one_line
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.prior_card import render_prior_card
@@ -21,7 +22,6 @@ from inverter.priors.index import TRAINING, read_object
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.run_record import commit, environment, record_run, write_text
-from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
 STAGE = "evaluate_prior"
@@ -45,6 +45,7 @@ def run(config: EvaluatePriorConfig) -> Path:
 def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     device = pick_device(config.device)
+    config = dataclasses.replace(config, precision=pick_precision(config.precision, device))
     prior = load_prior(config.prior).to(device)
     settings = choose_settings(config, prior.few_step)
     judges, absent = load_judges(config.judges, device=device)

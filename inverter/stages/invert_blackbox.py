@@ -13,6 +13,7 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig
 from inverter.data.inputs import Input, batches, read_inputs
+from inverter.device import pick_device
 from inverter.inversion.capture import fitting
 from inverter.inversion.recon import ReconFolder
 from inverter.lock import locked
@@ -21,7 +22,6 @@ from inverter.progress import track
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
-from inverter.training import pick_device
 
 
 def run(config: InvertConfig) -> Path:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,13 +16,13 @@ from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
+from inverter.device import pick_device, pick_precision
 from inverter.lock import locked
 from inverter.priors.few_step import SUFFIX, has_few_step
 from inverter.priors.prior import load_prior
 from inverter.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
-from inverter.training import pick_device
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,9 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     """Write pairs and manifest of every config, if any."""
     if not configs:
         return
-    config, target = configs[0], None
-    prior = load_prior(drawing_prior(config)).to(device := pick_device(config.device))
+    device, target = pick_device(configs[0].device), None
+    config = replace(configs[0], precision=pick_precision(configs[0].precision, device))
+    prior = load_prior(drawing_prior(config)).to(device)
     prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = open_source(config, prior)
     if isinstance(source, CapturedSource):

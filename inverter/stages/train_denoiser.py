@@ -20,6 +20,7 @@ from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DenoiserConfig
 from inverter.data.latent_module import LatentModule
 from inverter.data.picture_cache import read_words
+from inverter.device import pick_device
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.parse import parse_json
@@ -30,7 +31,7 @@ from inverter.priors.prior import DiffusionPrior, folder_sha256, load_autoencode
 from inverter.priors.sampling import sample
 from inverter.priors.text import train_tokenizer
 from inverter.run_record import record_run, write_text
-from inverter.training import build_trainer, fit, pick_device, resume_path
+from inverter.training import build_trainer, fit, resume_path
 from inverter.training_summary import save_summary, summarise, summary_path
 
 log = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ class Reached(Exception):
 def begin(train_config, tmp_path, monkeypatch):
     """Function from further words to what would be trained on the GPU: the Trainer's settings, module and data."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     monkeypatch.setattr(training.L, "Trainer", lambda **settings: SimpleNamespace(**settings))
 
     def fit(trainer, module, data, checkpoint):
@@ -43,11 +44,10 @@ def convolutions(module: nn.Module) -> list[torch.Tensor]:
 
 
 def test_every_key_of_the_gpu_config_reaches_its_place(begin):
-    trainer, module, data = begin()
+    trainer, module, data = begin("optim.precision=auto")
     loader = data.train_dataloader()
     reached = {
         "data": {"batch_size": 256, "num_workers": loader.num_workers, "pin_memory": loader.pin_memory},
-        "optim": {"precision": {"bf16-mixed": "bf16"}[trainer.precision]},
         "channels_last": all(w.is_contiguous(memory_format=torch.channels_last) for w in convolutions(module)),
         "compile": all(part._compiled_call_impl is not None for part in module.inverter.children()),
         "trainer": {
@@ -58,7 +58,7 @@ def test_every_key_of_the_gpu_config_reaches_its_place(begin):
         },
     }
     assert reached == OmegaConf.to_container(OmegaConf.load(config_root() / "gpu.yaml"))
-    assert loader.batch_size == 2
+    assert (loader.batch_size, trainer.precision) == (2, "bf16-mixed")
 
 
 def test_the_config_can_be_turned_back(begin):

@@ -161,12 +161,12 @@ def test_another_recipe_is_refused(config):
 
 
 def test_the_record_names_the_commit_and_no_device(config, monkeypatch):
-    """Where pairs were computed is no part of their recipe: a folder begun on a GPU goes on without one."""
+    """Where pairs were computed is no part of their recipe: a folder begun on a GPU goes on without."""
     folder = prepare.run(config)
     saved = json.loads((folder / "prepare.json").read_text())
     assert saved["commit"] == commit()
-    assert "device" not in saved["recipe"]
-    config.device = "cpu"
+    assert not {"device", "precision"} & set(saved["recipe"])
+    config.device, config.precision = "cpu", "auto"
     assert prepare.run(config) == folder
     config.device, config.split = "tpu", "dev"
     with pytest.raises(ValueError, match=r"device is 'tpu'; allowed: auto, cpu, cuda"):
@@ -240,6 +240,7 @@ def test_a_folder_of_an_older_version_goes_on(config):
     path = folder / "prepare.json"
     saved = json.loads(path.read_text())
     del saved["recipe"]["video"]  # an option that did not exist yet
+    saved["recipe"]["precision"] = "bf16"  # no part of a recipe any more
     path.write_text(json.dumps(saved))
     assert prepare.run(config) == folder
     config.video.stride = 2
@@ -282,7 +283,7 @@ def test_fewer_pictures_than_pairs_is_a_warning(config, tmp_path, caplog):
         ("source", "webcam", "allowed: prior, photos, folder:PATH, shards:PATTERN, video:PATH, torchvision:NAME"),
         ("split", "test", "split='test'; allowed: train, dev, val"),
         ("augment", "flip", "augment='flip'; allowed: none, jitter"),
-        ("precision", "fp16", "precision='fp16'; allowed: bf16, fp32"),
+        ("precision", "fp16", "precision='fp16'; allowed: auto, bf16, fp32"),
         ("batch_size", 0, "batch_size=0"),
         ("shard_size", 0, "shard_size=0"),
         ("feature_dtype", "int8", "feature_dtype='int8'"),

@@ -1,0 +1,46 @@
+"""Where a stage computes, and in which precision: what ``auto`` stands for on this machine."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+log = logging.getLogger(__name__)
+PRECISIONS = ("auto", "bf16", "fp32")
+BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them, PyTorch's kernels on x86 are many times slower in bf16
+
+
+def pick_device(name: str) -> str:
+    """``auto`` is the first GPU where there is one.
+
+    Raises:
+        ValueError: A name that is not auto, cpu or cuda, or cuda where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device is {name!r}; allowed: auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but no GPU is at hand; allowed here: auto, cpu")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def pick_precision(name: str, device: str | torch.device, key: str = "precision") -> str:
+    """``bf16`` (autocast) or ``fp32``; ``auto`` is bf16 where the device has instructions for it.
+
+    Raises:
+        ValueError: A name that is not allowed; ``key`` says whose it is.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"{key} is {name!r}; allowed: {', '.join(PRECISIONS)}")
+    fast = computes_bf16(torch.device(device).type)
+    if name == "bf16" and not fast:
+        log.warning("%s=bf16 is slow on this %s, which has no instructions for it; auto picks fp32 here", key, device)
+    return name if name != "auto" else "bf16" if fast else "fp32"
+
+
+def computes_bf16(device: str) -> bool:
+    """Whether a ``cuda`` or ``cpu`` device multiplies in bfloat16 itself; of a CPU that PyTorch says nothing of: no."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions lack it
+    return any(capabilities.get(name, False) for name in BF16_INSTRUCTIONS)
