@@ -90,14 +90,20 @@ class Attack:
             saved: Where a stopped run goes on from.
             show: Progress.
         Raises:
-            ValueError: Features of another shape than the target's, or not finite; more as :func:`optimise`.
+            ValueError: Features of another shape than the target's, or not finite; keys or prompts that are not one an
+                image; more as :func:`optimise`.
         """
         by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
         self._check(by_layer)
         size = len(next(iter(by_layer.values())))
         names = tuple(map(str, range(size))) if keys is None else tuple(keys)
+        for name, given in (("keys", names), ("prompts", prompts)):
+            if given is not None and len(given) != size:
+                raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
         goal = Goal(self._query, by_layer, self.config.loop.distance, self.std)
         latents, conditioning = self._start(by_layer)
+        if self.method == "hybrid" and latents is None and (strength := self.config.hybrid.strength) is not None:
+            log.warning("hybrid.strength=%s changes nothing: without an inverter the search starts at noise", strength)
         if self.prior is not None and self.method != "direct":
             conditioning = self._condition(prompts or [None] * size, conditioning)
         free = self._embed([""]).expand(size, -1, -1) if self.prior is not None and self.guidance_scale != 1 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from diffusers import DDIMScheduler
@@ -60,7 +61,7 @@ class Guided(Method):
         timesteps = int(self.grid * self.share)
         self.recurrences = max(1, max_queries // timesteps)
         if timesteps > max_queries:
-            self.grid = max(1, int(max_queries / self.share))
+            self.grid = math.ceil(max_queries / self.share)
         self.num_steps = self._length()
 
     def begin(self, problem: Problem, best: State | None) -> State:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -70,6 +72,16 @@ def test_what_does_not_fit_is_refused(target, smooth_prior, features):
         attack.invert(features["1"])
     with pytest.raises(ValueError, match=r"features have shape \(2, 4, 8, 7\); 1 gives \(B, \(4, 8, 8\)\)"):
         attack.invert({**features, "1": features["1"][..., :7]})
+    with pytest.raises(ValueError, match=r"keys are 3; allowed: 2, one an image"):
+        attack.invert(features, ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"prompts are 1; allowed: 2, one an image"):
+        attack.invert(features, prompts=["a dog"])
+
+
+def test_a_strength_that_changes_nothing_is_said(target, smooth_prior, features, caplog):
+    config = replace(CONFIG, hybrid=HybridConfig(num_steps=2, polish="false", strength=0.5))
+    Attack("hybrid", target, smooth_prior, config).invert(features)
+    assert "hybrid.strength=0.5 changes nothing: without an inverter the search starts at noise" in caplog.text
 
 
 def test_one_layer_may_come_as_a_tensor(features, pictures):

@@ -67,6 +67,14 @@ def test_a_budget_takes_recurrences_first(budget, timesteps, recurrences):
     assert method.num_steps <= (budget or 4000)
 
 
+@pytest.mark.parametrize("strength", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize("budget", [1, 2, 7])
+def test_a_small_budget_leaves_a_schedule_from_the_inverter(budget, strength):
+    method = Guided(GuidedConfig(start="inverter", strength=strength))
+    method.fit(budget)
+    assert method.num_steps == budget
+
+
 def test_drag_plus_plus_starts_near_the_inverter(make_problem):
     given = torch.randn(2, 2, 4, 4, dtype=torch.float64)
     config = GuidedConfig(num_inference_steps=20, num_recurrences=1, start="inverter", strength=0.1)
