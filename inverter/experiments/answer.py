@@ -9,15 +9,17 @@ from inverter.evaluation.results import Comparison, Results
 
 BETTER, WORSE, SAME, DISAGREE, ALONE = "better", "worse", "no difference", "judges disagree", "no interval"
 """Words of :func:`inverter.evaluation.labels.verdict`."""
-UNKNOWN = "not compared"
+UNKNOWN, SOME = "not compared", "under some judges"
 
 
 def joint(comparisons: Sequence[Comparison]) -> str:
-    """One word for all judges: the one that all say, or that they disagree; no difference where only some see it."""
+    """One word for all judges: the one that all say, that only some see a difference, or that they disagree."""
     words = {verdict(comparison) for comparison in comparisons}
     if len(words) < 2:
         return words.pop() if words else UNKNOWN
-    return DISAGREE if DISAGREE in words or {BETTER, WORSE} <= words else SAME
+    if DISAGREE in words or {BETTER, WORSE} <= words:
+        return DISAGREE
+    return f"{BETTER if BETTER in words else WORSE} {SOME}"
 
 
 def compare(results: Results, a: str, b: str, kind: str) -> list[Comparison]:
@@ -68,5 +70,6 @@ def overall(tables: Sequence[Results], pairs: Iterable[tuple[str, str]], kinds: 
 
 def count(verdicts: Sequence[str]) -> str:
     """Such as ``better in 3, worse in 1, no difference in 2 of 6``."""
-    parts = [f"{word} in {verdicts.count(word)}" for word in (BETTER, WORSE, SAME, DISAGREE, ALONE) if word in verdicts]
+    words = (BETTER, f"{BETTER} {SOME}", WORSE, f"{WORSE} {SOME}", SAME, DISAGREE, ALONE)
+    parts = [f"{word} in {verdicts.count(word)}" for word in words if word in verdicts]
     return f"{', '.join(parts)} of {len(verdicts)}" if parts else UNKNOWN

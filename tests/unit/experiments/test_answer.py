@@ -28,14 +28,17 @@ def test_one_comparison_says_what_the_evaluation_says_of_it(comparison, metric, 
 
 def test_all_judges_have_to_agree(comparison, results):
     more, unseen = comparison("agreement/one", 0.2, 0.1, 0.3), comparison("agreement/two", 0.1, -0.1, 0.3)
+    less = comparison("agreement/one", -0.2, -0.3, -0.1)
     signs_differ = replace(more, claim=False)
     assert joint([more, more]) == "better"
-    assert joint([more, unseen]) == "no difference"
+    assert joint([more, unseen]) == joint([unseen, more]) == "better under some judges"
+    assert joint([less, unseen]) == "worse under some judges"
+    assert joint([unseen, unseen]) == "no difference"
     assert joint([signs_differ, unseen]) == "judges disagree"
     assert joint([signs_differ, signs_differ]) == "judges disagree"
     assert joint([]) == "not compared"
     said = answer(results(more, unseen), "a", "b", "agreement")
-    assert said == "no difference (+0.200 [+0.100, +0.300] one, +0.100 [-0.100, +0.300] two)"
+    assert said == "better under some judges (+0.200 [+0.100, +0.300] one, +0.100 [-0.100, +0.300] two)"
     assert answer(results(more, unseen), "b", "a", "agreement") == "not compared"
 
 
@@ -51,3 +54,4 @@ def test_tables_are_counted(comparison, results):
         "**a** against b, over all tables: PSNR, dB better in 1, no difference in 1 of 2."
     ]
     assert count([]) == "not compared"
+    assert count(["worse under some judges", "worse"]) == "worse in 1, worse under some judges in 1 of 2"
