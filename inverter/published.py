@@ -43,6 +43,11 @@ def is_run(name: str) -> bool:
     return (Path(name) / "train.yaml").is_file()
 
 
+def is_published(name: str) -> bool:
+    """Whether ``checkpoints/`` has a folder of this name."""
+    return (checkpoints_root() / name / WEIGHTS).is_file()
+
+
 def read_published(name: str) -> Published:
     """Read a published inverter's config by name, folder or hub id; no weights are loaded.
 

@@ -19,7 +19,7 @@ class LoopConfig:
     tolerance: float = 0.0  # feature loss at which an image is finished
     patience: int | None = 200  # steps without min_improvement that finish an image; not where a schedule is run out
     min_improvement: float = 1e-3  # share of the feature loss
-    precision: str = "fp32"  # fp32 | bf16 (autocast; a step that is not finite is done again in fp32)
+    precision: str = "fp32"  # fp32 | bf16 (autocast; a step that is not finite is done again in fp32) | auto
     save_every_n_seconds: float = 30.0  # between two states that a stopped run goes on from
     resume: bool = True  # go on from OUTPUT/state when it is there
 
@@ -43,9 +43,7 @@ class LatentConfig:
     lr: float = 0.1  # Adam (0.9, 0.999), the paper's rate
     lr_decay: str = "cosine"  # cosine | constant; ours
     num_inference_steps: int = 4  # DDIM steps of the whole schedule, all differentiated; 0: decoder alone; ours
-    strength: float = (
-        1.0  # share of the schedule, from its end, that is run; below 1 the input is a noised latent; ours
-    )
+    strength: float = 1.0  # share of the schedule that is run; below 1 z starts at an inverter's latents, noised; ours
     jacobian_free: bool = False  # skip the denoiser's gradient: the latents' goes straight through; ours
     tv_weight: float = 1e-3  # ours, for a normalised mean; the paper's is 1, with distance=sum
     tv_beta: float = 1.0  # ours: the paper does not say which form

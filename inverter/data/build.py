@@ -145,15 +145,19 @@ class Fingerprint:
         stopped_after = self.saved.get("stopped_after")
         return stopped_after is None or (self.max_time is not None and self.max_time <= stopped_after)
 
-    def begin(self, weights: dict[str, Any]) -> None:
+    def begin(self, weights: dict[str, Any], precision: str) -> None:
         """Note hashes of prior and target before the first shard, or compare them with the noted ones.
+
+        Every ``precision`` that shards were computed in is noted, too.
 
         Raises:
             ValueError: The weights are not those that the shards in the folder were made with.
         """
         if "weights" in self.saved:
             self._compare(self.saved["weights"], weights)
-        self._save({"recipe": self.recipe, "weights": weights, "commit": commit(), "complete": False})
+        precisions = sorted({*self.saved.get("precisions", []), precision})
+        made = {"recipe": self.recipe, "weights": weights, "precisions": precisions, "commit": commit()}
+        self._save({**made, "complete": False})
 
     def finish(self, stopped_after: int | None) -> None:
         """Note that the manifest and every shard are written, or those that ``stopped_after`` seconds allowed."""

@@ -15,7 +15,7 @@ from inverter.experiments.cell import CellFile
 from inverter.experiments.one_pass import run_one_pass
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import BLACKBOX, Subject, invert_config
-from inverter.inversion.build import make_attack
+from inverter.inversion.build import make_attack, without_polish_of_clips
 from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_IN_LOOP, recipe
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.clip import invert_clip
@@ -57,7 +57,7 @@ class Attempt:
         """What ``invert`` would be told."""
         found = invert_config(config, self.subject.point, self.method, self.seed)
         smoothing = found.smoothing if self.smoothing is None else self.smoothing
-        return replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale)
+        return without_polish_of_clips(replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale))
 
     def recipe(self, config: ExperimentConfig) -> dict[str, Any]:
         """Everything that decides the reconstructions, plain data: of the methods' settings the method's own."""
@@ -94,7 +94,8 @@ def run_batch(
     queries = choose_queries(budget, cell, attack, features)
     attack = replace(attack, config=plan(attack, chosen, queries, budget.seconds))
     by_layer = {subject.point.layer: features}
-    made_of = recipe(replace(chosen, loop=attack.config.loop), [*keys, *map(str, prompts or [])], by_layer)
+    planned = replace(chosen, loop=attack.config.loop)
+    made_of = recipe(planned, keys, by_layer, prompts, subject.sha256(attempt.method))
     result = _invert(attempt, attack, by_layer, keys, prompts, cell, made_of, show)
     if result.stopped_by is not None:
         return result.stopped_by

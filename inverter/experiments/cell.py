@@ -16,7 +16,7 @@ from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png, recon_path
 from inverter.experiments.pictures import Picture
 from inverter.parse import parse_json
-from inverter.run_record import write_bytes, write_text
+from inverter.run_record import commit, write_bytes, write_text
 
 SCHEMA_VERSION = 1
 
@@ -58,12 +58,14 @@ class CellFile:
         return key in self.rows and recon_path(self.recon, self.name, key).is_file()
 
     def add(self, pictures: Sequence[Picture], recon: Tensor, values: Mapping[str, Sequence[Any]]) -> None:
-        """Keep the reconstructions ``(B, 3, S, S)`` in [0, 1] and one value of each kind a picture."""
+        """Keep the reconstructions ``(B, 3, S, S)`` in [0, 1], one value of each kind a picture, and the commit."""
+        made_by = commit()
         for number, (picture, found) in enumerate(zip(pictures, to_bytes(recon), strict=True)):
             path = recon_path(self.recon, self.name, picture.key)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, png(found))
-            self.rows[picture.key] = {"picture": picture.sha256, **{k: v[number] for k, v in values.items()}}
+            own = {name: value[number] for name, value in values.items()}
+            self.rows[picture.key] = {"picture": picture.sha256, "commit": made_by, **own}
         self.save()
 
     def save(self) -> None:

@@ -31,6 +31,9 @@ PAIRS = [
     ("hybrid", "guided"),
     ("hybrid_unpolished", "guided"),
     ("hybrid_unpolished", "latent"),
+    ("guided_inverter", "guided"),
+    ("hybrid_unpolished", "guided_inverter"),
+    ("hybrid_unpolished", "hybrid_without_prior"),
     ("hybrid", "hybrid_unpolished"),
     *(("hybrid_unpolished", method) for method in BLACKBOX),
 ]
@@ -41,6 +44,14 @@ QUESTION = """From the features of each layer, how close does each method come t
 it, and what does it cost? The methods with a diffusion prior are compared with `direct`, which has none, at the same
 number of target queries an image and at the same seconds. Does the prior fill the high frequencies that the features
 leave open?"""
+NAMED = {
+    "latent": "`latent` differentiates {} denoising steps.",
+    "latent_few_step": "`latent_few_step` is `latent` through one step of the prior's few-step variant.",
+    "guided_inverter": "`guided_inverter` starts where the published inverter ends (DRAG++), `guided` at noise.",
+    "hybrid_unpolished": "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
+    "hybrid_without_prior": "`hybrid_without_prior` calls no denoiser: decoder alone, else `hybrid_unpolished`.",
+}
+"""What a method's row is, said where it is measured."""
 LIMITS = (
     "Everything is measured at the prior's resolution; a shallow layer at an enlarged input sends more than that.",
     "Learning rates and weights are each method's defaults at every budget; none was tuned on these pictures.",
@@ -72,7 +83,7 @@ def run(config: MethodsExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         found = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
-        write(make_record("methods", config, pictures.source, found, finished), Path(config.results))
+        write(make_record("methods", config, pictures.source, found, finished, jobs), Path(config.results))
     return Path(config.results)
 
 
@@ -114,6 +125,7 @@ def text(record: Record) -> Text:
     details = [
         f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, PAIRS, ANSWERED)
     ]
+    steps = record.config["latent"]["num_inference_steps"]
     budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
     return Text(
         TITLE,
@@ -123,8 +135,7 @@ def text(record: Record) -> Text:
             f"Budgets an image: {budgets}.",
             f"Pictures a group: {record.counts}.",
             "A time is turned into queries by a short measurement, so that every schedule ends within it.",
-            "`latent_few_step` is `latent` through one step of the prior's few-step variant.",
-            "`hybrid` is listed apart from `hybrid_unpolished` only where it polishes pixels.",
+            *(said.format(steps) for method, said in NAMED.items() if method in record.config["methods"]),
         ],
         command(record, MethodsExperimentConfig),
         (*KINDS, *SPECTRUM),

@@ -121,13 +121,15 @@ def bullets(lines: Sequence[str]) -> str:
 
 
 def made_by(record: Record) -> list[str]:
-    """Pictures, seeds and machine."""
+    """Pictures, seeds, machine and commits."""
     config, machine = record.config, record.made_by["environment"]
     seeds = ", ".join(map(str, config["seeds"]))
+    commits = record.made_by.get("commits") or [record.made_by["commit"]]
     return [
         f"Pictures: {record.source}; target {config['target']['name']}, prior {config['prior']}; seeds {seeds}.",
         f"Seconds are an image's share of a batch on {machine['processor']}, {machine['threads']} thread(s)"
         f"{', ' + ', '.join(machine['gpus']) if machine['gpus'] else ''}.",
+        f"Inverted at commit {', '.join(map(str, commits))}.",
     ]
 
 

@@ -56,7 +56,7 @@ def run(config: PromptsExperimentConfig) -> Path:
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         cost = budget_name(config.budget)
         found = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
-        write(make_record("prompts", config, pictures.source, found, finished), Path(config.results))
+        write(make_record("prompts", config, pictures.source, found, finished, jobs), Path(config.results))
     return Path(config.results)
 
 

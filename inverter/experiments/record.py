@@ -12,6 +12,7 @@ from inverter.config import ExperimentConfig
 from inverter.errors import one_line
 from inverter.evaluation.results import Results
 from inverter.experiments.measure import Measured
+from inverter.experiments.run import Job
 from inverter.parse import parse_json
 from inverter.run_record import commit, environment, write_text
 
@@ -52,7 +53,7 @@ class Record:
         source: Where the pictures come from.
         groups: Tables.
         config: Resolved configuration, plain data.
-        made_by: Commit and environment.
+        made_by: ``commit`` that wrote it, ``commits`` that inverted, environment.
     """
 
     experiment: str
@@ -89,10 +90,16 @@ class Record:
 
 
 def make_record(
-    experiment: str, config: ExperimentConfig, source: str, found: Sequence[Found], finished: bool
+    experiment: str,
+    config: ExperimentConfig,
+    source: str,
+    found: Sequence[Found],
+    finished: bool,
+    jobs: Sequence[Job] = (),
 ) -> Record:
-    """A record of now; of files it keeps the names and not the folders."""
-    made_by = {"commit": commit(), "environment": environment()}
+    """A record of now, which names the commits that inverted; of files it keeps the names and not the folders."""
+    commits = sorted(set().union(*(job.commits() for job in jobs)))
+    made_by = {"commit": commit(), "commits": commits, "environment": environment()}
     values = json.loads(json.dumps(asdict(config)))
     values.pop("output")
     if values.get("val"):

@@ -44,6 +44,11 @@ class Job:
             left = self.cell.missing(batch)
             yield batch if self.whole and left else left
 
+    def commits(self) -> set[str]:
+        """Commits that the reconstructions were made at, as far as they are known."""
+        rows = (self.cell.rows.get(picture.key, {}) for picture in self.pictures)
+        return {row["commit"] for row in rows if row.get("commit")}
+
     def done(self) -> list[str]:
         """Keys of the pictures that were inverted and whose reconstructions are there."""
         return [picture.key for picture in self.pictures if self.cell.holds(picture.key)]

@@ -65,8 +65,9 @@ def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
         [
             f"Frames a clip: {record.counts}.",
             f"Methods: {', '.join(config['methods'])}; every {config['video']['stride']}. frame of a clip is taken.",
-            "`none` inverts every frame alone, `start` lets it start as the one before does, `paper` and `robust` add "
-            "the weight behind their names times the mean squared difference of consecutive latents.",
+            "`none` ties no frame to another, but `hybrid` draws all frames of a clip with one noise; "
+            "`start` lets a frame start as the one before does, `paper` and `robust` add the weight behind their names "
+            "times the mean squared difference of consecutive latents, or of consecutive pixels with `direct`.",
         ],
         command(record, SmoothingExperimentConfig),
         METRICS,

@@ -14,13 +14,12 @@ from torch import Tensor
 
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
-from inverter.data.manifest import stream_sha256
 from inverter.device import pick_device
-from inverter.inversion.build import find_inverter, load_devices, statistics
+from inverter.inversion.build import find_inverter, hashes, load_devices, statistics
 from inverter.inversion.capture import capture
 from inverter.priors.few_step import SUFFIX, has_few_step
 from inverter.priors.prior import DiffusionPrior, load_prior
-from inverter.published import WEIGHTS, Published
+from inverter.published import Published
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.goal import Goal
@@ -29,8 +28,10 @@ from inverter.whitebox.hybrid import hybrid
 log = logging.getLogger(__name__)
 BLACKBOX = ("blackbox_mean", "blackbox_sample")
 UNPOLISHED = "hybrid_unpolished"
+WITHOUT_PRIOR = "hybrid_without_prior"
 FEW_STEP = "latent_few_step"
-METHODS = (*BLACKBOX, "direct", "latent", FEW_STEP, "guided", "hybrid", UNPOLISHED)
+FROM_INVERTER = "guided_inverter"
+METHODS = (*BLACKBOX, "direct", "latent", FEW_STEP, "guided", FROM_INVERTER, "hybrid", UNPOLISHED, WITHOUT_PRIOR)
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,7 @@ class Subject:
 
     def sha256(self, method: str) -> dict[str, str | None]:
         """Hashes of all weights that decide a method's reconstructions; None where there is no inverter."""
-        inverter = None
-        if self.published is not None:
-            with (self.published.folder / WEIGHTS).open("rb") as stream:
-                inverter = stream_sha256(stream)
-        return {
-            "weights_sha256": self.spec.weights_sha256,
-            "prior_sha256": self.prior_of(method).weights_sha256,
-            "inverter_sha256": inverter,
-        }
+        return hashes(self.spec, self.prior_of(method), self.published)
 
     @property
     def name(self) -> str:
@@ -122,8 +115,12 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
     shared = {entry.name: deepcopy(getattr(config, entry.name)) for entry in fields(MethodsConfig)}
     network = config.target
     target = SenderConfig(network.name, point.layer, point.input_size, network.payload, network.pretrained)
-    if method == UNPOLISHED:
+    if method in (UNPOLISHED, WITHOUT_PRIOR):
         shared["hybrid"].polish = "false"
+    if method == WITHOUT_PRIOR:
+        shared["hybrid"].prior_every_n_steps = 0
+    if method == FROM_INVERTER:
+        shared["guided"].start = "inverter"
     if method == FEW_STEP:
         shared["latent"].num_inference_steps, shared["latent"].strength = 1, 1.0
     return InvertConfig(
@@ -139,7 +136,7 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
 
 
 def applicable(subject: Subject, methods: Sequence[str], config: ExperimentConfig, size: int) -> list[str]:
-    """Methods that there are here: black-box ones need an inverter, the few-step one a prior with the variant.
+    """Methods that there are here: black-box ones and ``guided_inverter`` need an inverter, few-step ones a variant.
 
     Hybrid is there once where nothing is polished.
 
@@ -150,7 +147,7 @@ def applicable(subject: Subject, methods: Sequence[str], config: ExperimentConfi
     if unknown or not methods:
         raise ValueError(f"methods is {list(methods)}; allowed: one or more of {', '.join(METHODS)}")
     polished = len(hybrid(config.hybrid, subject.spec.num_features, size)) > 1
-    left_out = set(BLACKBOX) if subject.published is None else set()
+    left_out = {*BLACKBOX, FROM_INVERTER} if subject.published is None else set()
     if not polished and UNPOLISHED in methods:
         left_out.add("hybrid")
     if not has_few_step(config.prior):

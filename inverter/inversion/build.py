@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from inverter.config import InvertConfig, TargetConfig
-from inverter.data.manifest import Manifest
+from inverter.data.manifest import Manifest, stream_sha256
 from inverter.device import pick_device
 from inverter.hub import load_inverter
 from inverter.priors.prior import DiffusionPrior, load_prior
-from inverter.published import Published, read_published
+from inverter.published import WEIGHTS, Published, is_published, read_published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
-from inverter.whitebox.attack import Attack
+from inverter.whitebox.attack import Attack, starts_at_inverter
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """An attack, and the network as it sends: with its payload's noise, which the attacker does not know."""
+    """An attack, and what it attacks.
+
+    Args:
+        attack: The attacker.
+        sender: The network as it sends: with its payload's noise, which the attacker does not know.
+        weights: Hashes of all weights that decide what is found.
+    """
 
     attack: Attack
     sender: MultiTarget
+    weights: dict[str, str | None]
 
 
 def build_attack(config: InvertConfig, device: torch.device) -> Setup:
@@ -37,7 +44,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     Raises:
         ValueError: An unknown name, or an inverter or manifest of other features that was asked for by name.
     """
-    given = config.target.filled()
+    config, given = without_polish_of_clips(config), config.target.filled()
     layers = config.layers or [given.layer]
     sender, own = load_devices(given, layers, device)
     spec = sender.specs[layers[0]]
@@ -45,10 +52,30 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     wants_prior = config.method != "direct" or config.image_size is None
     prior_name = config.prior or (published.prior if published is not None else "embedded")
     prior = load_prior(prior_name).to(device) if wants_prior else None
-    if wants_start(config) and published is None:
+    if starts_at_inverter(config.method, config) and published is None:
         log.warning("no published inverter of these features: the search starts without one")
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
-    return Setup(make_attack(config, own, prior, published, std), sender)
+    return Setup(make_attack(config, own, prior, published, std), sender, hashes(spec, prior, published))
+
+
+def hashes(spec: TargetSpec, prior: DiffusionPrior | None, published: Published | None) -> dict[str, str | None]:
+    """SHA-256 of the weights of target, prior and inverter; None where there is none."""
+    inverter = None
+    if published is not None:
+        with (published.folder / WEIGHTS).open("rb") as stream:
+            inverter = stream_sha256(stream)
+    return {
+        "weights_sha256": spec.weights_sha256,
+        "prior_sha256": None if prior is None else prior.weights_sha256,
+        "inverter_sha256": inverter,
+    }
+
+
+def without_polish_of_clips(config: InvertConfig) -> InvertConfig:
+    """Where frames are smoothed, ``hybrid.polish=auto`` is false: pixels are polished frame by frame, and flicker."""
+    if config.smoothing.weight > 0 and str(config.hybrid.polish).lower() == "auto":
+        return replace(config, hybrid=replace(config.hybrid, polish="false"))
+    return config
 
 
 def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.device) -> tuple[MultiTarget, MultiTarget]:
@@ -69,11 +96,6 @@ def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.devi
     return load(target.payload), own.to(memory_format=torch.channels_last)  # a third faster there and back on CPUs
 
 
-def wants_start(config: InvertConfig) -> bool:
-    """Whether the method begins where a black-box inverter ends."""
-    return config.method == "hybrid" or (config.method == "guided" and config.guided.start == "inverter")
-
-
 def make_attack(
     config: InvertConfig,
     target: MultiTarget,
@@ -91,7 +113,7 @@ def make_attack(
         std: Deviation of each channel by layer.
     """
     align = None
-    if wants_start(config) and published is not None:
+    if starts_at_inverter(config.method, config) and published is not None:
         align = load_inverter(str(published.folder), prior).to(pick_device(config.device)).align
     return Attack(
         config.method,
@@ -112,14 +134,17 @@ def find_inverter(config: InvertConfig, spec: TargetSpec) -> Published | None:
     Where none is named, the one called as the layer is taken if there is one that fits.
 
     Raises:
-        ValueError: It was named, and does not exist or inverts other features.
+        ValueError: It was named, and does not exist or inverts other features; or it is damaged.
     """
-    name = config.inverter or spec.layer
+    name, named = config.inverter or spec.layer, config.inverter is not None
+    if not named and not is_published(name):
+        log.info("%s needs no published inverter of %s and goes on without: there is none", config.method, spec.layer)
+        return None
+    published = read_published(name)
     try:
-        published = read_published(name)
         check_same_features(f"inverter {name!r}", published.target, spec)
     except ValueError as error:
-        if config.inverter is not None:
+        if named:
             raise
         log.info("%s needs no published inverter of %s and goes on without: %s", config.method, spec.layer, error)
         return None

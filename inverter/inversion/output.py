@@ -15,6 +15,7 @@ from torch import Tensor
 from inverter.config import InvertConfig
 from inverter.data.clip_writer import DEFAULT_RATE, frame_rate, write_clip
 from inverter.data.inputs import Input, is_clip
+from inverter.device import pick_device
 from inverter.evaluation.metrics import MIN_SSIM_SIDE, psnr, ssim
 from inverter.evaluation.temporal import flicker, warping_error
 from inverter.inversion.recon import ReconFolder
@@ -34,6 +35,9 @@ class Output:
 
     def __init__(self, folder: Path, config: InvertConfig, size: int) -> None:
         self.folder, self.config, self.size = folder, config, size
+        self.cuda = pick_device(config.device) == "cuda"
+        if self.cuda:
+            torch.cuda.reset_peak_memory_stats()
         self.recon = ReconFolder(folder)
         self.rows: dict[str, dict[str, Any]] = {}
         self.seconds = 0.0
@@ -67,7 +71,7 @@ class Output:
             "feature_loss": sum(losses) / max(len(losses), 1),
             "seconds": self.seconds,
             **{name: sum(row[name] for row in self.rows.values()) for name in COUNTS},
-            "peak_memory_bytes": _peak_memory(),
+            "peak_memory_bytes": torch.cuda.max_memory_allocated() if self.cuda else peak_memory(),
             "stopped_by": self.limit if self.stopped_by is None else signal.Signals(self.stopped_by).name,
             "film": self.film,
             "clip": self.clip,
@@ -116,7 +120,3 @@ def measure_clip(recon: Tensor, original: Tensor) -> dict[str, Any]:
 
 def _number(value: Tensor) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _peak_memory() -> int:
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else peak_memory()

@@ -12,18 +12,35 @@ from torch import Tensor
 from inverter.config import InvertConfig
 
 MAY_CHANGE = ("input", "output", "device", "limit", "video")
+SAID_BY_CONTENT = ("prompt", "prompts", "prompt_kind", "prior", "inverter")
 MAY_CHANGE_IN_LOOP = ("max_seconds", "save_every_n_seconds", "resume")
 
 
-def recipe(config: InvertConfig, keys: Sequence[str], features: Mapping[str, Tensor]) -> str:
-    """SHA-256 of keys, features and every key of the configuration that changes the result.
+def recipe(
+    config: InvertConfig,
+    keys: Sequence[str],
+    features: Mapping[str, Tensor],
+    prompts: Sequence[str | None] | None,
+    weights: Mapping[str, str | None],
+) -> str:
+    """SHA-256 of everything that changes the result.
 
-    Where it runs, for how long, and whether features came from a picture or a file changes nothing.
+    Where it runs, for how long, and whether features came from a picture or a file changes nothing; prompts and weights
+    count by what they are, whatever file or name they came by.
+
+    Args:
+        config: Of the attack.
+        keys: Of the images.
+        features: Their features by layer.
+        prompts: Theirs, as chosen.
+        weights: Hashes of target, prior and inverter.
     """
-    values = {name: value for name, value in asdict(config).items() if name not in MAY_CHANGE}
+    left_out = (*MAY_CHANGE, *SAID_BY_CONTENT)
+    values = {name: value for name, value in asdict(config).items() if name not in left_out}
     values["target"] = asdict(config.target.filled())
     values["loop"] = {name: value for name, value in values["loop"].items() if name not in MAY_CHANGE_IN_LOOP}
-    digest = hashlib.sha256(json.dumps([values, list(keys)], sort_keys=True).encode())
+    said = [values, list(keys), list(prompts or []), dict(weights)]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for layer in sorted(features):
         digest.update(features[layer].detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

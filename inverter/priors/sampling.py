@@ -16,11 +16,24 @@ def denoise(unet: nn.Module, scheduler: DDIMScheduler, latents: Tensor, t: Tenso
     """Denoised estimate x0 ``(B, C, h, w)`` of ``latents`` at integer timesteps ``t`` ``(B,)``."""
     output = unet(latents, t, encoder_hidden_states=conditioning, return_dict=False)[0]
     alpha = scheduler.alphas_cumprod.to(latents.device)[t].view(-1, 1, 1, 1)
+    return read_prediction(scheduler, output, latents, alpha)[0]
+
+
+def read_prediction(scheduler: DDIMScheduler, output: Tensor, latents: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """Denoised estimate and noise, both ``(B, C, h, w)``, of a denoiser's output, whatever it predicts.
+
+    Args:
+        scheduler: Says what that is.
+        output: Of the denoiser.
+        latents: What it saw.
+        alpha: Share of the signal in them, ``alphas_cumprod`` of their timesteps.
+    """
+    signal, spread = alpha.sqrt(), (1 - alpha).sqrt()
     if scheduler.config.prediction_type == "v_prediction":
-        return alpha.sqrt() * latents - (1 - alpha).sqrt() * output
+        return signal * latents - spread * output, signal * output + spread * latents
     if scheduler.config.prediction_type == "epsilon":
-        return (latents - (1 - alpha).sqrt() * output) / alpha.sqrt()
-    return output
+        return (latents - spread * output) / signal, output
+    return output, (latents - signal * output) / spread
 
 
 def denoising_loss(

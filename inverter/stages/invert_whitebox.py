@@ -58,7 +58,7 @@ def _invert(config: InvertConfig, setup: Setup, group: list[Input], table: dict[
     keys = [item.key for item in group]
     features = capture(setup.sender, group, config.seed)
     prompts = choose_prompts(keys, config.prompt, table)
-    folder, made_of = Path(config.output) / "state", recipe(config, keys, features)
+    folder, made_of = Path(config.output) / "state", recipe(config, keys, features, prompts, setup.weights)
 
     def saved(frames: range) -> SavedState:
         return SavedState(folder / f"{keys[frames.start]}.safetensors", f"{made_of}/{frames.start}-{frames.stop}")

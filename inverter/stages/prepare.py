@@ -101,7 +101,7 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     check_space(sizes, source.num_images)
     for layer in folders:
         made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
-        fingerprints[layer].begin(made_by)
+        fingerprints[layer].begin(made_by, config.precision)
     encode = prior.encode if config.latents else None
     builder = PairBuilder(folders, source, config, prior.resolution, target=target, encode=encode, device=device)
     written, complete = write_shards(builder, config.max_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,12 @@ Align = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Features ``(B, ...)`` to latents ``(B, C, h, w)`` and conditioning ``(B, K, D)``: ``align`` of an inverter."""
 
 
+def starts_at_inverter(method: str, config: MethodsConfig) -> bool:
+    """Whether a method begins where a black-box inverter ends."""
+    wanted = {"guided": config.guided.start == "inverter", "latent": config.latent.strength < 1, "hybrid": True}
+    return wanted.get(method, False)
+
+
 @dataclass(frozen=True)
 class Attack:
     """Invert features by differentiating the target.
@@ -38,7 +45,8 @@ class Attack:
         target: The network, tapped where the features come from.
         prior: Latent diffusion model; ``direct`` needs none.
         config: Parameters of the methods and of the loop.
-        align: A black-box inverter of the same features, which ``hybrid`` and ``guided.start=inverter`` start from.
+        align: A black-box inverter of the same features, which ``hybrid``, ``guided.start=inverter`` and
+            ``latent.strength`` below 1 start from.
         std: By layer, deviation of each channel that the loss is normalised by; absent layers by their own features.
         image_size: Pixels a side; None takes the prior's, which methods with a prior always do.
         guidance_scale: Classifier-free guidance of the denoiser; 1 is none.
@@ -93,6 +101,7 @@ class Attack:
             ValueError: Features of another shape than the target's, or not finite; keys or prompts that are not one an
                 image; more as :func:`optimise`.
         """
+        begun = time.monotonic()
         by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
         self._check(by_layer)
         size = len(next(iter(by_layer.values())))
@@ -110,7 +119,7 @@ class Attack:
         problem = Problem(
             names, goal, self.prior, conditioning, free, self.guidance_scale, latents, self.seed, chain=chain
         )
-        return optimise(problem, self.phases(), self.config.loop, saved=saved, show=show)
+        return optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -139,8 +148,7 @@ class Attack:
         return {self.layers[0]: found} if isinstance(found, Tensor) else found
 
     def _start(self, features: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        wanted = self.method == "hybrid" or (self.method == "guided" and self.config.guided.start == "inverter")
-        if not wanted or self.align is None:
+        if self.align is None or not starts_at_inverter(self.method, self.config):
             return None, None
         with torch.no_grad():
             return self.align(features[self.layers[0]])

@@ -84,7 +84,7 @@ def invert_clip(
             smoothing.weight,
             weights[frames.start : frames.stop],
             before=done[frames.start - 1] if done is not None and frames.start else None,
-            known=_known(done, frames, weights, smoothing.warm_start),
+            known=done[frames.start :] if done is not None and frames.start < len(done) else None,
             warm_start=smoothing.warm_start,
         )
         part = attack.invert(
@@ -99,15 +99,6 @@ def invert_clip(
         if part.stopped_by is not None:
             break
     return parts[0]
-
-
-def _known(done: Tensor | None, frames: range, weights: Tensor, warm_start: bool) -> Tensor | None:
-    """z of the overlap; without one, of the frame before where no cut follows it."""
-    if done is None:
-        return None
-    if frames.start < len(done):
-        return done[frames.start :]
-    return done[-1:] if warm_start and weights[frames.start] > 0.5 else None
 
 
 def _values(result: Result, smoothed: str | None) -> Tensor | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
-from inverter.priors.sampling import last_timesteps
+from inverter.priors.sampling import last_timesteps, read_prediction
 from inverter.whitebox.adam import State, adam_direction, begin_adam
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
@@ -140,10 +140,7 @@ def predict(problem: Problem, latents: Tensor, t: Tensor, a: Tensor) -> tuple[Te
     if problem.free is not None:
         free = prior.unet(latents, t, encoder_hidden_states=problem.free, return_dict=False)[0]
         output = free + problem.guidance_scale * (output - free)
-    a, output = a.to(latents), output.to(latents.dtype)
-    if prior.scheduler.config.prediction_type == "v_prediction":
-        return a.sqrt() * latents - (1 - a).sqrt() * output, a.sqrt() * output + (1 - a).sqrt() * latents
-    return (latents - (1 - a).sqrt() * output) / a.sqrt(), output
+    return read_prediction(prior.scheduler, output.to(latents.dtype), latents, a.to(latents))
 
 
 def unit(direction: Tensor) -> Tensor:

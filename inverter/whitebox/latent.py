@@ -24,7 +24,8 @@ class Latent(Descent):
     G is deterministic on ``strength`` of a schedule of ``num_inference_steps``: DDIM, or a few-step variant whose noise
     between the steps is kept. Each step is computed again in the backward pass, so memory grows by one latent a step.
     With ``jacobian_free`` G's derivative by z is taken to be the identity: the denoiser runs forward only. With no
-    steps z is the decoder's latent.
+    steps z is the decoder's latent. z starts as noise (with no steps at 0); with ``strength`` below 1 at a black-box
+    inverter's latents, noised to where the schedule begins.
 
     Args:
         config: Steps, rates, weights.
@@ -57,10 +58,14 @@ class Latent(Descent):
     def begin(self, problem: Problem, best: State | None) -> State:
         prior = problem.model
         noise = image_noise(problem.keys, prior.latent_shape, problem.seed, "latent").to(problem.device, problem.dtype)
-        if not self.config.num_inference_steps:
-            latents = torch.zeros_like(noise) if problem.latents is None else problem.latents
-        elif problem.latents is None or self.config.strength >= 1:
-            latents = noise
+        if self.config.strength >= 1:
+            latents = noise if self.config.num_inference_steps else torch.zeros_like(noise)
+        elif problem.latents is None:
+            raise ValueError(
+                f"latent.strength is {self.config.strength}, but there is no inverter; allowed: 1, or name an inverter"
+            )
+        elif not self.config.num_inference_steps:
+            latents = problem.latents
         else:
             scheduler, timesteps = self._schedule(problem)
             latents = scheduler.add_noise(problem.latents, noise, timesteps[:1].expand(len(noise)))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from inverter.config import LoopConfig
+from inverter.device import pick_precision
 from inverter.errors import one_line
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import Evaluated, evaluate, merge
@@ -19,7 +20,6 @@ from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
 from inverter.whitebox.stop import Stop
 
-PRECISIONS = ("fp32", "bf16")
 LEAST_RATE = 2.0**-10
 """Share of the learning rate at which an image whose steps are not finite is given up."""
 
@@ -60,6 +60,7 @@ def optimise(
     *,
     saved: SavedState | None = None,
     show: Show | None = None,
+    begun: float | None = None,
 ) -> Result:
     """Run the phases one after the other, each from the best that the one before found.
 
@@ -73,11 +74,12 @@ def optimise(
         config: Budget, patience, precision.
         saved: Where the state is kept; None keeps none.
         show: Progress.
+        begun: ``time.monotonic()`` at which the clock starts; None: now.
     Raises:
         ValueError: A value that is not allowed, a saved state of another recipe, or a first iterate that is not finite.
     """
     _check(config)
-    run = Run(problem, phases, config, saved)
+    run = Run(problem, phases, config, saved, begun)
     with Stop() as stop:
         while run.phase < len(phases) and stop.signal is None and not run.out_of_time:
             run.step()
@@ -91,10 +93,16 @@ class Run:
     """A loop under way: problem and state of the images still in the batch, and the ledger of all."""
 
     def __init__(
-        self, problem: Problem, phases: Sequence[Method], config: LoopConfig, saved: SavedState | None
+        self,
+        problem: Problem,
+        phases: Sequence[Method],
+        config: LoopConfig,
+        saved: SavedState | None,
+        begun: float | None = None,
     ) -> None:
         self.whole, self.phases, self.config, self.saved = problem, phases, config, saved
-        self.before, self.begun = 0.0, time.monotonic()
+        self.before, self.begun = 0.0, time.monotonic() if begun is None else begun
+        self.half = pick_precision(config.precision, problem.device, "loop.precision") == "bf16"
         self.phase = self.number = self.steps_done = 0
         self.ledger = Ledger.empty(len(problem.keys), problem.dtype, problem.device)
         self.active = torch.arange(len(problem.keys), device=problem.device)
@@ -141,10 +149,9 @@ class Run:
             self.shown = time.monotonic()
 
     def _evaluate(self, method: Method, number: int) -> Evaluated:
-        half = self.config.precision == "bf16"
-        found = evaluate(self.problem, method, self.state, number, half)
+        found = evaluate(self.problem, method, self.state, number, self.half)
         self._count(self.active, method, number)
-        if not half or found.finite.all():
+        if not self.half or found.finite.all():
             return found
         chained = self.problem.chain is not None  # frames depend on their neighbours
         again = (torch.ones_like(found.finite) if chained else ~found.finite).nonzero()[:, 0]
@@ -246,8 +253,6 @@ class Run:
 
 
 def _check(config: LoopConfig) -> None:
-    if config.precision not in PRECISIONS:
-        raise ValueError(f"loop.precision is {config.precision!r}; allowed: {', '.join(PRECISIONS)}")
     for name in ("max_queries", "max_seconds", "patience"):
         value = getattr(config, name)
         if value is not None and value <= 0:

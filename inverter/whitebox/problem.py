@@ -44,8 +44,9 @@ class Chain:
         if self.known is not None:
             frames[:known] = self.known.to(values).unbind()
         for i, weight in enumerate(self.pair_weights.tolist()):
-            if i >= known and i > 0 and follow and self.warm_start and weight > 0.5:
-                frames[i] = frames[i - 1]
+            last = frames[i - 1] if i else self.before
+            if i >= known and last is not None and follow and self.warm_start and weight > 0.5:
+                frames[i] = last.to(values)
         return torch.stack(frames)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from inverter.experiments.cell import CellFile, differences
 from inverter.experiments.pictures import Picture
+from inverter.run_record import commit
 
 RECIPE = {"method": "direct", "seed": 0, "direct": {"lr": 0.1}}
 
@@ -32,6 +33,7 @@ def test_a_cell_goes_on_where_it_was(tmp_path, pictures):
     assert torch.equal((again.images(["picture/1"])[0] * 255).byte(), pictures[1].image)
     saved = json.loads(cell.path.read_text())
     assert saved["recipe"] == RECIPE
+    assert {row["commit"] for row in saved["rows"].values()} == {commit()}
     assert [path.name for path in cell.path.parent.iterdir()] == ["blocks.2@224+direct.json"]
 
 

@@ -1,6 +1,7 @@
 """What is attacked, and what decides its cells."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -44,15 +45,28 @@ def test_a_cell_knows_the_settings_of_its_own_method_only():
     config = MethodsExperimentConfig()
 
     def recipes() -> dict[str, dict]:
-        names = ("direct", "guided", "hybrid", "hybrid_unpolished")
+        names = ("direct", "guided", "hybrid", "hybrid_unpolished", "hybrid_without_prior")
         return {name: Attempt(subject, name, None, 0).recipe(config) for name in names}
 
     before = recipes()
     config.hybrid.lr = 0.5
     after = recipes()
-    assert [name for name in before if before[name] != after[name]] == ["hybrid", "hybrid_unpolished"]
+    assert [name for name in before if before[name] != after[name]] == [
+        "hybrid",
+        "hybrid_unpolished",
+        "hybrid_without_prior",
+    ]
     config.loop.distance = "cosine"
     assert all(after[name] != found for name, found in recipes().items())
+
+
+def test_rivals_and_ablations_differ_in_what_their_names_say():
+    config, point = MethodsExperimentConfig(), PointConfig("blocks.2", 224)
+    told = {name: invert_config(config, point, name, 0) for name in METHODS}
+    assert (told["guided"].guided.start, told["guided_inverter"].guided.start) == ("noise", "inverter")
+    assert told["guided_inverter"].method == "guided" and told["hybrid_without_prior"].method == "hybrid"
+    assert told["hybrid_without_prior"].hybrid == replace(told["hybrid_unpolished"].hybrid, prior_every_n_steps=0)
+    assert config == MethodsExperimentConfig()
 
 
 def test_what_is_measured_has_none_of_the_devices_noise():

@@ -2,13 +2,14 @@
 
 import dataclasses
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from inverter.config import InvertConfig
-from inverter.inversion.build import find_inverter, statistics
+from inverter.inversion.build import find_inverter, statistics, without_polish_of_clips
 from inverter.targets.spec import TargetSpec
 
 
@@ -23,6 +24,30 @@ def test_an_inverter_of_these_features_gives_the_statistics(tiny_published, targ
     assert published is not None
     assert statistics(wanted, target_spec, published)["features.2"].tolist() == [1.0] * 6
     assert statistics(config(tiny_published, source="features"), target_spec, published) == {}
+
+
+def test_a_damaged_inverter_is_an_error_whether_it_was_named_or_not(tiny_published, target_spec, tmp_path):
+    shutil.copytree(tiny_published, tmp_path / "damaged")
+    (tmp_path / "damaged" / "config.yaml").write_text("schema_version: [")
+    for wanted, layer in (
+        (config(tmp_path / "damaged"), target_spec.layer),
+        (config(None), str(tmp_path / "damaged")),
+    ):
+        with pytest.raises(ValueError, match=r"config.yaml cannot be used"):
+            find_inverter(wanted, dataclasses.replace(target_spec, layer=layer))
+
+
+@pytest.mark.parametrize(
+    ("weight", "polish", "becomes"), [(0.0, "auto", "auto"), (1.0, "auto", "false"), (1.0, "true", "true")]
+)
+def test_smoothed_frames_are_polished_only_where_it_was_asked_for(weight, polish, becomes):
+    made = InvertConfig(method="hybrid")
+    made = dataclasses.replace(
+        made,
+        hybrid=dataclasses.replace(made.hybrid, polish=polish),
+        smoothing=dataclasses.replace(made.smoothing, weight=weight),
+    )
+    assert without_polish_of_clips(made).hybrid.polish == becomes
 
 
 def test_one_of_other_features_is_an_error_only_when_it_was_named(tiny_published, target_spec: TargetSpec, caplog):

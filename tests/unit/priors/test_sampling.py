@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.sampling import denoise, denoising_loss, loss_weights, sample
+from inverter.priors.sampling import denoise, denoising_loss, loss_weights, read_prediction, sample
 
 
 class Fixed(nn.Module):
@@ -59,18 +59,20 @@ def saved_bytes(prior: DiffusionPrior, num_steps: int) -> int:
     return sum(storages.values())
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_denoising_inverts_the_noising(prediction_type, count):
-    scheduler = build_scheduler(prediction_type)
+    scheduler = DDIMScheduler.from_config(build_scheduler("epsilon").config, prediction_type=prediction_type)
     x0, eps = torch.randn(2, count, 4, 6, 5).unbind()
     t = torch.tensor([10, 500, 900])[:count]
     noisy = scheduler.add_noise(x0, eps, t)
-    output = eps if prediction_type == "epsilon" else scheduler.get_velocity(x0, eps, t)
+    output = {"epsilon": eps, "sample": x0, "v_prediction": scheduler.get_velocity(x0, eps, t)}[prediction_type]
     before = noisy.clone()
     found = denoise(Fixed(output), scheduler, noisy, t, torch.zeros(count, 1, 1))
     torch.testing.assert_close(found, x0, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(noisy, before, rtol=0, atol=0)
+    alpha = scheduler.alphas_cumprod[t].view(-1, 1, 1, 1)
+    torch.testing.assert_close(read_prediction(scheduler, output, noisy, alpha)[1], eps, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])

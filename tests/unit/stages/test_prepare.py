@@ -166,8 +166,13 @@ def test_the_record_names_the_commit_and_no_device(config, monkeypatch):
     saved = json.loads((folder / "prepare.json").read_text())
     assert saved["commit"] == commit()
     assert not {"device", "precision"} & set(saved["recipe"])
+    assert saved["precisions"] == ["fp32"]
     config.device, config.precision = "cpu", "auto"
     assert prepare.run(config) == folder
+    (folder / "manifest.json").unlink()
+    config.precision = "bf16"
+    prepare.run(config)
+    assert json.loads((folder / "prepare.json").read_text())["precisions"] == ["bf16", "fp32"]
     config.device, config.split = "tpu", "dev"
     with pytest.raises(ValueError, match=r"device is 'tpu'; allowed: auto, cpu, cuda"):
         prepare.run(config)

@@ -52,6 +52,17 @@ def test_an_inverter_gives_start_and_conditioning_unless_a_prompt_is_given(targe
     torch.testing.assert_close(conditioning[1], smooth_prior.embed(["a dog"])[0])
 
 
+def test_latent_below_full_strength_starts_at_the_inverter(target, smooth_prior, features):
+    given = torch.full((2, 2, 4, 4), 0.3, dtype=torch.float64)
+    config = replace(CONFIG, latent=LatentConfig(num_steps=1, num_inference_steps=0, strength=0.5))
+    attack = Attack("latent", target, smooth_prior, config, align=lambda sent: (given, smooth_prior.embed([""] * 2)))
+    with torch.no_grad():
+        expected = smooth_prior.decode(given).float()
+    torch.testing.assert_close(attack.invert(features).images.float(), expected)
+    whole = replace(attack, config=replace(config, latent=LatentConfig(num_steps=1, num_inference_steps=0)))
+    assert not torch.allclose(whole.invert(features).images.float(), expected)
+
+
 def test_a_budget_is_shared_by_the_phases(target, smooth_prior, features):
     config = MethodsConfig(
         loop=LoopConfig(max_queries=10),

@@ -1,5 +1,6 @@
 """Windows, warm starts, and what smoothing does at a cut."""
 
+import signal
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.clip import frame_distances, invert_clip, windows
 from inverter.whitebox.problem import Chain
+from inverter.whitebox.saved import SavedState
 
 
 @pytest.fixture
@@ -92,6 +94,51 @@ def test_frames_start_where_the_one_before_does_unless_a_cut_lies_between():
     assert replace(chain, warm_start=False).start(own)[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert replace(chain, known=torch.tensor([[7.0], [8.0]])).start(own)[:, 0].tolist() == [7, 8, 8, 3, 3]
     assert chain.start(own, follow=False)[:, 0].tolist() == [0, 1, 2, 3, 4]
+    second = replace(chain, before=torch.tensor([9.0]))
+    assert second.start(own)[:, 0].tolist() == [0, 0, 0, 3, 3]  # a cut lies between the windows
+    second = replace(second, pair_weights=torch.ones(5))
+    assert second.start(own)[:, 0].tolist() == [9, 9, 9, 9, 9]
+    assert second.start(own, follow=False)[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_windows_that_share_nothing_know_nothing(attack, clip, monkeypatch):
+    """Without an overlap no frame of a window was inverted before, so that ``hybrid`` draws all of them."""
+    chains = []
+    invert = Attack.invert
+    monkeypatch.setattr(Attack, "invert", lambda *a, chain, **k: chains.append(chain) or invert(*a, chain=chain, **k))
+    with torch.no_grad():
+        features = attack.target(clip[[0, 0, 0, 0]])
+    for overlap, known in ((0, [None, None]), (1, [None, 1, 1])):
+        chains.clear()
+        invert_clip(attack, features, list("abcd"), SmoothingConfig(weight=1.0, window=2, overlap=overlap))
+        assert [None if chain.known is None else len(chain.known) for chain in chains] == known
+
+
+def test_a_clip_that_was_stopped_goes_on_from_its_window(attack, clip, tmp_path):
+    """Windows that are done are read from their states, and the result is the one of an uninterrupted run."""
+    with torch.no_grad():
+        features = attack.target(clip[:4])
+    smoothing = SmoothingConfig(weight=1.0, window=2, overlap=1)
+
+    def run(folder, show=None):
+        def saved(frames):
+            return SavedState(tmp_path / folder / f"{frames.start}.safetensors", f"clip/{frames}")
+
+        return invert_clip(attack, features, list("abcd"), smoothing, saved=saved, show=show)
+
+    whole, steps = run("whole"), []
+
+    def interrupt(done, loss):
+        steps.append(done)
+        if len(steps) == 70:  # in the second window
+            signal.raise_signal(signal.SIGTERM)
+
+    stopped = run("stopped", interrupt)
+    assert stopped.stopped_by == signal.SIGTERM and len(stopped.images) == 3
+    again = run("stopped", lambda done, loss: steps.append(done))
+    assert len(steps) == 3 * 60
+    torch.testing.assert_close(again.images, whole.images, rtol=0, atol=0)
+    assert torch.equal(again.counts["target_queries"], whole.counts["target_queries"])
 
 
 def test_latents_are_smoothed(attack, clip):

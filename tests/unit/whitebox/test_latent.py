@@ -46,7 +46,7 @@ def test_gradients_equal_finite_differences(make_problem, steps, guidance_scale)
 
 @pytest.mark.parametrize("strength", [1.0, 0.5])
 def test_recomputed_steps_equal_the_plain_ones_in_value_and_gradient(make_problem, strength):
-    problem = make_problem(guidance_scale=2.0)
+    problem = make_problem(guidance_scale=2.0, latents=torch.randn(2, 2, 4, 4, dtype=torch.float64))
     method, state = begun(problem, num_inference_steps=4, strength=strength)
     scheduler = copy.deepcopy(problem.model.scheduler)
     scheduler.set_timesteps(4)
@@ -140,7 +140,8 @@ def test_without_the_jacobian_the_gradient_of_the_latents_is_that_of_the_decoder
 
 @pytest.mark.parametrize(("steps", "strength", "guidance_scale"), [(0, 1.0, 1.0), (4, 1.0, 1.0), (4, 0.5, 3.0)])
 def test_denoiser_calls_are_those_that_are_made(make_problem, steps, strength, guidance_scale):
-    problem = make_problem(guidance_scale=guidance_scale)
+    given = torch.zeros(2, 2, 4, 4, dtype=torch.float64)
+    problem = make_problem(guidance_scale=guidance_scale, latents=given)
     method, state = begun(problem, num_inference_steps=steps, strength=strength)
     calls = []
     handle = problem.model.unet.register_forward_hook(lambda module, args, output: calls.append(len(args[0])))
@@ -155,8 +156,11 @@ def test_latents_below_full_strength_start_from_those_given(make_problem):
     problem = make_problem(latents=given)
     _, state = begun(problem, num_inference_steps=10, strength=0.1)
     assert (state["latents"] - given).abs().mean() < (state["latents"]).abs().mean()
-    _, alone = begun(problem, num_inference_steps=0)
+    _, alone = begun(problem, num_inference_steps=0, strength=0.5)
     assert torch.equal(alone["latents"], given)
+    assert not begun(problem, num_inference_steps=0)[1]["latents"].any()
+    with pytest.raises(ValueError, match=r"latent.strength is 0.5, but there is no inverter; allowed: 1, or name"):
+        begun(make_problem(), strength=0.5)
 
 
 @pytest.mark.parametrize(
