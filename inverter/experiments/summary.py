@@ -35,7 +35,7 @@ and size that each belongs to differ from ours, so the columns stand side by sid
 - PSNR here is the mean over pictures of each one's, after rounding to 8 bits, at most 60 dB.
 - "Best" and "most" are the best mean over all tables: a choice made on the pictures that it is measured on. Read the
   tables for a fair comparison.
-- Smoothing ties latents in the paper; ours ties those of `hybrid` and the pixels of `direct`.
+- Smoothing ties latents in the paper; ours ties those of `latent` and `hybrid`, and the pixels of `direct`.
 - How many denoising steps it differentiates, its iterations, the form of its total variation and its temporal weight
   are not documented; ours are in the configs.
 
