@@ -14,7 +14,7 @@ from inverter.config import BenchConfig, PrepareConfig
 from inverter.data.build import PairBuilder
 from inverter.data.datamodule import pair_loader
 from inverter.data.sources.open import open_source
-from inverter.device import pick_device
+from inverter.device import pick_device, pick_precision
 from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
 from inverter.targets import list_layers, load_target, load_targets
@@ -46,6 +46,7 @@ def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: 
         pairs=config.pairs,
         shard_size=config.pairs,
         batch_size=config.batch_size,
+        precision=pick_precision("auto", device),
     )
 
     def write() -> None:

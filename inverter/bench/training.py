@@ -44,7 +44,7 @@ def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:
     loader = data.train_dataloader()
     _reading_rate(loader, config.batch_size)  # starts the reading processes
     reading = [_reading_rate(loader, config.batch_size) for _ in range(config.rounds)]
-    loops = [_loops(train, data, config.steps, device) for _ in range(config.rounds)]
+    loops = [_loops(train, data, config.steps, device, precision) for _ in range(config.rounds)]
     return [
         Measurement.of(
             "training step",
@@ -135,7 +135,9 @@ def _reading_rate(loader: Any, batch_size: int) -> float:
     return count * batch_size / (time.perf_counter() - start)
 
 
-def _loops(train: TrainConfig, data: PairDataModule, steps: int, device: torch.device) -> tuple[float, float]:
+def _loops(
+    train: TrainConfig, data: PairDataModule, steps: int, device: torch.device, precision: str
+) -> tuple[float, float]:
     """Seconds of ``steps`` steps under Lightning's Trainer and in a bare loop; each decodes, none denoises."""
     train.model.image_every_n_steps, train.model.conditioning_weight = 1, 0.0
     with tempfile.TemporaryDirectory() as folder, _without_trainer():
@@ -152,7 +154,7 @@ def _loops(train: TrainConfig, data: PairDataModule, steps: int, device: torch.d
 
     def step() -> None:
         batch = _to(next(batches), device)
-        _optimise(module, lambda: module.training_step(batch, 0), optimizer, device, pick_precision("auto", device))
+        _optimise(module, lambda: module.training_step(batch, 0), optimizer, device, precision)
         schedule.step()
         average.update_parameters(module.network())
 

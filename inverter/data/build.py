@@ -38,7 +38,7 @@ class PairBuilder:
     Args:
         folders: Layer to the folder of its shards.
         source: The pictures.
-        config: How to write them.
+        config: How to write them; its precision is ``bf16`` or ``fp32``.
         resolution: Side of the stored images in pixels.
         target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; None where the source brings them.
         encode: Images to latents; None stores no latents.

@@ -17,9 +17,10 @@ def joint(comparisons: Sequence[Comparison]) -> str:
     words = {verdict(comparison) for comparison in comparisons}
     if len(words) < 2:
         return words.pop() if words else UNKNOWN
-    if DISAGREE in words or {BETTER, WORSE} <= words:
+    seen = words & {BETTER, WORSE}
+    if DISAGREE in words or len(seen) == 2:
         return DISAGREE
-    return f"{BETTER if BETTER in words else WORSE} {SOME}"
+    return f"{seen.pop()} {SOME}" if seen else SAME
 
 
 def compare(results: Results, a: str, b: str, kind: str) -> list[Comparison]:
