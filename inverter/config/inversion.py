@@ -33,13 +33,13 @@ class InvertConfig(MethodsConfig):
     inverter: str | None = None  # a name under checkpoints/, a folder, a run or a hub id; null: target.layer
     prior: str | None = None  # white-box; null: the inverter's, else embedded
     image_size: int | None = None  # pixels a side with method=direct; null: the prior's
-    input: str = MISSING  # a picture, a clip (white-box), features (.npy, .safetensors), or a folder of one kind
+    input: str = MISSING  # picture, clip (white-box), features (.npy, .safetensors), folder of one kind, image shards
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip
     limit: int | None = None  # invert the first N inputs only
     operating_point: str = "mean"  # mean | sample
     prompt: str | None = None  # text for sample and for white-box methods with a prior; null: predicted, else empty
-    prompts: str | None = None  # CSV with key,prompt or key,foreground,background; images not in it take prompt
-    prompt_kind: str = "both"  # what is taken of a CSV: both | foreground | background | none
+    prompts: str | None = None  # CSV with key,prompt or key,foreground,background, or image shards; others: prompt
+    prompt_kind: str = "both"  # what is taken of them: both | foreground | background | none
     guidance_scale: float | None = None  # null: as the inverter was published, 1 with white-box methods
     strength: float | None = None  # null: as the inverter was published
     output: str = "runs/invert"

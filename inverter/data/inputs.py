@@ -16,6 +16,8 @@ from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.captured import SUFFIXES, load_features, unbatched
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
+from inverter.data.sources.tar import SUFFIXES as SHARDS
+from inverter.data.sources.tar import TarSource
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
 from inverter.data.sources.video import VideoSource
 from inverter.errors import one_line
@@ -44,11 +46,16 @@ def is_clip(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_EXTENSIONS and path.is_file()
 
 
+def is_sequence(path: Path) -> bool:
+    """Whether an input may hold more than one image: a folder, a video file or shards."""
+    return path.is_dir() or is_clip(path) or path.name.endswith(SHARDS)
+
+
 def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig | None = None) -> Iterator[Input]:
-    """Inputs of a picture, a video file, a feature file, or a folder of pictures or of feature files.
+    """Inputs of a picture, a video file, image shards, a feature file, or a folder of pictures or of feature files.
 
     Args:
-        path: Where they lie.
+        path: Where they lie; shards may be named by globs and braces.
         layers: Dotted names; with several, a feature file is ``.safetensors`` with one tensor a layer.
         size: Pixels a side that pictures are cut and resized to.
         video: Which frames of a clip are taken.
@@ -106,7 +113,7 @@ def batches(inputs: Iterator[Input], size: int, limit: int | None = None) -> Ite
 
 
 def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
-    """Pictures of a file, a folder or a clip, one at a time.
+    """Pictures of a file, a folder, a clip or shards, one at a time.
 
     Raises:
         ValueError: Nothing that can be read.
@@ -115,6 +122,8 @@ def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
         return FolderSource(path, shard_size=1 << 20).shard(0)
     if is_clip(path):
         return VideoSource(str(path), 1 << 20, stride=video.stride, fps=video.fps).shard(0)
+    if path.name.endswith(SHARDS):
+        return TarSource(str(path), shard_size=1 << 20).shard(0)
     if path.is_file():
         return iter([SourceImage(path.stem, read_picture(path, str(path)))])
-    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a clip, a folder, or features in .npy/.safetensors")
+    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a clip, a folder, shards, or .npy/.safetensors")

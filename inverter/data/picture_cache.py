@@ -19,8 +19,7 @@ from torch.utils.data import Dataset
 from inverter.data.manifest import write_atomic
 from inverter.data.pictures import derive_seed, read_picture, square, to_tensor
 from inverter.data.sources.source import EXTENSIONS
-from inverter.data.sources.tar import TarSource, expand_shards
-from inverter.parse import parse_json
+from inverter.data.sources.tar import TarSource, expand_shards, read_said
 from inverter.progress import track
 
 log = logging.getLogger(__name__)
@@ -94,15 +93,15 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
     if encoded is None:
         raise ValueError(f"sample {key!r} has no picture; allowed: {', '.join(e[1:] for e in EXTENSIONS)}")
     picture = square(read_picture(io.BytesIO(encoded), key), resolution)
-    said = _read_json(sample)
+    said = read_said(sample)
     label = said.get("label")
     words = {"wnid": str(said.get("wnid") or ""), **_words(said)}
     return {"image": to_tensor(picture), "label": label if type(label) is int else -1, **words}
 
 
-def read_words(pattern: str) -> Iterator[dict[str, str]]:
-    """``caption``, ``foreground`` and ``background`` of each picture of image shards, in order, none decoded."""
-    yield from (_words(_read_json(item[1])) for item in TarSource(pattern, shard_size=1).items())
+def read_words(pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Key, and ``caption``, ``foreground`` and ``background``, of each picture of image shards, none decoded."""
+    yield from ((key, _words(read_said(sample))) for key, sample in TarSource(pattern, shard_size=1).items())
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -132,13 +131,6 @@ def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
     partial.replace(pixels)
     write_atomic(texts, json.dumps(samples).encode())  # written last: says that the pictures are complete
     log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
-
-
-def _read_json(sample: dict[str, Any]) -> dict[str, Any]:
-    said = parse_json(sample.get("json", b"{}"))
-    if not isinstance(said, dict):
-        raise ValueError(f"sample {sample.get('__key__')!r}: json is a {type(said).__name__}; allowed: an object")
-    return said
 
 
 def _words(said: dict[str, Any]) -> dict[str, str]:

@@ -46,13 +46,14 @@ class Output:
         self.film: str | None = None
         self.clip: dict[str, Any] | None = None
 
-    def add(self, inputs: Sequence[Input], result: Result) -> None:
+    def add(self, inputs: Sequence[Input], result: Result, prompts: Sequence[str | None]) -> None:
         """Write a batch's pictures and the summary so far; a clip that was stopped has fewer frames than inputs."""
         pictures = self.recon.add(inputs, result.images)
         for number, item in enumerate(inputs[: len(pictures)]):
             losses = {"feature_loss": result.feature_loss, "first_feature_loss": result.first_loss}
             counts = {name: int(result.counts[name][number]) for name in COUNTS}
-            self.rows[item.key] = {name: _number(values[number]) for name, values in losses.items()} | counts
+            found = {name: _number(values[number]) for name, values in losses.items()}
+            self.rows[item.key] = {**found, **counts, "prompt": prompts[number]}
         self.seconds += result.seconds
         self.stopped_by, self.limit = result.stopped_by, self.limit or result.limit
         if is_clip(Path(self.config.input)):

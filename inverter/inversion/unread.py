@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from inverter.config import InvertConfig, changed_keys
-from inverter.data.inputs import is_clip
+from inverter.data.inputs import is_clip, is_sequence
 
 log = logging.getLogger(__name__)
 BLACKBOX = ("mean", "sample")
@@ -38,7 +38,7 @@ def check_read(config: InvertConfig) -> None:
     """
     mode = config.operating_point if config.method == "blackbox" else config.method
     path = Path(config.input)
-    without_clip = {"video": not is_clip(path), "smoothing": path.is_file() and not is_clip(path)}
+    without_clip = {"video": not is_clip(path), "smoothing": not is_sequence(path)}
     for key in changed_keys(config, InvertConfig()):
         section, dot, _ = key.partition(".")
         readers = READ_BY.get(section, (mode,))

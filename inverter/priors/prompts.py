@@ -1,4 +1,4 @@
-"""Prompts of images: one for all, or one each from a CSV; what the prior's tokenizer cannot take is logged."""
+"""Prompts: one for all images, or one each from a CSV or image shards; what a tokenizer cannot take is logged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from inverter.data.picture_cache import read_words
+from inverter.data.sources.tar import SUFFIXES as SHARDS
 from inverter.errors import one_line
 from inverter.priors.prior import DiffusionPrior
 
@@ -33,16 +35,28 @@ def join_prompt(foreground: str, background: str, kind: str) -> str:
     return " on ".join(part.strip() for part in parts[kind] if part.strip())
 
 
-def read_prompts(path: Path, kind: str = "both") -> dict[str, str]:
-    """Prompt by key from a CSV with the columns ``key,prompt`` or ``key,foreground,background``.
+def read_prompts(source: str, kind: str = "both") -> dict[str, str]:
+    """Prompt by key.
 
     Args:
-        path: UTF-8, with a heading.
+        source: A CSV with the columns ``key,prompt`` or ``key,foreground,background``, UTF-8, with a heading; or image
+            shards (``.tar``, ``.tar.gz``, with globs and braces), whose ``json`` says ``foreground`` and
+            ``background``, or ``caption``, which then is what is in front.
         kind: As for :func:`join_prompt`; a ``prompt`` column knows ``both``, which is the prompt, and ``none``.
     Raises:
-        ValueError: The file cannot be read, has other columns, a row of another length, or a key twice.
+        ValueError: It cannot be read, has other columns, a row of another length, or a key twice.
     """
     join_prompt("", "", kind)
+    return _read_shards(source, kind) if source.endswith(SHARDS) else _read_csv(Path(source), kind)
+
+
+def _read_shards(pattern: str, kind: str) -> dict[str, str]:
+    """Pictures of which nothing is said are left out."""
+    said = ((key, words) for key, words in read_words(pattern) if any(words.values()))
+    return {key: join_prompt(words["foreground"] or words["caption"], words["background"], kind) for key, words in said}
+
+
+def _read_csv(path: Path, kind: str) -> dict[str, str]:
     try:
         table = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
     except (OSError, ValueError, csv.Error) as error:

@@ -32,7 +32,7 @@ def run(config: InvertConfig) -> Path:
             features that do not fit.
     """
     device, name = torch.device(pick_device(config.device)), config.inverter or config.target.filled().layer
-    table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
+    table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     inverter, target = load_trained(name)
     check_given(config.target, target, name)
     inverter = inverter.to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ def run(config: InvertConfig) -> Path:
         SystemExit: SIGINT or SIGTERM came; the status is 128 and the signal's number.
     """
     device, path = torch.device(pick_device(config.device)), Path(config.input)
-    table = None if config.prompts is None else read_prompts(Path(config.prompts), config.prompt_kind)
+    table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     setup = build_attack(config, device)
     attack, clip = setup.attack, is_clip(path) or config.smoothing.weight > 0
     if attack.prior is not None and attack.method != "direct":
@@ -42,8 +43,9 @@ def run(config: InvertConfig) -> Path:
         record_run(config, output.folder, "invert")
         inputs = read_inputs(path, attack.layers, attack.size, config.video)
         for group in batches(inputs, config.batch_size if not clip else 1 << 20, config.limit):
-            result = _invert(config, setup, group, table, clip)
-            output.add(group, result)
+            prompts = choose_prompts([item.key for item in group], config.prompt, table)
+            result = _invert(config, setup, group, prompts, clip)
+            output.add(group, result, prompts)
             if result.stopped_by is not None:
                 break
         output.finish()
@@ -52,12 +54,13 @@ def run(config: InvertConfig) -> Path:
     return output.folder
 
 
-def _invert(config: InvertConfig, setup: Setup, group: list[Input], table: dict[str, str] | None, clip: bool) -> Result:
+def _invert(
+    config: InvertConfig, setup: Setup, group: list[Input], prompts: Sequence[str | None], clip: bool
+) -> Result:
     """Pictures of a batch, or of a whole clip."""
     attack = setup.attack
     keys = [item.key for item in group]
     features = capture(setup.sender, group, config.seed)
-    prompts = choose_prompts(keys, config.prompt, table)
     folder, made_of = Path(config.output) / "state", recipe(config, keys, features, prompts, setup.weights)
 
     def saved(frames: range) -> SavedState:

@@ -92,7 +92,7 @@ def _samples(module: DenoiserModule, vae: diffusers.AutoencoderDC, prompts: list
 
 def _tokenizer(config: DenoiserConfig, output: Path, begun: bool) -> tuple[CLIPTokenizer, list[str]]:
     """Tokenizer for the captions, that of a run that was begun, and a spread of captions to draw samples with."""
-    captions = [words["caption"] for words in read_words(config.data.shards)]
+    captions = [words["caption"] for _, words in read_words(config.data.shards)]
     saved = output / "tokenizer"
     if begun:
         tokenizer = CLIPTokenizer.from_pretrained(saved)

@@ -22,7 +22,7 @@ from inverter.whitebox.saved import SavedState
 )
 def test_prompts(tmp_path, refused, what, data):
     (tmp_path / "p.csv").write_bytes(data)
-    refused(what, lambda: read_prompts(tmp_path / "p.csv"))
+    refused(what, lambda: read_prompts(str(tmp_path / "p.csv")))
 
 
 def test_several_layers(tmp_path, refused):

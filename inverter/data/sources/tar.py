@@ -18,6 +18,8 @@ from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceIma
 from inverter.data.tar import DAMAGED
 from inverter.parse import parse_json
 
+SUFFIXES = (".tar", ".tar.gz")
+
 
 class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
     """Pictures of WebDataset shards (``.tar``, ``.tar.gz``) with optional ``json`` or ``txt`` beside each.
@@ -81,20 +83,32 @@ def _glob_url(url: str) -> list[str]:
 
 
 def _decode_sample(key: str, sample: dict[str, Any]) -> SourceImage:
-    name = f"{sample['__url__']}: {sample['__key__']}"
     data = next(sample[extension[1:]] for extension in EXTENSIONS if extension[1:] in sample)
+    said = read_said(sample)
+    label = said.get("label")
+    return SourceImage(
+        key,
+        read_picture(io.BytesIO(data), f"{sample['__url__']}: {sample['__key__']}"),
+        text=said["caption"],
+        label=label if type(label) is int else -1,
+        group=str(said.get("group") or ""),
+    )
+
+
+def read_said(sample: dict[str, Any]) -> dict[str, Any]:
+    """What a WebDataset sample says of its picture.
+
+    Returns:
+        Its ``json``; ``caption`` is that, else ``text``, else the sample's ``txt``, else ``""``.
+    Raises:
+        ValueError: ``json`` or ``txt`` cannot be read, or ``json`` is no object.
+    """
+    name = f"{sample.get('__url__', 'sample')}: {sample.get('__key__')}"
     try:
-        meta = parse_json(sample.get("json", b"{}"))
+        said = parse_json(sample.get("json", b"{}"))
         text = sample.get("txt", b"").decode().strip()
     except ValueError as error:
         raise ValueError(f"{name}: json or txt cannot be read: {error}") from error
-    if not isinstance(meta, dict):
-        raise ValueError(f"{name}: json is a {type(meta).__name__}; allowed: an object")
-    label = meta.get("label")
-    return SourceImage(
-        key,
-        read_picture(io.BytesIO(data), name),
-        text=str(meta.get("caption") or meta.get("text") or text),
-        label=label if type(label) is int else -1,
-        group=str(meta.get("group") or ""),
-    )
+    if not isinstance(said, dict):
+        raise ValueError(f"{name}: json is a {type(said).__name__}; allowed: an object")
+    return {**said, "caption": str(said.get("caption") or said.get("text") or text)}

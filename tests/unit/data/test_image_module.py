@@ -105,7 +105,7 @@ def test_shares_out_of_range(shards, tmp_path, key, value):
 
 
 def test_words_come_without_decoding(shards):
-    texts = list(read_words(shards))
+    texts = [words for _, words in read_words(shards)]
     assert [text["caption"] for text in texts] == [f"grey {n}" for n in range(6)]
     assert texts[0] == {"caption": "grey 0", "foreground": "", "background": ""}
 

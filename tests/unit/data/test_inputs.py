@@ -1,3 +1,5 @@
+import tarfile
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from inverter.data.clip_writer import frame_rate, write_clip
-from inverter.data.inputs import Input, batches, is_clip, load_layers, read_inputs
+from inverter.data.inputs import Input, batches, is_clip, is_sequence, load_layers, read_inputs
 
 
 def test_pictures_features_and_folders_of_either(tmp_path):
@@ -24,8 +26,19 @@ def test_pictures_features_and_folders_of_either(tmp_path):
     torch.save(torch.ones(2), tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"x.pt', pickled and never read; allowed: .npy or .safetensors; convert"):
         list(read_inputs(tmp_path / "x.pt", ["x"], 4))
-    with pytest.raises(ValueError, match="allowed: a picture, a clip, a folder, or features"):
+    with pytest.raises(ValueError, match="allowed: a picture, a clip, a folder, shards"):
         list(read_inputs(tmp_path / "none.png", ["x"], 4))
+
+
+def test_shards_of_pictures_and_which_inputs_may_hold_several(tmp_path):
+    Image.new("RGB", (9, 7), "red").save(tmp_path / "a.png")
+    with tarfile.open(tmp_path / "x-000.tar", "w") as tar:
+        for name in ("b.png", "a.png"):
+            tar.add(tmp_path / "a.png", name)
+    found = list(read_inputs(tmp_path / "x-*.tar", ["x"], 4))
+    assert [item.key for item in found] == ["b", "a"]
+    assert found[0].picture.shape == (3, 4, 4)
+    assert [is_sequence(tmp_path / name) for name in ("", "x-*.tar", "a.png")] == [True, True, False]
 
 
 def test_several_layers_come_in_one_file(tmp_path):

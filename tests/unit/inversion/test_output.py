@@ -19,8 +19,8 @@ def result(size: int, stopped_by: int | None = None, limit: str | None = None) -
 def test_what_is_written(tmp_path):
     output = Output(tmp_path, InvertConfig(input="x", method="direct"), 16)
     picture = torch.zeros(3, 16, 16, dtype=torch.uint8)
-    output.add([Input("a", picture), Input("b", picture)], result(2))
-    output.add([Input("c", picture)], result(1))
+    output.add([Input("a", picture), Input("b", picture)], result(2), ["a dog", None])
+    output.add([Input("c", picture)], result(1), [None])
     (tmp_path / "state").mkdir()
     output.finish()
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -30,6 +30,7 @@ def test_what_is_written(tmp_path):
     assert (summary["target"], summary["layers"]) == ("timm:tf_efficientnet_lite0", ["blocks.2"])
     assert summary["stopped_by"] is None
     assert summary["images"]["b"]["first_feature_loss"] == 0.5
+    assert [row["prompt"] for row in summary["images"].values()] == ["a dog", None, None]
     assert summary["peak_memory_bytes"] > 10**7
     assert sorted(path.name for path in (tmp_path / "recon").iterdir()) == ["a.png", "b.png", "c.png"]
     assert Image.open(tmp_path / "preview.png").size == (3 * 18 + 2, 2 * 18 + 2)
@@ -39,7 +40,7 @@ def test_what_is_written(tmp_path):
 def test_a_stopped_run_keeps_its_states(tmp_path):
     output = Output(tmp_path, InvertConfig(input="x", method="direct"), 16)
     (tmp_path / "state").mkdir()
-    output.add([Input("a")], result(1, stopped_by=15))
+    output.add([Input("a")], result(1, stopped_by=15), [None])
     output.finish()
     assert (tmp_path / "state").is_dir()
     assert json.loads((tmp_path / "summary.json").read_text())["stopped_by"] == "SIGTERM"
@@ -48,8 +49,8 @@ def test_a_stopped_run_keeps_its_states(tmp_path):
 
 def test_a_budget_that_ended_one_batch_is_told(tmp_path):
     output = Output(tmp_path, InvertConfig(input="x", method="direct"), 16)
-    output.add([Input("a")], result(1, limit="max_queries"))
-    output.add([Input("b")], result(1))
+    output.add([Input("a")], result(1, limit="max_queries"), [None])
+    output.add([Input("b")], result(1), [None])
     (tmp_path / "state").mkdir()
     for key in ("a", "other"):
         (tmp_path / "state" / f"{key}.safetensors").touch()

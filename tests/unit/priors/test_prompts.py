@@ -1,4 +1,7 @@
+import io
+import json
 import logging
+import tarfile
 
 import pytest
 
@@ -11,15 +14,15 @@ from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 )
 def test_kinds(tmp_path, kind, prompt):
     (tmp_path / "p.csv").write_text("key,foreground,background\na, a dog,a hill \nb,,a wall\n", encoding="utf-8")
-    prompts = read_prompts(tmp_path / "p.csv", kind)
+    prompts = read_prompts(str(tmp_path / "p.csv"), kind)
     assert prompts["a"] == prompt
     assert prompts["b"] == {"both": "a wall", "background": "a wall"}.get(kind, "")
 
 
 def test_free_text_may_hold_commas_and_lines(tmp_path):
     (tmp_path / "p.csv").write_bytes('\ufeffkey,prompt\n"x","a cat, ""grey"""\n\ny,\n'.encode())
-    assert read_prompts(tmp_path / "p.csv") == {"x": 'a cat, "grey"', "y": ""}
-    assert read_prompts(tmp_path / "p.csv", "none") == {"x": "", "y": ""}
+    assert read_prompts(str(tmp_path / "p.csv")) == {"x": 'a cat, "grey"', "y": ""}
+    assert read_prompts(str(tmp_path / "p.csv"), "none") == {"x": "", "y": ""}
 
 
 @pytest.mark.parametrize(
@@ -37,12 +40,36 @@ def test_free_text_may_hold_commas_and_lines(tmp_path):
 def test_files_that_cannot_be_used(tmp_path, text, kind, message):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
-        read_prompts(tmp_path / "p.csv", kind)
+        read_prompts(str(tmp_path / "p.csv"), kind)
+
+
+SHARD = {"a": {"foreground": "a dog", "background": "a hill"}, "b": {"caption": "a cat"}, "c": {}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("both", {"a": "a dog on a hill", "b": "a cat"}),
+        ("foreground", {"a": "a dog", "b": "a cat"}),
+        ("background", {"a": "a hill", "b": ""}),
+        ("none", {"a": "", "b": ""}),
+    ],
+)
+def test_shards_say_what_is_in_front_and_behind(tmp_path, kind, expected):
+    with tarfile.open(tmp_path / "x-000.tar", "w") as tar:
+        for key, said in SHARD.items():
+            for name, data in ((f"{key}.png", b"never decoded"), (f"{key}.json", json.dumps(said).encode())):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+    assert read_prompts(f"{tmp_path}/x-*.tar", kind) == expected
+    with pytest.raises(ValueError, match=r"y-\*.tar' matches no file"):
+        read_prompts(f"{tmp_path}/y-*.tar", kind)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"prompts .*none.csv cannot be read"):
-        read_prompts(tmp_path / "none.csv")
+        read_prompts(str(tmp_path / "none.csv"))
 
 
 def test_each_image_gets_its_own_or_the_common_one(caplog):
