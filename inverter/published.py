@@ -48,6 +48,11 @@ def is_published(name: str) -> bool:
     return (checkpoints_root() / name / WEIGHTS).is_file()
 
 
+def names_of(layer: str, input_size: int) -> list[str]:
+    """What there is in ``checkpoints/`` under the names of an inverter of these features, such as ``blocks.2-64``."""
+    return list(filter(is_published, (f"{layer}-{input_size}", layer)))
+
+
 def read_published(name: str) -> Published:
     """Read a published inverter's config by name, folder or hub id; no weights are loaded.
 

@@ -14,7 +14,7 @@ class PointConfig:
     layer: str = "blocks.2"  # dotted name
     input_size: int = 224  # pixels a side that the target sees
     images: int | None = None  # pictures at this layer; null: those of the experiment
-    inverter: str | None = None  # published inverter; null: the one named as the layer, where its features are these
+    inverter: str | None = None  # published inverter; null: LAYER-SIZE or LAYER, where its features are these
 
 
 @dataclass

@@ -14,7 +14,7 @@ from inverter.data.manifest import Manifest, stream_sha256
 from inverter.device import pick_device
 from inverter.hub import load_inverter
 from inverter.priors.prior import DiffusionPrior, load_prior
-from inverter.published import WEIGHTS, Published, is_published, read_published
+from inverter.published import WEIGHTS, Published, names_of, read_published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
@@ -131,24 +131,26 @@ def make_attack(
 def find_inverter(config: InvertConfig, spec: TargetSpec) -> Published | None:
     """The published inverter that the configuration names, if it inverts the features of ``spec``.
 
-    Where none is named, the one called as the layer is taken if there is one that fits.
+    Where none is named, one called ``LAYER-SIZE`` or ``LAYER`` is taken if it fits.
 
     Raises:
         ValueError: It was named, and does not exist or inverts other features; or it is damaged.
     """
-    name, named = config.inverter or spec.layer, config.inverter is not None
-    if not named and not is_published(name):
-        log.info("%s needs no published inverter of %s and goes on without: there is none", config.method, spec.layer)
-        return None
-    published = read_published(name)
-    try:
-        check_same_features(f"inverter {name!r}", published.target, spec)
-    except ValueError as error:
-        if named:
-            raise
-        log.info("%s needs no published inverter of %s and goes on without: %s", config.method, spec.layer, error)
-        return None
-    return published
+    if config.inverter is not None:
+        published = read_published(config.inverter)
+        check_same_features(f"inverter {config.inverter!r}", published.target, spec)
+        return published
+    reason = "there is none"
+    for name in names_of(spec.layer, spec.input_size):
+        published = read_published(name)
+        try:
+            check_same_features(f"inverter {name!r}", published.target, spec)
+        except ValueError as error:
+            reason = str(error)
+            continue
+        return published
+    log.info("%s needs no published inverter of %s and goes on without: %s", config.method, spec.layer, reason)
+    return None
 
 
 def statistics(config: InvertConfig, spec: TargetSpec, published: Published | None) -> dict[str, Tensor]:

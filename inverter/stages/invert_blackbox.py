@@ -19,6 +19,7 @@ from inverter.inversion.recon import ReconFolder
 from inverter.lock import locked
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
+from inverter.published import names_of
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
@@ -31,7 +32,8 @@ def run(config: InvertConfig) -> Path:
         ValueError: An inverter that is not there or of another target than was given, an input that cannot be read, or
             features that do not fit.
     """
-    device, name = torch.device(pick_device(config.device)), config.inverter or config.target.filled().layer
+    device, given = torch.device(pick_device(config.device)), config.target.filled()
+    name = config.inverter or next(iter(names_of(given.layer, given.input_size)), given.layer)
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     inverter, target = load_trained(name)
     check_given(config.target, target, name)

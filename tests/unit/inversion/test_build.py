@@ -10,6 +10,7 @@ import torch
 
 from inverter.config import InvertConfig
 from inverter.inversion.build import find_inverter, statistics, without_polish_of_clips
+from inverter.published import names_of
 from inverter.targets.spec import TargetSpec
 
 
@@ -35,6 +36,22 @@ def test_a_damaged_inverter_is_an_error_whether_it_was_named_or_not(tiny_publish
     ):
         with pytest.raises(ValueError, match=r"config.yaml cannot be used"):
             find_inverter(wanted, dataclasses.replace(target_spec, layer=layer))
+
+
+def test_where_none_is_named_the_layer_or_the_layer_and_the_size_do(tiny_published, target_spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("inverter.published.checkpoints_root", lambda: tmp_path)
+    monkeypatch.setattr("inverter.priors.location.checkpoints_root", lambda: tmp_path)
+    other = dataclasses.replace(target_spec, input_size=17)
+    shutil.copytree(tiny_published, tmp_path / "features.2-16")
+    for spec, found in ((target_spec, "features.2-16"), (other, None)):
+        published = find_inverter(config(None), spec)
+        assert (None if published is None else published.folder.name) == found
+    shutil.copytree(tiny_published, tmp_path / "features.2-17")
+    assert find_inverter(config(None), other) is None  # it inverts features of 16 pixels, whatever its name
+    shutil.copytree(tiny_published, tmp_path / "features.2")
+    assert names_of("features.2", 16) == ["features.2-16", "features.2"]
+    assert names_of("features.2", 18) == ["features.2"]
+    assert names_of("features.3", 16) == []
 
 
 @pytest.mark.parametrize(
