@@ -30,10 +30,10 @@ class InvertConfig(MethodsConfig):
     method: str = "blackbox"  # blackbox | direct | latent | guided | hybrid; the last four differentiate the target
     target: SenderConfig = field(default_factory=SenderConfig)
     layers: list[str] | None = None  # white-box: several tapped layers, inverted jointly; null: target.layer alone
-    inverter: str | None = None  # a name under checkpoints/, a folder, a run or a hub id; null: LAYER-SIZE or LAYER
+    inverter: str | None = None  # a name in checkpoints/, folder, hub id or (blackbox) run; null: LAYER-SIZE or LAYER
     prior: str | None = None  # white-box; null: the inverter's, else embedded
     image_size: int | None = None  # pixels a side with method=direct; null: the prior's
-    input: str = MISSING  # picture, clip (white-box), features (.npy, .safetensors), folder of one kind, image shards
+    input: str = MISSING  # picture, clip, features (.npy, .safetensors), folder of one kind, image shards
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip
     limit: int | None = None  # invert the first N inputs only
     operating_point: str = "mean"  # mean | sample

@@ -41,8 +41,8 @@ Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draw
 ## Answer
 
 A method is better or worse where the interval of the paired difference excludes 0; where judges measure, under every
-judge, or under some where no other's difference has the other sign. Judges disagree where one's has. Else there is no
-difference to be seen. Over all tables; [each table's](table.md) stand below the tables.
+judge, or under some where the others' differences have the same sign. Judges disagree where one's has not. Else there
+is no difference to be seen. Over all tables; [each table's](table.md) stand below the tables.
 
 {answer}
 
