@@ -12,7 +12,7 @@ BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them, PyTorch's kerne
 
 
 def pick_device(name: str) -> str:
-    """``auto`` is the first GPU where there is one.
+    """``auto`` is the first GPU where there is one, which from then on computes fp32 as such and not in TF32.
 
     Raises:
         ValueError: A name that is not auto, cpu or cuda, or cuda where there is none.
@@ -21,7 +21,10 @@ def pick_device(name: str) -> str:
         raise ValueError(f"device is {name!r}; allowed: auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is 'cuda', but no GPU is at hand; allowed here: auto, cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+    if name == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    torch.backends.cudnn.allow_tf32 = False  # PyTorch allows it, so that fp32 would convolve with 10 bits of mantissa
+    return "cuda"
 
 
 def pick_precision(name: str, device: str | torch.device, key: str = "precision") -> str:

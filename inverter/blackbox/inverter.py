@@ -97,7 +97,7 @@ class Inverter(nn.Module):
         strength: float | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
     ) -> Tensor:
         """The prior denoises from the aligned latents: images ``(B, 3, S, S)`` in [0, 1], best in recognition.
 
@@ -107,7 +107,7 @@ class Inverter(nn.Module):
             strength: 0 keeps the aligned latents, 1 starts from noise; None as published.
             num_inference_steps: Steps of the whole schedule; None as published.
             guidance_scale: None as published.
-            generator: CPU generator of the noise.
+            generator: CPU generator of the noise, or one an image.
         """
         latents, conditioning = self.align(features)
         if prompt is not None:

@@ -65,7 +65,7 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
     )
 
 
-def load_trained(name: str) -> tuple[Inverter, TargetSpec]:
+def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetSpec]:
     """An inverter as :func:`load_subject` finds it, and the target that it is of; nothing about its training is needed.
 
     Raises:
@@ -74,7 +74,7 @@ def load_trained(name: str) -> tuple[Inverter, TargetSpec]:
     if is_run(name):
         module, _, manifest = load_run(Path(name))
         return run_inverter(module), manifest.target
-    return load_inverter(name), read_published(name).target
+    return load_inverter(name, prior), read_published(name).target
 
 
 def _pictures(run: Path) -> int:

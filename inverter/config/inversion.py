@@ -31,7 +31,7 @@ class InvertConfig(MethodsConfig):
     target: SenderConfig = field(default_factory=SenderConfig)
     layers: list[str] | None = None  # white-box: several tapped layers, inverted jointly; null: target.layer alone
     inverter: str | None = None  # a name in checkpoints/, folder, hub id or (blackbox) run; null: LAYER-SIZE or LAYER
-    prior: str | None = None  # white-box; null: the inverter's, else embedded
+    prior: str | None = None  # null: the inverter's, else embedded; black-box: where the inverter's lies here
     image_size: int | None = None  # pixels a side with method=direct; null: the prior's
     input: str = MISSING  # picture, clip, features (.npy, .safetensors), folder of one kind, image shards
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip

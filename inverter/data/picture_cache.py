@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import socket
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
@@ -85,8 +87,8 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
     """Decode the picture and the words of one WebDataset sample; nothing else in it is read.
 
     Returns:
-        ``image`` ``(3, S, S)`` uint8, centre-cropped and resized, ``label``, and ``wnid``, ``caption``, ``foreground``
-        and ``background``, ``""`` for what the sample does not say.
+        ``image`` ``(3, S, S)`` uint8, centre-cropped and resized, ``label``, and ``wnid``, ``group``, ``caption``,
+        ``foreground`` and ``background``, ``""`` for what the sample does not say.
     """
     key = str(sample.get("__key__"))
     encoded = next((sample[extension[1:]] for extension in EXTENSIONS if extension[1:] in sample), None)
@@ -95,7 +97,7 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
     picture = square(read_picture(io.BytesIO(encoded), key), resolution)
     said = read_said(sample)
     label = said.get("label")
-    words = {"wnid": str(said.get("wnid") or ""), **_words(said)}
+    words = {**{name: str(said.get(name) or "") for name in ("wnid", "group")}, **_words(said)}
     return {"image": to_tensor(picture), "label": label if type(label) is int else -1, **words}
 
 
@@ -112,14 +114,19 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def identity(pattern: str) -> list[object]:
-    """Names and sizes of the shards: a cache is of these files and of no others."""
+    """Names, sizes and times of the shards: a cache is of these files and of no others."""
     shards = expand_shards(pattern)
-    return [f"{shard}:{Path(shard).stat().st_size if Path(shard).is_file() else ''}" for shard in shards]
+    return [f"{shard}:{_mark(Path(shard))}" for shard in shards]
+
+
+def _mark(path: Path) -> str:
+    """Size and time of a file: tar pads, so that another content may have the same size."""
+    return f"{(found := path.stat()).st_size}:{found.st_mtime_ns}" if path.is_file() else ""
 
 
 def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
     pixels.parent.mkdir(parents=True, exist_ok=True)
-    partial = pixels.with_suffix(".partial")
+    partial = pixels.with_suffix(f".{socket.gethostname()}-{os.getpid()}.partial")  # another run may write it too
     samples: list[dict[str, Any]] = []
     with partial.open("wb") as stream:
         for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):

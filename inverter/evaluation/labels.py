@@ -75,8 +75,8 @@ def score(metric: str, value: Score) -> str:
 def verdict(comparison: Comparison) -> str:
     """What a paired difference says of a: ``better`` or ``worse`` where it leaks more or less than b.
 
-    ``no difference`` is one that these pictures do not show, ``judges disagree`` one that not every judge gives the same
-    sign, and ``no interval`` that of one source alone. Metrics of which neither way is better are ``higher`` or
+    ``no difference`` is one that these pictures do not show, ``judges disagree`` one that not every judge gives the
+    same sign, and ``no interval`` that of one source alone. Metrics of which neither way is better are ``higher`` or
     ``lower``.
     """
     if comparison.low is None:

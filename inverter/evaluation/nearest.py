@@ -12,6 +12,7 @@ from inverter.evaluation.metrics import mse_to_psnr, to_bytes
 from inverter.progress import track
 
 Batch = Mapping[str, Any]
+PART = 256  # queries
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ def find_nearest(queries: Tensor, batches: Iterable[Batch], vectors: Callable[[B
             raise ValueError(f"training vectors have {candidates.shape[1:]} numbers, queries {queries.shape[1:]}")
         products = norms + candidates.square().sum(1) - 2 * queries @ candidates.T
         picks = products.argmin(1)
-        distances = (queries - candidates[picks]).square().mean(1)  # exact, where the expansion above cancels
+        distances = torch.cat(  # exact, where the expansion above cancels; in parts, as a copy of all may be large
+            [
+                (some - candidates[picked]).square().mean(1)
+                for some, picked in zip(queries.split(PART), picks.split(PART), strict=True)
+            ]
+        )
         for i in torch.nonzero(distances < best).flatten().tolist():
             pictures[i], keys[i] = to_bytes(batch["image"][picks[i]]), batch["key"][picks[i]]
         best = torch.minimum(best, distances)

@@ -113,7 +113,7 @@ def _from_shards(pattern: str, size: int) -> Iterator[Picture]:
     for key, sample in TarSource(pattern, shard_size=1).items():
         decoded = decode_sample(sample, size)
         words = (decoded["caption"], decoded["foreground"] or decoded["caption"], decoded["background"])
-        yield Picture(key, decoded["image"], key, *words, shows=decoded["wnid"] or words[0])
+        yield Picture(key, decoded["image"], decoded["group"] or key, *words, shows=decoded["wnid"] or words[0])
 
 
 def _from_packages(size: int) -> Iterator[Picture]:

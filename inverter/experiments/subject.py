@@ -15,7 +15,7 @@ from torch import Tensor
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
 from inverter.device import pick_device
-from inverter.inversion.build import find_inverter, hashes, load_devices, statistics
+from inverter.inversion.build import decodes_with, find_inverter, hashes, load_devices, statistics
 from inverter.inversion.capture import capture
 from inverter.priors.few_step import SUFFIX, has_few_step
 from inverter.priors.prior import DiffusionPrior, load_prior
@@ -103,6 +103,8 @@ def load_subject(config: ExperimentConfig, point: PointConfig, prior: DiffusionP
     device, invert = torch.device(pick_device(config.device)), invert_config(config, point, "direct", 0)
     target, own = load_devices(invert.target.filled(), [point.layer], device)
     published = find_inverter(invert, target.specs[point.layer])
+    if published is not None and point.inverter is None and not decodes_with(published, prior):
+        published = None
     if published is None:
         log.warning("%s: no published inverter for a search to start from", point_name(point))
     std = statistics(invert, target.specs[point.layer], published)

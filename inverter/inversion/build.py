@@ -50,10 +50,10 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     spec = sender.specs[layers[0]]
     published = find_inverter(config, spec)
     wants_prior = config.method != "direct" or config.image_size is None
+    if published is None and starts_at_inverter(config.method, config):
+        log.warning("no published inverter of these features: the search starts without one")
     prior_name = config.prior or (published.prior if published is not None else "embedded")
     prior = load_prior(prior_name).to(device) if wants_prior else None
-    if starts_at_inverter(config.method, config) and published is None:
-        log.warning("no published inverter of these features: the search starts without one")
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
     return Setup(make_attack(config, own, prior, published, std), sender, hashes(spec, prior, published))
 
@@ -113,7 +113,8 @@ def make_attack(
         std: Deviation of each channel by layer.
     """
     align = None
-    if starts_at_inverter(config.method, config) and published is not None:
+    starts = starts_at_inverter(config.method, config)
+    if starts and published is not None and (config.inverter or decodes_with(published, prior)):
         align = load_inverter(str(published.folder), prior).to(pick_device(config.device)).align
     return Attack(
         config.method,
@@ -126,6 +127,14 @@ def make_attack(
         guidance_scale=1.0 if config.guidance_scale is None else config.guidance_scale,
         seed=config.seed,
     )
+
+
+def decodes_with(published: Published, prior: DiffusionPrior | None) -> bool:
+    """Whether an inverter's latents are those of this prior; that they are another's is logged."""
+    same = prior is not None and prior.weights_sha256 == published.prior_sha256
+    if not same:
+        log.warning("inverter %s was trained with another prior: what it finds is not used", published.folder.name)
+    return same
 
 
 def find_inverter(config: InvertConfig, spec: TargetSpec) -> Published | None:

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from inverter.data.inputs import Input
 from inverter.data.pictures import derive_seed
-from inverter.targets.target import MultiTarget
+from inverter.targets.target import MultiTarget, Target
 
 
 @torch.no_grad()
-def capture(target: MultiTarget, inputs: Sequence[Input], seed: int) -> dict[str, Tensor]:
+def capture(target: Target | MultiTarget, inputs: Sequence[Input], seed: int) -> dict[str, Tensor]:
     """Features of the inputs by layer, ``(B, *feature_shape)``, where the target is.
 
     Args:
@@ -36,7 +36,8 @@ def capture(target: MultiTarget, inputs: Sequence[Input], seed: int) -> dict[str
         elif item.picture is not None:
             target.seed_payload(derive_seed(seed, item.key, "payload"))
             sent = target(item.picture[None].to(device).float() / 255)
-            rows.append({layer: values[0] for layer, values in sent.items()})
+            by_layer = {target.layers[0]: sent} if isinstance(sent, Tensor) else sent
+            rows.append({layer: values[0] for layer, values in by_layer.items()})
     return {layer: torch.stack([row[layer] for row in rows]) for layer in target.layers}
 
 

@@ -66,11 +66,13 @@ class ReconFolder:
 
 
 def check_apart(source: Path, folder: Path) -> None:
-    """Raise ValueError where writing to ``folder`` would overwrite the input ``source``, a file or a folder."""
+    """Raise ValueError where writing to ``folder`` would overwrite the input ``source`` or add to it."""
     written = [folder / name for name in ("recon", "preview.png", f"{source.stem}.mp4")]
     for path in (path.resolve() for path in written):
         if path in (source.resolve(), *source.resolve().parents):
             raise ValueError(f"output {str(folder)!r} would overwrite the input {str(source)!r}; name another output")
+    if source.is_dir() and source.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise ValueError(f"output {str(folder)!r} lies in the input {str(source)!r}; name another output")
 
 
 def preview(shown: Sequence[tuple[Tensor | None, Tensor]]) -> Tensor:

@@ -20,7 +20,6 @@ READ_BY = {  # key or section: operating points and methods that read it; others
     "prompt_kind": PROMPTED,
     "guidance_scale": PROMPTED,
     "layers": WHITEBOX,
-    "prior": WHITEBOX,
     "image_size": ("direct",),
     "loop": WHITEBOX,
     "smoothing": WHITEBOX,

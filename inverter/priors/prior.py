@@ -11,6 +11,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 from inverter.parse import parse_json
@@ -93,7 +94,7 @@ class DiffusionPrior(nn.Module):
         strength: float = 1.0,
         num_inference_steps: int = 8,
         guidance_scale: float = 1.0,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
     ) -> Tensor:
         """Draw latents from noise or from noised latents: by DDIM, deterministic, or as a few-step variant does.
 
@@ -104,7 +105,7 @@ class DiffusionPrior(nn.Module):
             strength: Share in (0, 1] of the schedule that ``latents`` are noised to; 1 forgets them, 0 returns them.
             num_inference_steps: Denoising steps of the whole schedule; ``strength`` of them are run.
             guidance_scale: Classifier-free guidance; 1 is none.
-            generator: Source of the noise, on the CPU, so that every device draws the same.
+            generator: Source of the noise, or one an image, on the CPU, so that every device draws the same.
         Returns:
             Latents ``(B, C, h, w)``, differentiable in conditioning and latents; memory for the backward pass grows
             only by one latent a step.
@@ -132,7 +133,7 @@ class DiffusionPrior(nn.Module):
         unconditional = self.embed([""]).expand(size, -1, -1) if guidance_scale != 1 else None
         count = num_inference_steps if self.few_step else 1
         noise, *fresh = (
-            torch.randn(size, *self.latent_shape, generator=generator).to(self.device, conditioning.dtype)
+            randn_tensor((size, *self.latent_shape), generator=generator).to(self.device, conditioning.dtype)
             for _ in range(count)
         )
         return sample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
 from inverter.lock import locked
-from inverter.processes import joined, rank
+from inverter.processes import joined, rank, wait_for_all
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import check_same_features
@@ -64,6 +65,9 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         baseline, _, baseline_manifest = load_run(Path(config.baseline))
         check_same_features(f"baseline {config.baseline!r}", baseline_manifest.target, subject.target)
     locks.enter_context(locked(output))
+    if not rank():
+        shutil.rmtree(output / "recon", ignore_errors=True)  # of an evaluation of other pictures, perhaps
+    wait_for_all()
     record_run(config, output, "evaluate")
     inverter = subject.inverter.to(device).eval()
     num_train = config.num_train or subject.num_pairs

@@ -13,8 +13,9 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig
 from inverter.data.inputs import Input, batches, read_inputs
+from inverter.data.pictures import derive_seed
 from inverter.device import pick_device
-from inverter.inversion.capture import fitting
+from inverter.inversion.capture import capture, fitting
 from inverter.inversion.recon import ReconFolder
 from inverter.lock import locked
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
@@ -35,12 +36,11 @@ def run(config: InvertConfig) -> Path:
     device, given = torch.device(pick_device(config.device)), config.target.filled()
     name = config.inverter or next(iter(names_of(given.layer, given.input_size)), given.layer)
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
-    inverter, target = load_trained(name)
+    inverter, target = load_trained(name, config.prior)
     check_given(config.target, target, name)
     inverter = inverter.to(device)
     note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])
-    generator, start = torch.Generator().manual_seed(config.seed), time.monotonic()
-    folder = Path(config.output)
+    folder, start = Path(config.output), time.monotonic()
     about = {
         "method": config.method,
         "inverter": name,
@@ -56,7 +56,7 @@ def run(config: InvertConfig) -> Path:
         output = ReconFolder(folder)
         for group, features in track(_sent(config, target, inverter.spec.resolution, device), "reconstructions"):
             prompts = choose_prompts([item.key for item in group], config.prompt, table)
-            output.add(group, _reconstruct(config, inverter, features, prompts, generator))
+            output.add(group, _reconstruct(config, inverter, group, features, prompts))
             output.summarise({**about, "seconds": time.monotonic() - start})
         output.finish()
     return folder
@@ -76,10 +76,11 @@ def check_given(given: SenderConfig, target: TargetSpec, inverter: str) -> None:
 def _reconstruct(
     config: InvertConfig,
     inverter: Inverter,
+    group: list[Input],
     features: Tensor,
     prompts: list[str | None] | None,
-    generator: torch.Generator,
 ) -> Tensor:
+    """One reconstruction an input, whose noise depends on the seed and its key alone."""
     if config.operating_point == "mean":
         return inverter.mean(features)
     return inverter.sample(
@@ -87,7 +88,7 @@ def _reconstruct(
         prompt=prompts,
         strength=config.strength,
         guidance_scale=config.guidance_scale,
-        generator=generator,
+        generator=[torch.Generator().manual_seed(derive_seed(config.seed, item.key, "sample")) for item in group],
     )
 
 
@@ -103,12 +104,10 @@ def _sent(
             features = [fitting(values, spec.feature_shape, key, spec.layer) for key, values in given]
             yield group, torch.stack(features).to(device)
             continue
-        pictures = [item.picture for item in group if item.picture is not None]
         if target is None:
             target = load_same_target(spec, config.target.name or "", device, pretrained=config.target.pretrained)
         if target is None:
             raise ValueError(
                 f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)"
             )
-        with torch.no_grad():
-            yield group, target(torch.stack(pictures).to(device).float() / 255)
+        yield group, capture(target, group, config.seed)[spec.layer]

@@ -98,11 +98,12 @@ class Attack:
             saved: Where a stopped run goes on from.
             show: Progress.
         Raises:
-            ValueError: Features of another shape than the target's, or not finite; keys or prompts that are not one an
-                image; more as :func:`optimise`.
+            ValueError: Features of another shape than the target's, integers, or not finite; keys or prompts that are
+                not one an image; more as :func:`optimise`.
         """
         begun = time.monotonic()
         by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
+        by_layer = {layer: _computable(values, layer) for layer, values in by_layer.items()}
         self._check(by_layer)
         size = len(next(iter(by_layer.values())))
         names = tuple(map(str, range(size))) if keys is None else tuple(keys)
@@ -175,3 +176,10 @@ class Attack:
             expected = self.target.specs[layer].feature_shape
             if tuple(values.shape[1:]) != expected or len(values) == 0:
                 raise ValueError(f"features have shape {tuple(values.shape)}; {layer} gives (B, {expected})")
+
+
+def _computable(features: Tensor, layer: str) -> Tensor:
+    """In float32 where they travelled in half precision, in which neither prior nor optimiser computes."""
+    if not features.is_floating_point():
+        raise ValueError(f"features of {layer} are {features.dtype}; allowed: floating point")
+    return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ class CapturedSource(FolderSource):
         shard_size: Pictures a shard.
         num_images: Take the first pictures only; None takes all.
     Raises:
-        ValueError: A folder is missing or empty, a picture has no feature file, or ``spec.json`` is invalid.
+        ValueError: A folder is missing or empty, a picture has no feature file of its own, or ``spec.json`` is invalid.
     """
 
     def __init__(self, folder: Path, features: Path, shard_size: int, num_images: int | None = None) -> None:
@@ -43,6 +44,9 @@ class CapturedSource(FolderSource):
         if not features.is_dir():
             raise ValueError(f"features={features} is no folder")
         self.feature_files = [self._partner(path, features) for path in self.files]
+        if len(set(self.feature_files)) < len(self.files):
+            twice = next(one for one, two in pairwise(sorted(self.feature_files)) if one == two)
+            raise ValueError(f"{twice} belongs to more than one picture of {folder}; allowed: one picture a stem")
         self.spec = read_spec(features, self.feature_files[0])
 
     def shard(self, index: int) -> Iterator[SourceImage]:

@@ -20,7 +20,6 @@ def given(*words: str) -> InvertConfig:
         (["prompts=x.csv"], "^prompts is 'x.csv', which operating_point=mean"),
         (["guidance_scale=2"], "^guidance_scale is 2.0, .*operating_point=sample, method=latent, .*method=hybrid$"),
         (["strength=0.5"], "^strength is 0.5, .*; allowed: with operating_point=sample$"),
-        (["prior=embedded"], "^prior is 'embedded', .*; allowed: with method=direct, "),
         (["layers=[a]"], r"^layers is \['a'\], "),
         (["method=direct", "prompt=x"], "^prompt is 'x', which method=direct does not read"),
         (["method=hybrid", "image_size=32"], "^image_size is 32, .*; allowed: with method=direct$"),

@@ -4,26 +4,58 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
+from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig
+from inverter.data.inputs import Input
 from inverter.stages import invert_blackbox
-from inverter.stages.invert_blackbox import _sent, check_given
+from inverter.stages.invert_blackbox import _reconstruct, _sent, check_given
+from inverter.targets import load_target
 
 CPU = torch.device("cpu")
 
 
-def test_a_folder_of_pictures_is_read_a_batch_at_a_time(tmp_path, monkeypatch, target_spec):
+def mean_colour(payload: str = "identity"):
+    network = nn.Sequential(nn.AvgPool2d(4), nn.Flatten())
+    return load_target(network, layer="1", input_size=4, mean=(0, 0, 0), std=(1, 1, 1), payload=payload)
+
+
+def test_a_folder_of_pictures_is_read_a_batch_at_a_time(tmp_path, monkeypatch):
     """The broken picture at the end is met after the first batch: nothing holds all pictures at once."""
     for name in "abc":
         Image.new("RGB", (8, 8), "red").save(tmp_path / f"{name}.png")
     (tmp_path / "d.png").write_bytes(b"no picture")
-    monkeypatch.setattr(invert_blackbox, "load_same_target", lambda *_, **__: lambda images: images.mean((2, 3)))
-    batches = _sent(InvertConfig(input=str(tmp_path), batch_size=2), target_spec, 4, CPU)
+    target = mean_colour()
+    monkeypatch.setattr(invert_blackbox, "load_same_target", lambda *_, **__: target)
+    batches = _sent(InvertConfig(input=str(tmp_path), batch_size=2), target.spec, 4, CPU)
     group, features = next(batches)
     assert [(item.key, tuple(item.picture.shape)) for item in group] == [("a", (3, 4, 4)), ("b", (3, 4, 4))]
     torch.testing.assert_close(features, torch.tensor([[1.0, 0.0, 0.0]] * 2))
     with pytest.raises(ValueError, match=r"d.png is none; allowed: PNG"):
         next(batches)
+
+
+def test_a_pictures_noise_is_its_own_in_any_batch_and_changes_with_the_seed(tmp_path, monkeypatch):
+    for name in "abc":
+        Image.new("RGB", (4, 4), "red").save(tmp_path / f"{name}.png")
+    target = mean_colour("gaussian:0.5")
+    monkeypatch.setattr(invert_blackbox, "load_same_target", lambda *_, **__: target)
+
+    def sent(**keys: int) -> torch.Tensor:
+        return torch.cat([f for _, f in _sent(InvertConfig(input=str(tmp_path), **keys), target.spec, 4, CPU)])
+
+    assert torch.equal(sent(batch_size=1), sent(batch_size=3))
+    assert not torch.equal(sent(seed=1), sent())
+
+
+def test_the_noise_of_a_sample_too(tiny_published):
+    inverter, config = load_trained(str(tiny_published))[0], InvertConfig(operating_point="sample", strength=1.0)
+    features = torch.ones(2, *inverter.spec.feature_shape)
+    group = [Input("a"), Input("b")]
+    together = _reconstruct(config, inverter, group, features, None)
+    torch.testing.assert_close(together[1:], _reconstruct(config, inverter, group[1:], features[1:], None))
+    assert not torch.allclose(together[0], together[1])
 
 
 def test_features_with_a_batch_dimension_of_one_and_a_limit(tmp_path, target_spec):
