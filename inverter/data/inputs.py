@@ -15,7 +15,8 @@ from inverter.config import VideoConfig
 from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.captured import SUFFIXES, load_features, unbatched
 from inverter.data.sources.folder import FolderSource
-from inverter.data.sources.source import SourceImage
+from inverter.data.sources.source import EXTENSIONS as PICTURES
+from inverter.data.sources.source import SourceImage, unique_key
 from inverter.data.sources.tar import SUFFIXES as SHARDS
 from inverter.data.sources.tar import TarSource
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
@@ -62,19 +63,35 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
     Raises:
         ValueError: Nothing that can be read.
     """
-    given = sorted(path.iterdir()) if path.is_dir() else [path]
-    if given and all(file.suffix in PICKLED for file in given):
-        raise ValueError(
-            f"input is {str(path)!r}, pickled and never read; allowed: .npy or .safetensors; convert what you trust: "
-            "np.save('features.npy', torch.load('features.pt').float().cpu().numpy())"
-        )
-    files = [file for file in given if file.suffix in SUFFIXES or not path.is_dir()]
-    if files and all(file.suffix in SUFFIXES for file in files):
-        for file in files:
-            yield Input(file.stem, features=load_layers(file, layers))
+    files = feature_files(path)
+    used: set[str] = set()
+    for file in files:
+        name = file.relative_to(path).with_suffix("") if path.is_dir() else file.stem
+        yield Input(unique_key(str(name), used), features=load_layers(file, layers))
+    if files:
         return
     for picture in read_pictures(path, video or VideoConfig()):
         yield Input(picture.key, to_tensor(square(picture.image, size)))
+
+
+def feature_files(path: Path) -> list[Path]:
+    """Feature files of an input: itself, or those of a folder and its subfolders; none where it holds pictures.
+
+    Raises:
+        ValueError: Pickles, or a folder of features and of something else that could be inverted.
+    """
+    given = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    files = [file for file in given if file.suffix in SUFFIXES]
+    pickled = [file for file in given if file.suffix in PICKLED]
+    if pickled and (files or len(pickled) == len(given)):
+        raise ValueError(
+            f"input is {str(pickled[0])!r}, pickled and never read; allowed: .npy or .safetensors; convert what you "
+            "trust: np.save('features.npy', torch.load('features.pt').float().cpu().numpy())"
+        )
+    pictures = [file for file in given if file.suffix.lower() in PICTURES]
+    if files and pictures:
+        raise ValueError(f"input {str(path)!r} holds {files[0].name} and {pictures[0].name}; allowed: one kind")
+    return files
 
 
 def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
@@ -125,5 +142,5 @@ def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
     if path.name.endswith(SHARDS):
         return TarSource(str(path), shard_size=1 << 20).shard(0)
     if path.is_file():
-        return iter([SourceImage(path.stem, read_picture(path, str(path)))])
+        return iter([SourceImage(unique_key(path.stem, set()), read_picture(path, str(path)))])
     raise ValueError(f"input is {str(path)!r}; allowed: a picture, a clip, a folder, shards, or .npy/.safetensors")

@@ -78,8 +78,6 @@ def first_pictures(pattern: str, resolution: int, count: int) -> Tensor:
     """
     items = islice(TarSource(pattern, shard_size=1).items(), count)
     pictures = [decode_sample(sample, resolution)["image"] for _, sample in items]
-    if not pictures:
-        raise _empty(pattern)
     return torch.stack(pictures).float() / 255
 
 
@@ -133,8 +131,6 @@ def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
             decoded = decode_sample(sample, resolution)
             stream.write(decoded.pop("image").numpy().tobytes())
             samples.append({"key": key, **decoded})
-    if not samples:
-        raise _empty(pattern)
     partial.replace(pixels)
     write_atomic(texts, json.dumps(samples).encode())  # written last: says that the pictures are complete
     log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
@@ -142,7 +138,3 @@ def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
 
 def _words(said: dict[str, Any]) -> dict[str, str]:
     return {text: str(said.get(text) or "") for text in TEXTS}
-
-
-def _empty(pattern: str) -> ValueError:
-    return ValueError(f"shards {pattern!r} hold no picture; allowed: {', '.join(EXTENSIONS)}")

@@ -64,7 +64,8 @@ class Attempt:
         found = self.config(config)
         others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", found.method}
         values = {k: v for k, v in asdict(found).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
-        values["loop"] = {k: v for k, v in values["loop"].items() if k not in MAY_CHANGE_IN_LOOP}
+        may_change = set(MAY_CHANGE_IN_LOOP) - {"max_seconds"}  # here nothing goes on where the seconds ended it
+        values["loop"] = {k: v for k, v in values["loop"].items() if k not in may_change}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
         return {**values, "budget": budget, **self.subject.sha256(self.method), "seed": self.seed}
 

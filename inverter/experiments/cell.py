@@ -41,9 +41,12 @@ class CellFile:
         if self.path.is_file():
             self._read()
 
-    def missing(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """Those of the pictures that were not inverted yet, or whose reconstruction is gone.
+    def missing(self, pictures: Sequence[Picture], prompts: Mapping[str, str] | None = None) -> list[Picture]:
+        """Those of the pictures that were not inverted yet, or with another prompt, or whose reconstruction is gone.
 
+        Args:
+            pictures: What is wanted.
+            prompts: By key; None where there are none.
         Raises:
             ValueError: A picture of the same name was another one.
         """
@@ -51,7 +54,7 @@ class CellFile:
             row = self.rows.get(picture.key)
             if row is not None and row["picture"] != picture.sha256:
                 raise ValueError(f"{self.path}: {picture.key!r} was another picture; choose another output")
-        return [picture for picture in pictures if not self.holds(picture.key)]
+        return [picture for picture in pictures if not (self.holds(picture.key) and self._said(picture.key, prompts))]
 
     def holds(self, key: str) -> bool:
         """Whether a picture was inverted, and its reconstruction is there."""
@@ -92,6 +95,9 @@ class CellFile:
     def mean(self, value: str, keys: Sequence[str]) -> float:
         """Mean over these pictures of what each cost."""
         return sum(float(self.rows[key][value]) for key in keys) / len(keys)
+
+    def _said(self, key: str, prompts: Mapping[str, str] | None) -> bool:
+        return prompts is None or self.rows[key].get("prompt") == prompts.get(key)
 
     def _read(self) -> None:
         try:

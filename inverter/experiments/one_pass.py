@@ -54,7 +54,9 @@ def run_one_pass(
     seconds = (_clock(features.device) - begun) / len(pictures)
     calls = int(inverter.spec.strength * inverter.spec.num_inference_steps) if drawn else 0
     costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
-    cell.add(pictures, torch.cat(found).float(), {name: [value] * len(pictures) for name, value in costs.items()})
+    said = {} if prompts is None else {"prompt": list(prompts)}
+    values = {name: [value] * len(pictures) for name, value in costs.items()} | said
+    cell.add(pictures, torch.cat(found).float(), values)
 
 
 def _clock(device: torch.device) -> float:

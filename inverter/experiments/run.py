@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from inverter.config import ExperimentConfig
+from inverter.data.pictures import derive_seed
 from inverter.experiments.attempt import Attempt, run_batch
 from inverter.experiments.cell import CellFile
 from inverter.experiments.pictures import Picture, batches
@@ -41,7 +42,7 @@ class Job:
         """What is left to do of each batch; empty where nothing is."""
         size = len(self.pictures) if self.whole else size
         for batch in batches(self.pictures, size):
-            left = self.cell.missing(batch)
+            left = self.cell.missing(batch, self.prompts)
             yield batch if self.whole and left else left
 
     def commits(self) -> set[str]:
@@ -66,7 +67,10 @@ def make_job(
     Raises:
         ValueError: The cell is there, of another recipe.
     """
-    cell = CellFile(output, attempt.name, attempt.recipe(config))
+    recipe = attempt.recipe(config)
+    if attempt.smoothing is not None:
+        recipe["frames"] = f"{derive_seed(*(picture.sha256 for picture in pictures)):016x}"  # they are inverted jointly
+    cell = CellFile(output, attempt.name, recipe)
     return Job(attempt, tuple(pictures), cell, prompts, whole=attempt.smoothing is not None)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inverter.data.picture_cache import read_words
+from inverter.data.sources.source import unique_key
 from inverter.data.sources.tar import SUFFIXES as SHARDS
 from inverter.errors import one_line
 from inverter.priors.prior import DiffusionPrior
@@ -39,9 +40,9 @@ def read_prompts(source: str, kind: str = "both") -> dict[str, str]:
     """Prompt by key.
 
     Args:
-        source: A CSV with the columns ``key,prompt`` or ``key,foreground,background``, UTF-8, with a heading; or image
-            shards (``.tar``, ``.tar.gz``, with globs and braces), whose ``json`` says ``foreground`` and
-            ``background``, or ``caption``, which then is what is in front.
+        source: A CSV with the columns ``key,prompt`` or ``key,foreground,background``, UTF-8, with a heading, where a
+            key is a file's name without its ending; or image shards (``.tar``, ``.tar.gz``, with globs and braces),
+            whose ``json`` says ``foreground`` and ``background``, or ``caption``, which then is what is in front.
         kind: As for :func:`join_prompt`; a ``prompt`` column knows ``both``, which is the prompt, and ``none``.
     Raises:
         ValueError: It cannot be read, has other columns, a row of another length, or a key twice.
@@ -73,9 +74,10 @@ def _read_csv(path: Path, kind: str) -> dict[str, str]:
             continue
         if len(row) != len(columns):
             raise ValueError(f"prompts {path}: line {number} has {len(row)} values; needed: {len(columns)}")
-        if row[0] in prompts:
+        key = unique_key(row[0].strip(), set())  # as the key of a picture of this name
+        if key in prompts:
             raise ValueError(f"prompts {path}: key {row[0]!r} occurs twice")
-        prompts[row[0]] = join_prompt(row[1], row[2] if len(row) == 3 else "", kind)
+        prompts[key] = join_prompt(row[1], row[2] if len(row) == 3 else "", kind)
     return prompts
 
 

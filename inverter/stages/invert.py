@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inverter.config import InvertConfig
+from inverter.data.manifest import is_url
 from inverter.inversion.recon import check_apart
 from inverter.inversion.unread import BLACKBOX, WHITEBOX, check_read
 from inverter.stages import invert_blackbox, invert_whitebox
@@ -20,6 +21,8 @@ def run(config: InvertConfig) -> Path:
     for key, allowed in (("method", ("blackbox", *WHITEBOX)), ("operating_point", BLACKBOX)):
         if getattr(config, key) not in allowed:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
+    if is_url(config.input):
+        raise ValueError(f"input is {config.input!r}, a URL; allowed: a file or folder, so fetch it first")
     check_read(config)
     check_apart(Path(config.input), Path(config.output))
     return (invert_blackbox if config.method == "blackbox" else invert_whitebox).run(config)

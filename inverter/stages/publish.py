@@ -68,8 +68,12 @@ def publish(config: PublishConfig) -> Path:
     (partial / "README.md").write_text(card, encoding="utf-8")
     if preview := config.preview:
         write_preview(Path(preview), partial / "preview.png")
-    shutil.rmtree(folder, ignore_errors=True)
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
     partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
     size = sum(file.stat().st_size for file in folder.iterdir())
     log.info('published %s: %.1f MB; Inverter.from_pretrained("%s") loads it', folder, size / 1e6, called)
     return folder

@@ -45,7 +45,7 @@ def test_states(tmp_path, refused, payload):
 
 def test_the_command(published, run, refused_by_command, tmp_path):
     target = ["target.name=timm:tf_efficientnet_lite0", "target.pretrained=false", "target.input_size=32"]
-    words = ["invert", f"input={tmp_path}", f"output={tmp_path / 'out'}", "device=cpu", *target, "method=direct"]
+    words = ["invert", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "device=cpu", *target, "method=direct"]
     words += ["target.layer=blocks.0", "image_size=16"]
     refused_by_command("an unknown method", [*words, "method=magic"])
     refused_by_command("an inverter of other features for a white-box method", [*words, f"inverter={published}"])

@@ -102,7 +102,11 @@ def test_a_published_inverter_says_what_trained_it_not_what_the_folder_holds(wor
         json.dumps(manifest | {"source": "folder:elsewhere", "threat_model": "another attacker"})
     )
     words = [f"inverter={world / 'published' / 'toy'}", f"data={pairs}", f"output={tmp_path / 'out'}", "device=cpu"]
+    stale = tmp_path / "out" / "recon" / "original" / "of_an_earlier_evaluation.png"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"")
     assert main(["evaluate", *words, "limit=4", "num_bootstrap=20", "judges=[]"]) == 0
+    assert not stale.exists() and len(list(stale.parent.iterdir())) == 4
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert "drawn from a public prior" in metrics["threat_model"]
     assert "Trained on 16 pairs from prior." in metrics["notes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import logging
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceIma
 from inverter.data.tar import DAMAGED
 from inverter.parse import parse_json
 
+log = logging.getLogger(__name__)
 SUFFIXES = (".tar", ".tar.gz")
 
 
@@ -40,14 +42,22 @@ class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
 
     def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
         used: set[str] = set()
+        dotted: list[str] = []
         try:
             for sample in group_by_keys(tar_file_expander(self._streams())):
                 if any(extension[1:] in sample for extension in EXTENSIONS):
                     yield unique_key(sample["__key__"], used), sample
+                else:
+                    dotted += [f"{sample['__key__']}.{name}" for name in sample if name.endswith(EXTENSIONS)]
         except (*DAMAGED, EOFError, zlib.error) as error:
             first = error.args[0] if error.args else None  # WebDataset adds the stream behind it
             reason = first.partition(" @ ")[0] if isinstance(first, str) else type(error).__name__
             raise ValueError(f"source=shards:{self.pattern} cannot be read: {reason}") from error
+        reason = f"; {dotted[0]!r} has a dot before its ending, where WebDataset ends the key" if dotted else ""
+        if not used:
+            raise ValueError(f"shards {self.pattern!r} hold no picture; allowed: {', '.join(EXTENSIONS)}{reason}")
+        if dotted:
+            log.warning("shards %r: %d picture(s) are left out%s", self.pattern, len(dotted), reason)
 
     def decode(self, item: tuple[str, dict[str, Any]]) -> SourceImage:
         return _decode_sample(*item)

@@ -41,6 +41,22 @@ def test_shards_of_pictures_and_which_inputs_may_hold_several(tmp_path):
     assert [is_sequence(tmp_path / name) for name in ("", "x-*.tar", "a.png")] == [True, True, False]
 
 
+def test_features_of_subfolders_keys_of_their_own_and_one_kind(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("a.npy", "sub/a.npy", "my photo.npy"):
+        np.save(tmp_path / name, np.ones((2, 3, 3), dtype=np.float32))
+    save_file({"features": torch.zeros(2, 3, 3)}, tmp_path / "a.safetensors")
+    found = {item.key: float(item.features["x"].mean()) for item in read_inputs(tmp_path, ["x"], 4)}
+    assert sorted(found.values()) == [0, 1, 1, 1] and {"a", "my_photo", "sub_a"} < set(found)
+    (tmp_path / "b.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"b.pt', pickled and never read"):
+        list(read_inputs(tmp_path, ["x"], 4))
+    (tmp_path / "b.pt").unlink()
+    Image.new("RGB", (9, 7), "red").save(tmp_path / "c.png")
+    with pytest.raises(ValueError, match=r"holds a.npy and c.png; allowed: one kind"):
+        list(read_inputs(tmp_path, ["x"], 4))
+
+
 def test_several_layers_come_in_one_file(tmp_path):
     tensors = {"a.1": torch.ones(1, 2, 3, 3), "b": torch.ones(5)}
     save_file(tensors, tmp_path / "x.safetensors")

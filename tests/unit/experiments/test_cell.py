@@ -47,6 +47,14 @@ def test_a_lost_reconstruction_is_made_again(tmp_path, pictures):
     assert cell.missing(pictures) == pictures[2:]
 
 
+def test_another_prompt_is_made_again(tmp_path, pictures):
+    cell, recon = CellFile(tmp_path, "cell", RECIPE), torch.zeros(2, 3, 4, 4)
+    cell.add(pictures[:2], recon, {"prompt": ["a dog", None]})
+    assert cell.missing(pictures[:2], {"picture/0": "a dog"}) == []
+    assert cell.missing(pictures[:2], {"picture/0": "a cat", "picture/1": ""}) == pictures[:2]
+    assert cell.missing(pictures[:2]) == []
+
+
 def test_a_cell_forgets_its_own_states_only(tmp_path):
     one, ten = (CellFile(tmp_path, f"cell+seed={seed}", RECIPE) for seed in (1, 10))
     one.state.parent.mkdir()

@@ -94,3 +94,11 @@ def test_an_input_is_never_overwritten(tmp_path, monkeypatch, source, folder):
         check_apart(Path(source), Path(folder))
     check_apart(Path("photo.png"), Path(folder))
     check_apart(Path(source), Path("elsewhere"))
+
+
+def test_an_output_inside_of_the_input_would_be_an_input_next_time(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for inside in ("photos", "photos/out"):
+        with pytest.raises(ValueError, match="lies in the input"):
+            check_apart(tmp_path / "photos", tmp_path / inside)
+    check_apart(tmp_path / "photos", tmp_path / "out")

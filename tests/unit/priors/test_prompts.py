@@ -23,6 +23,8 @@ def test_free_text_may_hold_commas_and_lines(tmp_path):
     (tmp_path / "p.csv").write_bytes('\ufeffkey,prompt\n"x","a cat, ""grey"""\n\ny,\n'.encode())
     assert read_prompts(str(tmp_path / "p.csv")) == {"x": 'a cat, "grey"', "y": ""}
     assert read_prompts(str(tmp_path / "p.csv"), "none") == {"x": "", "y": ""}
+    (tmp_path / "p.csv").write_text("key,prompt\n my photo ,a dog\nsub/a,a cat\n")
+    assert read_prompts(str(tmp_path / "p.csv")) == {"my_photo": "a dog", "sub_a": "a cat"}
 
 
 @pytest.mark.parametrize(

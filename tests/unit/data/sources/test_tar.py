@@ -57,6 +57,15 @@ def test_tar_texts_labels_and_keys(tars):
     assert [item.key for item in TarSource(f"{tars}/*.tar*", 3).shard(1)] == [item.key for item in items[3:]]
 
 
+def test_names_with_dots_are_left_out_aloud(tmp_path, caplog):
+    write_tar(tmp_path / "a.tar", [{"x.1.png": encode(1)}, {"x.2.png": encode(2)}])
+    with pytest.raises(ValueError, match=r"a.tar' hold no picture; .*; 'x.1.png' has a dot before its ending"):
+        list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
+    write_tar(tmp_path / "a.tar", [{"x.1.png": encode(1)}, {"y.png": encode(2)}])
+    assert [item.key for item in TarSource(f"{tmp_path}/a.tar", 9).shard(0)] == ["y"]
+    assert "1 picture(s) are left out; 'x.1.png' has a dot" in caplog.text
+
+
 @pytest.mark.parametrize("pattern", ["pipe:cat a.tar", "{pipe:cat,x.tar}", "absent-*.tar"])
 def test_commands_and_patterns_that_match_nothing_are_refused(pattern):
     with pytest.raises(ValueError, match=r"name a command|matches no file"):
