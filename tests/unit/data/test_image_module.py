@@ -64,6 +64,20 @@ def test_validation_gives_every_picture_once_in_order(shards, tmp_path):
     assert batches[0]["label"].tolist() == [0, 1, 2, 3]
 
 
+def test_shards_written_anew_are_decoded_anew(photos, tmp_path):
+    def grey() -> float:
+        return float(PictureCache(photos, 8, tmp_path / "cache").image(0).float().mean())
+
+    before, size = grey(), Path(photos).stat().st_size
+    with tarfile.open(photos, "w") as tar:
+        content = encode(np.zeros((24, 20, 3), dtype=np.uint8))
+        entry = tarfile.TarInfo("photo.png")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    assert Path(photos).stat().st_size == size  # tar pads
+    assert before > 0 and grey() == 0
+
+
 def test_an_epoch_shows_every_picture_once(tmp_path, shards):
     loader = ImageShardModule(config_of(shards, crop=2), 8, tmp_path).train_dataloader()
     batches = [batch for _ in range(4) for batch in loader]

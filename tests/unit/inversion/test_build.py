@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from inverter.config import InvertConfig
-from inverter.inversion.build import find_inverter, statistics, without_polish_of_clips
-from inverter.published import names_of
+from inverter.inversion.build import decodes_with, find_inverter, statistics, without_polish_of_clips
+from inverter.published import names_of, read_published
 from inverter.targets.spec import TargetSpec
 
 
@@ -52,6 +52,13 @@ def test_where_none_is_named_the_layer_or_the_layer_and_the_size_do(tiny_publish
     assert names_of("features.2", 16) == ["features.2-16", "features.2"]
     assert names_of("features.2", 18) == ["features.2"]
     assert names_of("features.3", 16) == []
+
+
+def test_an_inverter_of_another_prior_is_passed_over_aloud(tiny_published, tiny_prior, caplog):
+    published = read_published(str(tiny_published))
+    assert decodes_with(published, tiny_prior) and caplog.text == ""
+    assert not decodes_with(dataclasses.replace(published, prior_sha256="0" * 64), tiny_prior)
+    assert "was trained with another prior: what it finds is not used" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -33,6 +34,19 @@ def test_prompts_change_what_methods_with_a_prior_find(target, smooth_prior, fea
         )
         assert not torch.allclose(guided.images, attack.invert(features, prompts=["a dog"] * 2).images)
         assert (guided.counts["denoiser_calls"] == 2 * plain.counts["denoiser_calls"]).all()
+
+
+def test_features_that_travelled_in_half_precision_are_computed_with_in_full(target, pictures):
+    target = deepcopy(target).float()
+    attack = Attack("direct", target, None, CONFIG, image_size=8)
+    with torch.no_grad():
+        sent = {layer: values.half() for layer, values in target(pictures.float()).items()}
+    found = attack.invert(sent)
+    assert found.images.dtype == torch.float32
+    again = attack.invert({layer: values.float() for layer, values in sent.items()})
+    torch.testing.assert_close(found.images, again.images)
+    with pytest.raises(ValueError, match=r"features of 1 are torch.int32; allowed: floating point"):
+        attack.invert({layer: values.int() for layer, values in sent.items()})
 
 
 def test_an_inverter_gives_start_and_conditioning_unless_a_prompt_is_given(target, smooth_prior, features):

@@ -29,6 +29,12 @@ def test_pictures_meet_their_features(folders):
     assert (source.spec.name, source.spec.layer, source.spec.feature_shape) == ("captured", "unknown", (2, 3, 3))
 
 
+def test_two_pictures_of_one_stem_share_no_features(folders):
+    Image.new("RGB", (4, 4)).save(folders[0] / "a.bmp")
+    with pytest.raises(ValueError, match=r"a.npy belongs to more than one picture"):
+        CapturedSource(*folders, 8)
+
+
 def test_spec_comes_from_the_folder(folders, spec):
     (folders[1] / "spec.json").write_text(json.dumps(spec.to_dict()))
     source = CapturedSource(*folders, 8)
