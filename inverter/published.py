@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from inverter.parse import parse_yaml
 from inverter.priors.location import checkpoints_root, find_published
 from inverter.targets.spec import TargetSpec, check_same_features
 
+log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
 WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
 
@@ -99,6 +101,9 @@ def check_target(published: Published, target: TargetSpec) -> None:
 
 
 def list_inverters(folder: Path | None = None) -> Iterator[Published]:
-    """Published inverters in a folder, ``checkpoints/`` by default, in order of name."""
-    for weights in sorted((folder or checkpoints_root()).glob(f"*/{WEIGHTS}")):
-        yield read_published(str(weights.parent))
+    """Published inverters in a folder, ``checkpoints/`` by default, in order of name; damaged ones are logged."""
+    for weights in sorted((folder or checkpoints_root()).glob(f"[!.]*/{WEIGHTS}")):
+        try:
+            yield read_published(str(weights.parent))
+        except ValueError as error:
+            log.warning("%s", error)

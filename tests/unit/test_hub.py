@@ -208,6 +208,14 @@ def test_a_config_cannot_read_the_environment(folder, monkeypatch):
     assert read_published(str(folder)).prior == "${oc.env:SECRET}"
 
 
+def test_a_damaged_one_does_not_hide_the_others_from_the_list(folder, caplog):
+    for name in ("damaged", ".toy.partial"):
+        shutil.copytree(folder, folder.parent / name)
+    (folder.parent / "damaged" / "config.yaml").write_text("schema_version: [")
+    assert [published.folder.name for published in list_inverters(folder.parent)] == ["toy"]
+    assert "damaged: config.yaml cannot be used" in caplog.text
+
+
 @pytest.mark.parametrize("columns", ["40", "160"])
 def test_the_list_shows_priors_and_inverters_whole(folder, tiny_prior_folder, capsys, monkeypatch, columns):
     shutil.copytree(tiny_prior_folder, folder.parent / "tiny")
