@@ -16,7 +16,7 @@ from inverter.experiments.pictures import Picture, read_pictures
 from inverter.experiments.plot import curves_chart, panels
 from inverter.experiments.record import Found, Record, make_record, of_group
 from inverter.experiments.run import Job, make_job
-from inverter.experiments.subject import BLACKBOX, Subject, applicable, load_subject
+from inverter.experiments.subject import BLACKBOX, FROM_INVERTER, Subject, applicable, load_subject
 
 KINDS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 SPECTRUM = ("spectrum_error", "spectrum_high")
@@ -136,6 +136,7 @@ def text(record: Record) -> Text:
             f"Pictures a group: {record.counts}.",
             "A time is turned into queries by a short measurement, so that every schedule ends within it.",
             *(said.format(steps) for method, said in NAMED.items() if method in record.config["methods"]),
+            *without_inverter(record),
         ],
         command(record, MethodsExperimentConfig),
         (*KINDS, *SPECTRUM),
@@ -143,3 +144,13 @@ def text(record: Record) -> Text:
         details,
         LIMITS,
     )
+
+
+def without_inverter(record: Record) -> list[str]:
+    """At most one sentence: the layers that lack the rows of an inverter, which were asked for."""
+    asked = {*BLACKBOX, FROM_INVERTER} & set(record.config["methods"])
+    lacking = [f.layer for f in record.groups if asked and not asked & {row.name for row in f.results.rows}]
+    if not lacking:
+        return []
+    layers = ", ".join(dict.fromkeys(lacking))
+    return [f"No inverter of {layers} was published when this was measured: every search there begins at noise."]

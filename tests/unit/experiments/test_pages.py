@@ -9,6 +9,7 @@ from inverter.config import MethodsExperimentConfig, load_config
 from inverter.evaluation.results import Row, Score
 from inverter.experiments.command import command
 from inverter.experiments.measure import without_whole_sample
+from inverter.experiments.methods import without_inverter
 from inverter.experiments.page import Text, own_limits, write_page
 from inverter.experiments.plot import curves_chart, render, values_chart
 from inverter.experiments.record import Found, make_record, read_record
@@ -68,6 +69,15 @@ def test_a_page_and_its_record(record, tmp_path):
     (tmp_path / "results.json").write_text('{"schema_version": 7}')
     with pytest.raises(ValueError, match="schema_version 7; allowed: 1"):
         read_record(tmp_path)
+
+
+def test_a_page_says_which_layers_had_no_inverter(record, results):
+    rows = (Row("blackbox_mean", "attack", None, {}, {}), Row("direct", "attack", None, {}, {}))
+    with_one = replace(record.groups[0], layer="blocks.6@224", results=results(rows=rows))
+    said = without_inverter(replace(record, groups=(*record.groups, with_one)))
+    assert len(said) == 1 and said[0].startswith("No inverter of blocks.2@224 was published")
+    assert without_inverter(replace(record, groups=(with_one,))) == []
+    assert without_inverter(replace(record, config={**record.config, "methods": ["direct"]})) == []
 
 
 def test_a_gain_of_the_whole_sample_has_no_interval(record, results):
