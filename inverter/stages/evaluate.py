@@ -65,8 +65,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         baseline, _, baseline_manifest = load_run(Path(config.baseline))
         check_same_features(f"baseline {config.baseline!r}", baseline_manifest.target, subject.target)
     locks.enter_context(locked(output))
-    if not rank():
-        shutil.rmtree(output / "recon", ignore_errors=True)  # of an evaluation of other pictures, perhaps
+    if not rank() and (output / "evaluate.json").is_file():  # an earlier evaluation's, perhaps of other pictures
+        shutil.rmtree(output / "recon", ignore_errors=True)
     wait_for_all()
     record_run(config, output, "evaluate")
     inverter = subject.inverter.to(device).eval()

@@ -105,6 +105,7 @@ def test_a_published_inverter_says_what_trained_it_not_what_the_folder_holds(wor
     stale = tmp_path / "out" / "recon" / "original" / "of_an_earlier_evaluation.png"
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"")
+    (tmp_path / "out" / "evaluate.json").write_text("{}")
     assert main(["evaluate", *words, "limit=4", "num_bootstrap=20", "judges=[]"]) == 0
     assert not stale.exists() and len(list(stale.parent.iterdir())) == 4
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
