@@ -126,12 +126,15 @@ def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
     pixels.parent.mkdir(parents=True, exist_ok=True)
     partial = pixels.with_suffix(f".{socket.gethostname()}-{os.getpid()}.partial")  # another run may write it too
     samples: list[dict[str, Any]] = []
-    with partial.open("wb") as stream:
-        for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):
-            decoded = decode_sample(sample, resolution)
-            stream.write(decoded.pop("image").numpy().tobytes())
-            samples.append({"key": key, **decoded})
-    partial.replace(pixels)
+    try:
+        with partial.open("wb") as stream:
+            for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):
+                decoded = decode_sample(sample, resolution)
+                stream.write(decoded.pop("image").numpy().tobytes())
+                samples.append({"key": key, **decoded})
+        partial.replace(pixels)
+    finally:
+        partial.unlink(missing_ok=True)
     write_atomic(texts, json.dumps(samples).encode())  # written last: says that the pictures are complete
     log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
 
