@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inverter.data.pictures import derive_seed
 from inverter.experiments.cell import CellFile
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import Subject
 from inverter.hub import load_inverter
+from inverter.whitebox.noise import image_generators
 
 
 def run_one_pass(
@@ -48,7 +48,7 @@ def run_one_pass(
     with torch.no_grad():
         for number, picture in enumerate(pictures):
             one, prompt = features[number : number + 1], None if prompts is None else prompts[number]
-            noise = torch.Generator().manual_seed(derive_seed(seed, picture.key, "sample"))
+            noise = image_generators([picture.key], seed, "sample")
             sampled = {"prompt": prompt, "guidance_scale": scale, "generator": noise}
             found.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
     seconds = (_clock(features.device) - begun) / len(pictures)

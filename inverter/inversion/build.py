@@ -154,10 +154,9 @@ def find_inverter(config: InvertConfig, spec: TargetSpec) -> Published | None:
         published = read_published(name)
         try:
             check_same_features(f"inverter {name!r}", published.target, spec)
+            return published
         except ValueError as error:
             reason = str(error)
-            continue
-        return published
     log.info("%s needs no published inverter of %s and goes on without: %s", config.method, spec.layer, reason)
     return None
 

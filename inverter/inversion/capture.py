@@ -35,9 +35,8 @@ def capture(target: Target | MultiTarget, inputs: Sequence[Input], seed: int) ->
             )
         elif item.picture is not None:
             target.seed_payload(derive_seed(seed, item.key, "payload"))
-            sent = target(item.picture[None].to(device).float() / 255)
-            by_layer = {target.layers[0]: sent} if isinstance(sent, Tensor) else sent
-            rows.append({layer: values[0] for layer, values in by_layer.items()})
+            sent = target.by_layer(item.picture[None].to(device).float() / 255)
+            rows.append({layer: values[0] for layer, values in sent.items()})
     return {layer: torch.stack([row[layer] for row in rows]) for layer in target.layers}
 
 

@@ -13,7 +13,6 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig
 from inverter.data.inputs import Input, batches, read_inputs
-from inverter.data.pictures import derive_seed
 from inverter.device import pick_device
 from inverter.inversion.capture import capture, fitting
 from inverter.inversion.recon import ReconFolder
@@ -24,6 +23,7 @@ from inverter.published import names_of
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
+from inverter.whitebox.noise import image_generators
 
 
 def run(config: InvertConfig) -> Path:
@@ -88,7 +88,7 @@ def _reconstruct(
         prompt=prompts,
         strength=config.strength,
         guidance_scale=config.guidance_scale,
-        generator=[torch.Generator().manual_seed(derive_seed(config.seed, item.key, "sample")) for item in group],
+        generator=image_generators([item.key for item in group], config.seed, "sample"),
     )
 
 

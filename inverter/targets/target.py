@@ -59,7 +59,8 @@ class _Tapped(nn.Module):
             if isinstance(payload, Gaussian):
                 payload.generator.manual_seed(seed)
 
-    def _features(self, images: Tensor) -> dict[str, Tensor]:
+    def by_layer(self, images: Tensor) -> dict[str, Tensor]:
+        """What is sent of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer."""
         features = tap(self.network, self.layers, self.preprocess(images))
         return {layer: send(features[layer]) for layer, send in zip(self.layers, self.payloads, strict=True)}
 
@@ -120,7 +121,7 @@ class Target(_Tapped):
         Raises:
             ValueError: ``images`` has another shape or holds integers.
         """
-        return self._features(images)[self.layer]  # (B, C, h, w), (B, N, D) or (B, D)
+        return self.by_layer(images)[self.layer]  # (B, C, h, w), (B, N, D) or (B, D)
 
 
 class MultiTarget(_Tapped):
@@ -142,7 +143,7 @@ class MultiTarget(_Tapped):
         Raises:
             ValueError: ``images`` has another shape or holds integers.
         """
-        return self._features(images)
+        return self.by_layer(images)
 
 
 def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:

@@ -19,5 +19,10 @@ def image_noise(keys: Sequence[str], shape: Sequence[int], seed: int, *label: ob
         seed: Of the run.
         label: What the noise is for, such as a name and the number of a step.
     """
-    draws = [torch.Generator().manual_seed(derive_seed(seed, key, *label)) for key in keys]
+    draws = image_generators(keys, seed, *label)
     return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in draws])
+
+
+def image_generators(keys: Sequence[str], seed: int, *label: object) -> list[torch.Generator]:
+    """A generator on the CPU for each image; what it draws depends on seed, its key and ``label`` alone."""
+    return [torch.Generator().manual_seed(derive_seed(seed, key, *label)) for key in keys]
