@@ -11,12 +11,12 @@ from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from inverter.atomic import write_bytes, write_text
 from inverter.blackbox.inverter import Inverter
 from inverter.checkpoints import check_weights
 from inverter.errors import one_line
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import CONFIG, SCHEMA_VERSION, WEIGHTS, check_target, read_published
-from inverter.run_record import write_bytes, write_text
 from inverter.targets.spec import TargetSpec
 
 

@@ -11,8 +11,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from inverter.atomic import write_text
 from inverter.processes import rank
-from inverter.run_record import write_text
 
 LOGGERS = ("csv", "tensorboard", "wandb")
 

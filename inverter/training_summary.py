@@ -9,7 +9,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
-from inverter.run_record import commit, environment, write_text
+from inverter.atomic import write_text
+from inverter.run_record import commit, environment
 
 
 def summarise(trainer: L.Trainer, batch_size: int, monitor: str, **more: Any) -> dict[str, Any]:

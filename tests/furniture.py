@@ -68,15 +68,16 @@ def _save_features(path: Path, shape: tuple[int, ...]) -> None:
     np.save(path.with_suffix(".npy"), np.random.default_rng(0).normal(size=shape).astype(np.float32))
 
 
-def save_shard(path: Path, numbers: range | list[int]) -> None:
-    """An image shard of noise of 48 px with captions and labels, the same for the same numbers."""
+def save_shard(path: Path, numbers: range | list[int], captioned: bool = True) -> None:
+    """An image shard of noise of 48 px, with captions and labels where wanted, the same for the same numbers."""
     path.parent.mkdir(exist_ok=True)
     with tarfile.open(path, "w") as tar:
         for number in numbers:
             buffer = io.BytesIO()
             _picture(number).save(buffer, "PNG")
             texts = {"caption": "a cat on the left", "foreground": "a cat", "background": "a wall", "label": number % 3}
-            for suffix, content in (("png", buffer.getvalue()), ("json", json.dumps(texts).encode())):
+            members = {"png": buffer.getvalue()} | ({"json": json.dumps(texts).encode()} if captioned else {})
+            for suffix, content in members.items():
                 entry = tarfile.TarInfo(f"{number}.{suffix}")
                 entry.size = len(content)
                 tar.addfile(entry, io.BytesIO(content))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from inverter.data.sources.open import open_source
 from inverter.device import pick_device, pick_precision
 from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
+from inverter.priors.sampling import count_steps
 from inverter.targets import list_layers, load_target, load_targets
 from inverter.targets.target import Target
 
@@ -118,7 +118,7 @@ def inversion(config: BenchConfig, features: list[Tensor], device: torch.device)
                 inverter.sample(batch, generator=generator)
 
     spec = inverter.spec
-    steps = math.floor(spec.strength * spec.num_inference_steps)
+    steps = count_steps(spec.num_inference_steps, spec.strength)
     details = (f"inverter {config.inverter}, one pass", f"inverter {config.inverter}, {steps} denoising steps")
     rows = alternate([mean, sample], config.rounds, device)
     return [

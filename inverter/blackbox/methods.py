@@ -10,6 +10,7 @@ from torch import Tensor
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.module import PairModule
 from inverter.evaluation.methods import Method
+from inverter.priors.sampling import count_steps
 
 BASELINE = "upconv"
 
@@ -33,7 +34,7 @@ def attack_methods(
         return call
 
     spec = inverter.spec
-    steps = int(spec.strength * spec.num_inference_steps) * (2 if spec.guidance_scale != 1 else 1)
+    steps = count_steps(spec.num_inference_steps, spec.strength) * (2 if spec.guidance_scale != 1 else 1)
     one_pass = {"target_queries": 0, "denoiser_calls": 0}
     methods = {"mean": Method(cast(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:

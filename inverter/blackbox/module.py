@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lightning as L
 import torch
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
@@ -18,6 +17,7 @@ from inverter.evaluation.metrics import psnr
 from inverter.losses.image import image_distance
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
+from inverter.priors.training import unfuse_attention_on_cpu
 from inverter.training import build_optimizer
 
 
@@ -75,8 +75,7 @@ class InverterModule(PairModule):
         return self.inverter
 
     def on_fit_start(self) -> None:
-        if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
-            self.inverter.prior.unet.set_attn_processor(AttnProcessor())
+        unfuse_attention_on_cpu(self.inverter.prior.unet)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         model, step = self.model, self.global_step

@@ -21,6 +21,7 @@ from inverter.config.load import (
     save_config,
 )
 from inverter.config.pairs import (
+    ArchitectureConfig,
     DatasetConfig,
     LayersConfig,
     NetworkConfig,
@@ -48,6 +49,7 @@ from inverter.config.whitebox import (
 )
 
 __all__ = [
+    "ArchitectureConfig",
     "AuditConfig",
     "AutoencoderConfig",
     "BenchConfig",

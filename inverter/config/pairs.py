@@ -8,9 +8,13 @@ from omegaconf import MISSING
 
 
 @dataclass
-class NetworkConfig:
+class ArchitectureConfig:
     name: str = "timm:tf_efficientnet_lite0"  # timm:NAME | torchvision:NAME | module:package.module:factory
     input_size: int = 224  # pixels a side that the target sees
+
+
+@dataclass
+class NetworkConfig(ArchitectureConfig):
     payload: str = "identity"  # identity | int8 | gaussian:STD
     pretrained: bool = True
 
@@ -22,7 +26,7 @@ class TargetConfig(NetworkConfig):
 
 @dataclass
 class LayersConfig:
-    target: TargetConfig = field(default_factory=TargetConfig)
+    target: ArchitectureConfig = field(default_factory=ArchitectureConfig)
     picture_size: int = 64  # pixels a side of the picture that the ratio compares with
     depth: int | None = None  # deepest dotted name listed
 

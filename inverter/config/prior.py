@@ -20,7 +20,7 @@ class ImageDataConfig:
     photo_crop: float = 0.4  # least side of such a square, as a share of the photo's
     batch_size: int = 32
     num_workers: int = 1
-    crop: int = 4  # pixels of random shift (autoencoder) or cut from the sides (denoiser); mirrored at random too
+    crop: int = 4  # pixels of random shift (autoencoder) or cut off (denoiser), mirrored too; a judge has min_crop
     cache: str | None = None  # folder of the decoded pictures, which runs may share; null: OUTPUT/pictures
 
 

@@ -84,7 +84,7 @@ class HybridConfig:
 
 @dataclass
 class SmoothingConfig:
-    weight: float = 0.0  # of mean ||z_i - z_(i-1)||^2 over consecutive frames; ours: the paper gives no figure
+    weight: float = 0.0  # of mean (z_i - z_(i-1))^2 over frames and numbers; ours: the paper sums, and gives no figure
     robust: bool = True  # a pair's weight falls with the distance of the frames' features; false is the paper's form
     robust_scale: float = 2.0  # distance, in medians of the clip, at which a pair's weight is 1/e
     warm_start: bool = True  # a frame starts where the frame before it does or did

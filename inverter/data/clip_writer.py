@@ -10,7 +10,7 @@ import av
 import torch.nn.functional as F
 from torch import Tensor
 
-from inverter.run_record import write_bytes
+from inverter.atomic import write_bytes
 
 DEFAULT_RATE = Fraction(25)
 
@@ -21,12 +21,13 @@ def frame_rate(path: Path, stride: int = 1, fps: float | None = None) -> Fractio
     Args:
         path: The clip.
         stride: Every so many-th frame was taken.
-        fps: Or this many a second.
+        fps: Or this many a second, or all where the clip has fewer.
     """
-    if fps is not None:
-        return Fraction(fps).limit_denominator(1000)
     with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
         rate = container.streams.video[0].average_rate
+    if fps is not None:
+        asked = Fraction(fps).limit_denominator(1000)
+        return min(asked, rate or asked)
     return (rate or DEFAULT_RATE) / stride
 
 

@@ -112,13 +112,13 @@ def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def identity(pattern: str) -> list[object]:
-    """Names, sizes and times of the shards: a cache is of these files and of no others."""
+    """Names, sizes and times of the shards: a cache is of these files and of no others; of a URL, the name alone."""
     shards = expand_shards(pattern)
     return [f"{shard}:{_mark(Path(shard))}" for shard in shards]
 
 
 def _mark(path: Path) -> str:
-    """Size and time of a file: tar pads, so that another content may have the same size."""
+    """Size and time of a file: tar pads, so that another content may have the same size; ``""`` for a URL."""
     return f"{(found := path.stat()).st_size}:{found.st_mtime_ns}" if path.is_file() else ""
 
 

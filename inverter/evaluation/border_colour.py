@@ -30,11 +30,10 @@ class ColourWords:
     colours: Tensor
 
     @classmethod
-    def learn(cls, images: Tensor, words: Sequence[str]) -> ColourWords:
+    def learn(cls, images: Tensor, words: Sequence[str]) -> ColourWords | None:
         """From images ``(N, 3, S, S)`` and the background's word of each; words said of few pictures are left out.
 
-        Raises:
-            ValueError: No word is said of five pictures.
+        None where no word is said of five pictures.
         """
         said: dict[str, list[Tensor]] = defaultdict(list)
         for colour, word in zip(border_colour(images), words, strict=True):
@@ -42,7 +41,7 @@ class ColourWords:
                 said[word].append(colour)
         known = sorted(word for word, colours in said.items() if len(colours) >= LEAST)
         if not known:
-            raise ValueError(f"no background is said of {LEAST} pictures; allowed: captioned pictures")
+            return None
         return cls(tuple(known), torch.stack([torch.stack(said[word]).median(0).values for word in known]))
 
     def match(self, images: Tensor, words: Sequence[str]) -> Tensor:

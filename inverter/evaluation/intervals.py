@@ -126,11 +126,3 @@ def paired_bootstrap(
     """
     bootstrap = Bootstrap(len(a), groups, num_bootstrap=num_bootstrap, seed=seed)
     return bootstrap.difference(bootstrap.mean(a), bootstrap.mean(b))
-
-
-def paired_bootstrap_kid(
-    a: Kernels, b: Kernels, groups: Sequence[str] | None = None, *, num_bootstrap: int = 2000, seed: int = 0
-) -> Difference:
-    """KID of method a minus that of method b, both against the same originals, with its 95 % interval over groups."""
-    bootstrap = Bootstrap(len(a.xx), groups, num_bootstrap=num_bootstrap, seed=seed)
-    return bootstrap.difference(bootstrap.kid(a), bootstrap.kid(b))

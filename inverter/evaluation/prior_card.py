@@ -48,7 +48,7 @@ The spectrum's error is the mean distance in decibels between the power of round
 
 {memory}
 
-**Speed** ({processor}, {threads} threads): {speed} samples a second.
+**Speed** ({machine}): {speed} samples a second.
 
 **Cost of training.** {training}
 """
@@ -71,7 +71,7 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
         subject: What the record says that was measured.
         parts: The record's parts; those that are absent are said to be.
     """
-    config, environment = subject["config"], subject["environment"]
+    config, speed = subject["config"], parts["speed"]
     spectrum = parts["round_trip/val"]["spectrum_db"]
     decoding = DECODING if subject["autoencoder"] == "AutoencoderDC" else ""
     highest = spectrum[-max(len(spectrum) // 4, 1) :]
@@ -92,9 +92,8 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
         gap=_gap(parts, subject),
         text=_texts(parts, subject["judges"]),
         memory=_memory(parts),
-        processor=environment["processor"],
-        threads=environment["threads"],
-        speed=", ".join(f"{rate:.1f} in {steps} steps" for steps, rate in parts["speed"].items()),
+        machine=_machine(speed),
+        speed=", ".join(f"{rate:.1f} in {steps} steps" for steps, rate in speed.items() if steps.isdigit()),
         training=_training(subject.get("training") or {}),
     )
 
@@ -158,9 +157,10 @@ def _texts(parts: Mapping[str, Any], judges: list[str]) -> str:
         found = parts["text"][judge]
         drawn, real = _interval(found["drawn_top5"], 3), _interval(found["real_top5"], 3)
         lines.append(f"| class among the top 5 of {judge} | {drawn} | {real} | {found['chance_top5']:.3f} |")
-    found = parts["background"]
-    drawn, real = _interval(found["drawn"], 3), _interval(found["real"], 3)
-    lines.append(f"| border of the background's colour | {drawn} | {real} | {found['chance']:.3f} |")
+    cells = "not measured: no backgrounds in the captions | |"
+    if found := parts.get("background"):
+        cells = f"{_interval(found['drawn'], 3)} | {_interval(found['real'], 3)} | {found['chance']:.3f}"
+    lines.append(f"| border of the background's colour | {cells} |")
     return "\n".join(lines)
 
 
@@ -173,6 +173,15 @@ def _memory(parts: Mapping[str, Any]) -> str:
         rest = " | ".join(f"{found[key]:.2f}" for key in ("median", "p95", "max"))
         lines.append(f"| {title} | {_interval(found['mean'], 2)} | {rest} |")
     return "\n".join(lines)
+
+
+def _machine(speed: Mapping[str, Any]) -> str:
+    """What speed was measured with; records of older versions do not say it."""
+    if "environment" not in speed:
+        return "machine not recorded"
+    environment, commit = speed["environment"], speed["commit"]
+    gpu = f"{environment['gpus'][0]}, " if speed["device"] == "cuda" else ""
+    return f"{gpu}{environment['processor']}, {environment['threads']} threads, commit {(commit or 'unknown')[:12]}"
 
 
 def _training(training: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from inverter.evaluation.judges import Judge
 from inverter.evaluation.metrics import quantise
 from inverter.evaluation.prior_record import PriorRecord
 from inverter.priors.prior import DiffusionPrior
+from inverter.run_record import commit, environment
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,7 @@ class PriorPlan:
         record.part("background", self._background)
         if config.train:
             record.part("memory", self._memory)
-        prompts = self._prompts(config.num_speed)
-        record.part("speed", lambda: measures.measure_speed(self.drawing, prompts, self.settings.steps))
+        record.part("speed", self._speed)
 
     @cached_property
     def val(self) -> PictureCache:
@@ -149,10 +149,12 @@ class PriorPlan:
         drawn = self._drawn(self._prompts(len(real), "foreground"), "text")
         return measures.measure_text(self.judges, drawn, real, self.val.samples[: len(real)])
 
-    def _background(self) -> dict:
+    def _background(self) -> dict | None:
         real = images(self.val, self.config.num_text)
         learned = self.train if self.config.train else self.val
         words = ColourWords.learn(images(learned, 5000), [sample["background"] for sample in learned.samples[:5000]])
+        if words is None:
+            return None
         said = self._prompts(len(real), "background")
         return measures.measure_background(words, self._drawn(said, "background"), real, said)
 
@@ -160,6 +162,10 @@ class PriorPlan:
         real = images(self.val, self.config.num_memory)
         drawn = self._drawn(self._prompts(len(real)), "memory")
         return measures.measure_memory(drawn, real, picture_loader(self.train, 500))
+
+    def _speed(self) -> dict:
+        rates = measures.measure_speed(self.drawing, self._prompts(self.config.num_speed), self.settings.steps)
+        return {**rates, "device": self.prior.device.type, "environment": environment(), "commit": commit()}
 
 
 def images(pictures: PictureCache, count: int) -> Tensor:

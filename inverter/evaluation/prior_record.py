@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from inverter.atomic import write_text
+from inverter.config import EvaluatePriorConfig
 from inverter.parse import parse_json
-from inverter.run_record import write_text
 
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
@@ -33,10 +34,15 @@ class PriorRecord:
         self.parts: dict[str, Any] = self._read() if resume and self.path.is_file() else {}
 
     def part(self, name: str, measure: Callable[[], Any]) -> Any:
-        """The part of this name; it is measured, and the file written, where it is not there yet."""
+        """The part of this name; it is measured, and the file written, where it is not there yet.
+
+        None where ``measure`` finds nothing to measure; the file is left as it is.
+        """
         if name not in self.parts:
             log.info("measure %s", name)
-            self.parts[name] = json.loads(json.dumps(measure()))
+            if (found := measure()) is None:
+                return None
+            self.parts[name] = json.loads(json.dumps(found))
             self.save()
         return self.parts[name]
 
@@ -53,10 +59,18 @@ class PriorRecord:
         if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
             version = values.get("schema_version") if isinstance(values, dict) else None
             raise ValueError(f"{self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}; {ADVICE}")
-        if values.get("subject") != self.subject:
+        if _completed(values.get("subject")) != self.subject:
             raise ValueError(f"{self.path} is of another prior or setting; {ADVICE}")
         if not isinstance(parts := values.get("parts"), dict) or not all(
             isinstance(part, dict) for part in parts.values()
         ):
             raise ValueError(f"{self.path} has parts {str(parts)[:200]}; allowed: an object of objects; {ADVICE}")
         return parts
+
+
+def _completed(subject: Any) -> Any:
+    """A subject with the setting that records of older versions do not say."""
+    match subject:
+        case {"config": dict(config)}:
+            return {**subject, "config": {"num_speed": EvaluatePriorConfig.num_speed, **config}}
+    return subject

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torchvision.io import decode_image
 
+from inverter.atomic import write_bytes, write_text
 from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.pictures import png, recon_path
 from inverter.experiments.pictures import Picture
 from inverter.parse import parse_json
-from inverter.run_record import commit, write_bytes, write_text
+from inverter.run_record import commit
 
 SCHEMA_VERSION = 1
 

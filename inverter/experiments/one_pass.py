@@ -12,6 +12,7 @@ from inverter.experiments.cell import CellFile
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import Subject
 from inverter.hub import load_inverter
+from inverter.priors.sampling import count_steps
 from inverter.whitebox.noise import image_generators
 
 
@@ -52,7 +53,7 @@ def run_one_pass(
             sampled = {"prompt": prompt, "guidance_scale": scale, "generator": noise}
             found.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
     seconds = (_clock(features.device) - begun) / len(pictures)
-    calls = int(inverter.spec.strength * inverter.spec.num_inference_steps) if drawn else 0
+    calls = count_steps(inverter.spec.num_inference_steps, inverter.spec.strength) if drawn else 0
     costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
     said = {} if prompts is None else {"prompt": list(prompts)}
     values = {name: [value] * len(pictures) for name, value in costs.items()} | said

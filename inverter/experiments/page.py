@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inverter.atomic import write_text
 from inverter.audit.chart import Chart
 from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
 from inverter.experiments.plot import render
 from inverter.experiments.record import Record
 from inverter.experiments.tables import results_table
-from inverter.run_record import write_text
 
 PAGE = """# {title}
 

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from inverter.atomic import write_text
 from inverter.config import ExperimentConfig
 from inverter.errors import one_line
 from inverter.evaluation.results import Results
 from inverter.experiments.measure import Measured
 from inverter.experiments.run import Job
 from inverter.parse import parse_json
-from inverter.run_record import commit, environment, write_text
+from inverter.run_record import commit, environment
 
 SCHEMA_VERSION = 1
 FILE = "results.json"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from inverter.atomic import write_text
 from inverter.evaluation.labels import number, verdict
 from inverter.evaluation.results import Comparison, Results
 from inverter.experiments.page import check_page
 from inverter.experiments.record import Found, Record, read_record
 from inverter.experiments.tables import markdown
-from inverter.run_record import write_text
 
 NOT_RUN = "not run"
 EXPERIMENTS = ("methods", "prompts", "smoothing")

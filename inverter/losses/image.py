@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DISTANCES = ("l1", "mse", "charbonnier")
-CHARBONNIER_EPS = 1e-3
+DISTANCES = ("l1", "mse")
+NUM_SCALES = 3
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def image_distance(recon: Tensor, image: Tensor, distance: str = "l1") -> Tensor
     Args:
         recon: ``(B, C, H, W)``.
         image: As ``recon``.
-        distance: ``l1``, ``mse`` or ``charbonnier``, which is l1 smoothed below differences of 1e-3 and 0 at 0.
+        distance: ``l1`` or ``mse``.
     Returns:
         ``(B,)``, 0 where the images agree.
     Raises:
@@ -39,33 +39,25 @@ def image_distance(recon: Tensor, image: Tensor, distance: str = "l1") -> Tensor
         return difference.abs().mean(1)
     if distance == "mse":
         return difference.square().mean(1)
-    if distance == "charbonnier":
-        return (difference.square() + CHARBONNIER_EPS**2).sqrt().mean(1) - CHARBONNIER_EPS
     raise ValueError(f"distance is {distance!r}; allowed: {', '.join(DISTANCES)}")
 
 
-def multi_scale_distance(recon: Tensor, image: Tensor, distance: str = "l1", num_scales: int = 3) -> Tensor:
-    """Mean of :func:`image_distance` over a pyramid, each level half the size of the one before (2 x 2 means).
+def multi_scale_distance(recon: Tensor, image: Tensor) -> Tensor:
+    """Mean l1 distance over a pyramid of three levels, each half the size of the one before (2 x 2 means).
 
     Args:
-        recon: ``(B, C, H, W)``; sides of at least ``2 ** (num_scales - 1)``, odd ones allowed.
+        recon: ``(B, C, H, W)``, any sides.
         image: As ``recon``.
-        distance: As in :func:`image_distance`.
-        num_scales: Levels of the pyramid; 1 is the image alone.
     Returns:
         ``(B,)``.
     Raises:
-        ValueError: Shapes differ, the name is unknown, or the images are too small for that many scales.
+        ValueError: Shapes differ.
     """
-    _check_shapes(recon, image)
-    if num_scales < 1 or min(recon.shape[-2:]) < 2 ** (num_scales - 1):
-        largest = min(recon.shape[-2:]).bit_length()
-        raise ValueError(f"num_scales is {num_scales}; allowed for images {tuple(recon.shape[-2:])}: 1 to {largest}")
-    total = image_distance(recon, image, distance)
-    for _ in range(num_scales - 1):
+    total = image_distance(recon, image)
+    for _ in range(NUM_SCALES - 1):
         recon, image = (F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False) for x in (recon, image))
-        total = total + image_distance(recon, image, distance)
-    return total / num_scales
+        total = total + image_distance(recon, image)
+    return total / NUM_SCALES
 
 
 def gradient_distance(recon: Tensor, image: Tensor) -> Tensor:

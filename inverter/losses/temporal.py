@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-STEEPNESS = 6
 STILL = 1e-6  # distance of features up to which frames count as the same: what rounding leaves of none
+STEEPNESS = 6
 """Exponent of the fall of a pair's weight: movement up to 1.5 medians keeps most of it, a cut at 3 medians none."""
 
 
@@ -18,7 +18,8 @@ def smoothing(latents: Tensor, weights: Tensor, before: Tensor | None = None) ->
     Returns:
         ``(T,)``: the term of each frame; 0 for the first without ``before``.
     Source:
-        arXiv:2412.10448: mean over consecutive frames of ||z_i - z_(i-1)||^2.
+        arXiv:2412.10448: mean over consecutive frames of ||z_i - z_(i-1)||^2. Differs: mean over the latents' numbers,
+        not their sum.
     """
     earlier = torch.cat([latents[:1].detach() if before is None else before[None].to(latents), latents[:-1]])
     return weights.to(latents) * (latents - earlier).square().flatten(1).mean(1)

@@ -23,7 +23,8 @@ def build_autoencoder(config: AutoencoderConfig) -> AutoencoderDC:
     """diffusers' ``AutoencoderDC``, space to depth at once, with residual branches that start at zero.
 
     Raises:
-        ValueError: Lists that disagree in length, a resolution without a block, or widths that shortcuts cannot bridge.
+        ValueError: Lists that disagree in length, a resolution without a block, no latent channel, or widths that
+            shortcuts cannot bridge.
     """
     stages = {"widths": config.widths, "encoder_blocks": config.encoder_blocks, "decoder_blocks": config.decoder_blocks}
     if len({len(values) for values in stages.values()}) != 1:
@@ -32,6 +33,8 @@ def build_autoencoder(config: AutoencoderConfig) -> AutoencoderDC:
     for name, values in stages.items():
         if not values or min(values) < 1:
             raise ValueError(f"{name} is {list(values)}; allowed: 1 or more at each resolution")
+    if config.latent_channels < 1:
+        raise ValueError(f"latent_channels is {config.latent_channels}; allowed: 1 or more")
     steps = pairwise(config.widths)
     if any(width % 4 for width in config.widths) or any(4 * fine % coarse for fine, coarse in steps):
         raise ValueError(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import lightning as L
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from transformers import CLIPTokenizer
 
@@ -13,6 +11,7 @@ from inverter.config import DenoiserConfig
 from inverter.priors.cost import check_macs, count_macs
 from inverter.priors.sampling import denoising_loss
 from inverter.priors.text import build_text_encoder, tokenize
+from inverter.priors.training import LatentTraining, unfuse_attention_on_cpu
 from inverter.training import build_optimizer
 
 NORM_GROUPS = 16
@@ -21,6 +20,9 @@ NORM_GROUPS = 16
 def build_unet(config: DenoiserConfig, latent_shape: tuple[int, int, int]) -> UNet2DConditionModel:
     """U-Net with text attention on every level but the finest, where it would cost most and matter least."""
     levels = len(config.widths)
+    for name in ("head_dim", "layers_per_block"):
+        if (value := getattr(config, name)) < 1:
+            raise ValueError(f"{name} is {value}; allowed: 1 or more")
     if any(width < 1 or width % NORM_GROUPS or width % config.head_dim for width in config.widths):
         raise ValueError(
             f"widths is {list(config.widths)}; allowed: multiples of {NORM_GROUPS} and of head_dim={config.head_dim}"
@@ -56,7 +58,7 @@ def build_scheduler(prediction_type: str) -> DDIMScheduler:
     )
 
 
-class DenoiserModule(L.LightningModule):
+class DenoiserModule(LatentTraining):
     """Train U-Net and text encoder together on cached latents and their captions.
 
     Batches hold ``latents`` ``(B, C, h, w)`` of unit variance and ``tokens`` ``(B, K)`` of their prompts.
@@ -76,18 +78,7 @@ class DenoiserModule(L.LightningModule):
             self.unet.compile()
 
     def on_fit_start(self) -> None:
-        if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
-            self.unet.set_attn_processor(AttnProcessor())
-
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss = self._loss(batch, None)
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        return loss
-
-    def validation_step(self, batch: dict, batch_idx: int) -> None:
-        fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
-        loss = self._loss(batch, fixed)
-        self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True, sync_dist=True)
+        unfuse_attention_on_cpu(self.unet)
 
     def configure_optimizers(self) -> dict:
         return build_optimizer(self, [*self.unet.parameters(), *self.text_encoder.parameters()], self.config.optim)
@@ -96,6 +87,6 @@ class DenoiserModule(L.LightningModule):
         """Conditioning ``(B, K, D)`` of B prompts."""
         return self.text_encoder(tokenize(self.tokenizer, prompts).to(self.device))[0]
 
-    def _loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
         text, gamma = self.text_encoder(batch["tokens"])[0], self.config.snr_gamma
         return denoising_loss(self.unet, self.scheduler, batch["latents"], text, generator, gamma)

@@ -11,7 +11,7 @@ SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """Whether patches of 18 pixels are of photos: logits ``(B, 1, S/4, S/4)`` of images ``(B, 3, S, S)`` in [0, 1].
+    """Whether patches of 20 pixels are of photos: logits ``(B, 1, S/4, S/4)`` of images ``(B, 3, S, S)`` in [0, 1].
 
     It goes to half resolution by moving pixels to channels, so no convolution runs at the full one.
     """

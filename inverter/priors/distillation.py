@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import lightning as L
 import torch
 from diffusers import DDIMScheduler
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
 from inverter.config import DistillConfig
@@ -13,10 +11,11 @@ from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoise
 from inverter.priors.text import tokenize
+from inverter.priors.training import LatentTraining, unfuse_attention_on_cpu
 from inverter.training import build_optimizer
 
 
-class DistillModule(L.LightningModule):
+class DistillModule(LatentTraining):
     """Train a LoRA so that two neighbouring points of the guided denoiser's path give one image.
 
     The student's estimate of x0 at a timestep is drawn to its own estimate, without gradient, at the next timestep of
@@ -40,24 +39,13 @@ class DistillModule(L.LightningModule):
         self.register_buffer("no_prompt", tokenize(prior.tokenizer, [""]), persistent=False)
 
     def on_fit_start(self) -> None:
-        if self.device.type == "cpu":  # the fused kernel's backward pass is slow there
-            self.prior.unet.set_attn_processor(AttnProcessor())
-
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss = self._loss(batch, None)
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        return loss
-
-    def validation_step(self, batch: dict, batch_idx: int) -> None:
-        fixed = torch.Generator().manual_seed(batch_idx)
-        loss = self._loss(batch, fixed)
-        self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True, sync_dist=True)
+        unfuse_attention_on_cpu(self.prior.unet)
 
     def configure_optimizers(self) -> dict:
         trained = [parameter for parameter in self.prior.unet.parameters() if parameter.requires_grad]
         return build_optimizer(self, trained, self.config.optim)
 
-    def _loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
         prior, scheduler, latents = self.prior, self.prior.scheduler, batch["latents"]
         source, count = generator.device if generator else latents.device, len(self.timesteps) - 1
         place = torch.randint(0, count, (len(latents),), generator=generator, device=source).to(latents.device)

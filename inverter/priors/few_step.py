@@ -67,9 +67,13 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str, **abou
     """
     state = get_peft_model_state_dict(unet)
     halves = {name: value.half().cpu().contiguous() for name, value in state.items()}
-    partial, path = f".{WEIGHTS}", folder / FOLDER / WEIGHTS
-    StableDiffusionPipeline.save_lora_weights(folder / FOLDER, unet_lora_layers=halves, weight_name=partial)
-    path.with_name(partial).replace(path)
+    path = folder / FOLDER / WEIGHTS
+    partial = path.with_name(f".{WEIGHTS}")
+    try:
+        StableDiffusionPipeline.save_lora_weights(path.parent, unet_lora_layers=halves, weight_name=partial.name)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     write_atomic(folder / FOLDER / ABOUT, json.dumps({"base_sha256": base_sha256, **about}, indent=2).encode() + b"\n")
     return path
 

@@ -20,7 +20,7 @@ from inverter.priors.few_step import FOLDER, fuse_lora, split_name
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
-from inverter.priors.sampling import denoise, sample
+from inverter.priors.sampling import count_steps, denoise, least_strength, sample
 from inverter.priors.text import tokenize
 
 PARTS = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
@@ -117,10 +117,10 @@ class DiffusionPrior(nn.Module):
         longest = self.scheduler.config.num_train_timesteps
         if not 1 <= num_inference_steps <= longest:
             raise ValueError(f"num_inference_steps is {num_inference_steps}; allowed: 1 to {longest}")
-        if latents is not None and strength and strength * num_inference_steps < 1:
+        if latents is not None and strength and not count_steps(num_inference_steps, strength):
             raise ValueError(
                 f"strength is {strength}, which leaves none of num_inference_steps={num_inference_steps} to run; "
-                f"allowed: 0, which keeps the latents, or {1 / num_inference_steps:.3g} to 1"
+                f"allowed: 0, which keeps the latents, or {least_strength(num_inference_steps)} to 1"
             )
         if latents is not None:
             self._check_latents(latents)
@@ -257,10 +257,10 @@ def load_autoencoder(folder: Path) -> diffusers.AutoencoderDC:
 
 
 def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
-    """SHA-256 over the weight files of some parts of a prior, in the order of their names."""
+    """SHA-256 over the weight files of some parts of a prior, in the order of their names; hidden ones are partial."""
     digest = hashlib.sha256()
     for part in parts:
-        for file in sorted((folder / part).glob("*.safetensors")):
+        for file in sorted((folder / part).glob("[!.]*.safetensors")):
             digest.update(f"{part}/{file.name}".encode())
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):

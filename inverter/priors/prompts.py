@@ -82,7 +82,7 @@ def _read_csv(path: Path, kind: str) -> dict[str, str]:
 
 
 def choose_prompts(keys: Sequence[str], prompt: str | None, table: dict[str, str] | None) -> list[str | None]:
-    """Prompt of each key: the table's, else ``prompt``; None where neither says anything, which is logged once a table.
+    """Prompt of each key: the table's, else ``prompt``; None where neither has one. Keys without a line are logged.
 
     Args:
         keys: Names of the images.

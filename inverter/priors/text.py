@@ -46,7 +46,8 @@ def train_tokenizer(captions: Iterable[str], vocabulary: int, num_tokens: int) -
     with tempfile.TemporaryDirectory() as folder:
         vocab_file, merges_file = Path(folder) / "vocab.json", Path(folder) / "merges.txt"
         vocab_file.write_text(json.dumps(trained["vocab"], ensure_ascii=False), encoding="utf-8")
-        merges_file.write_text("#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n", encoding="utf-8")
+        lines = ["#version: 0.2", *(" ".join(merge) for merge in merges)]  # without captions there is no merge
+        merges_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return CLIPTokenizer.from_pretrained(folder, model_max_length=num_tokens)
 
 

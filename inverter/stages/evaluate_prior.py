@@ -9,6 +9,7 @@ from typing import Any
 
 from torchvision.utils import make_grid, save_image
 
+from inverter.atomic import write_text
 from inverter.config import EvaluatePriorConfig
 from inverter.device import pick_device, pick_precision
 from inverter.errors import one_line
@@ -21,12 +22,12 @@ from inverter.priors.few_step import ABOUT, FOLDER, split_name
 from inverter.priors.index import TRAINING, read_object
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, load_prior
-from inverter.run_record import commit, environment, record_run, write_text
+from inverter.run_record import record_run
 
 log = logging.getLogger(__name__)
 STAGE = "evaluate_prior"
 SETTINGS = (
-    *("num_samples", "num_text", "num_memory", "num_photos", "num_inference_steps", "guidance_scale"),
+    *("num_samples", "num_text", "num_memory", "num_photos", "num_speed", "num_inference_steps", "guidance_scale"),
     *("val", "train", "judges", "batch_size", "num_bootstrap", "precision", "seed"),
 )
 GRID = 32  # samples in the card
@@ -59,7 +60,7 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     captions = [sample["caption"] for sample in plan.val.samples[:GRID]]
     samples = plan.drawing.samples(captions, settings.num_inference_steps, settings.guidance_scale)
     save_image(make_grid(samples, nrow=8), output / "samples.png")
-    said = {**subject, "settings": dataclasses.asdict(settings), "environment": environment(), "commit": commit()}
+    said = {**subject, "settings": dataclasses.asdict(settings)}
     try:
         card = render_prior_card(Path(config.prior).name, said, record.parts)
     except (AttributeError, LookupError, TypeError, ValueError) as error:  # a part that was read, not measured

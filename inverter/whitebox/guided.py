@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
-from inverter.priors.sampling import last_timesteps, read_prediction
+from inverter.priors.sampling import count_steps, last_timesteps, least_strength, read_prediction
 from inverter.whitebox.adam import State, adam_direction, begin_adam
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
@@ -47,18 +47,18 @@ class Guided(Method):
         self.config = config
         self.share = 1.0 if config.start == "noise" else config.strength
         self.grid, self.recurrences = config.num_inference_steps, config.num_recurrences
-        if not 1 <= self.share * self.grid <= self.grid:
-            raise ValueError(f"guided.strength is {config.strength}; allowed: {1 / self.grid:.3g} to 1")
+        if count_steps(self.grid, self.share) < 1 or self.share > 1:
+            raise ValueError(f"guided.strength is {config.strength}; allowed: {least_strength(self.grid)} to 1")
         super().__init__(self._length())
 
     def _length(self) -> int:
-        return int(self.grid * self.share) * self.recurrences
+        return count_steps(self.grid, self.share) * self.recurrences
 
     def fit(self, max_queries: int | None) -> None:
         """Shorten the schedule to a budget: first fewer recurrences, then fewer timesteps."""
         if max_queries is None or self.num_steps <= max_queries:
             return
-        timesteps = int(self.grid * self.share)
+        timesteps = count_steps(self.grid, self.share)
         self.recurrences = max(1, max_queries // timesteps)
         if timesteps > max_queries:
             self.grid = math.ceil(max_queries / self.share)

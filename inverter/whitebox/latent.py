@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inverter.config import LatentConfig
 from inverter.losses.natural import total_variation_norm
-from inverter.priors.sampling import last_timesteps, run_steps
+from inverter.priors.sampling import count_steps, last_timesteps, run_steps
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.method import Rendered, rates
@@ -42,7 +42,8 @@ class Latent(Descent):
         super().__init__(config)
         if config.num_inference_steps < 0:
             raise ValueError(f"latent.num_inference_steps is {config.num_inference_steps}; allowed: 0 or more")
-        if config.num_inference_steps and not 1 <= config.strength * config.num_inference_steps <= 1000:
+        steps = count_steps(config.num_inference_steps, config.strength)
+        if config.num_inference_steps and not (steps >= 1 and config.strength * config.num_inference_steps <= 1000):
             raise ValueError(
                 f"latent.strength is {config.strength}, of latent.num_inference_steps={config.num_inference_steps}; "
                 "allowed: up to 1, with at least one step left to run"
@@ -106,7 +107,7 @@ class Latent(Descent):
         return state
 
     def calls(self, problem: Problem, step: int) -> int:
-        return int(self.config.num_inference_steps * self.config.strength) * problem.calls
+        return count_steps(self.config.num_inference_steps, self.config.strength) * problem.calls
 
     def _fresh(self, problem: Problem, latents: Tensor, num_steps: int) -> list[Tensor]:
         """Noise between the steps of a few-step variant, the same in every iteration and for all frames of a clip."""

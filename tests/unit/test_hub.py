@@ -216,6 +216,16 @@ def test_a_damaged_one_does_not_hide_the_others_from_the_list(folder, caplog):
     assert "damaged: config.yaml cannot be used" in caplog.text
 
 
+def test_a_damaged_prior_does_not_hide_the_others_from_the_list(folder, tiny_prior_folder, capsys, caplog):
+    for name in ("damaged", "tiny", ".tiny.partial"):
+        shutil.copytree(tiny_prior_folder, folder.parent / name)
+    (folder.parent / "damaged" / "model_index.json").write_text("{")
+    list_published.run(list_published.ListConfig(path=str(folder.parent)))
+    shown = capsys.readouterr().out
+    assert re.findall(r"(\S+) +│ (?:prior|inverter) ", shown) == ["tiny", "toy"]
+    assert re.search(r"damaged.*model_index.json cannot be read", caplog.text)
+
+
 @pytest.mark.parametrize("columns", ["40", "160"])
 def test_the_list_shows_priors_and_inverters_whole(folder, tiny_prior_folder, capsys, monkeypatch, columns):
     shutil.copytree(tiny_prior_folder, folder.parent / "tiny")

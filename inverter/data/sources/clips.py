@@ -11,7 +11,7 @@ from PIL import Image
 
 
 def read_frames(path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames of a clip's first video stream with their numbers, from 0.
+    """Frames of a clip's first video stream with their numbers, from 0; one without a time gets that of its number.
 
     Raises:
         ValueError: The file is no clip, holds no picture, or breaks off.
@@ -20,7 +20,11 @@ def read_frames(path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
         with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
             if not container.streams.video:
                 raise ValueError(f"clip {path} holds no video stream")
-            yield from enumerate(container.decode(video=0))
+            rate = container.streams.video[0].average_rate
+            for number, frame in enumerate(container.decode(video=0)):
+                if frame.pts is None and rate:
+                    frame.pts, frame.time_base = number, 1 / rate
+                yield number, frame
     except (av.FFmpegError, OSError) as error:
         raise ValueError(f"clip {path} cannot be read: {error.strerror or error}") from error
 
@@ -28,14 +32,23 @@ def read_frames(path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
 def thin(
     frames: Iterator[tuple[int, av.VideoFrame]], stride: int = 1, fps: float | None = None
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Every ``stride``-th frame, or the first frame in each 1 / ``fps`` seconds from the first frame on."""
+    """Every ``stride``-th frame, or the first frame in each 1 / ``fps`` seconds from the first frame on.
+
+    Raises:
+        ValueError: ``fps`` is asked of frames without a time.
+    """
     start, taken = None, -1
     for number, frame in frames:
         if fps is None:
             if number % stride == 0:
                 yield number, frame
             continue
-        time = frame.pts * frame.time_base if frame.pts is not None and frame.time_base is not None else Fraction(0)
+        if frame.pts is None or frame.time_base is None:
+            raise ValueError(
+                f"video.fps={fps}, but frame {number} has no time and its clip no frame rate; allowed: null, which "
+                "goes by video.stride"
+            )
+        time = frame.pts * frame.time_base
         start = time if start is None else start
         if (turn := int((time - start) * Fraction(fps))) > taken:
             taken = turn

@@ -28,5 +28,5 @@ def test_rounds_alternate_after_one_call_each():
 
 def test_clock_gives_seconds_a_call():
     slow, fast = alternate([lambda: time.sleep(0.02), lambda: None], 3, CPU, repeats=2)
-    assert all(0.02 <= second < 0.2 for second in slow)
+    assert all(second >= 0.02 for second in slow)
     assert min(divide(slow, fast)) > 2

@@ -11,7 +11,7 @@ from PIL import Image
 
 from inverter.config import ImageDataConfig
 from inverter.data.image_module import ImageShardModule, random_view, shift_and_mirror
-from inverter.data.picture_cache import PictureCache, decode_sample, first_pictures, read_words
+from inverter.data.picture_cache import PictureCache, decode_sample, first_pictures, identity, read_words
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
@@ -76,6 +76,10 @@ def test_shards_written_anew_are_decoded_anew(photos, tmp_path):
         tar.addfile(entry, io.BytesIO(content))
     assert Path(photos).stat().st_size == size  # tar pads
     assert before > 0 and grey() == 0
+
+
+def test_of_a_url_the_cache_knows_the_name_alone():
+    assert identity("memory://bucket/a-{0..1}.tar") == ["memory://bucket/a-0.tar:", "memory://bucket/a-1.tar:"]
 
 
 def test_an_epoch_shows_every_picture_once(tmp_path, shards):

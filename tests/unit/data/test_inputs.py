@@ -88,6 +88,7 @@ def test_a_clip_comes_back_nearly_as_it_was_written(tmp_path, size):
     assert float(frame_rate(tmp_path / "clip.mp4")) == 12
     assert float(frame_rate(tmp_path / "clip.mp4", stride=3)) == 4
     assert float(frame_rate(tmp_path / "clip.mp4", fps=7.5)) == 7.5
+    assert float(frame_rate(tmp_path / "clip.mp4", fps=30)) == 12  # there are no more
     found = list(read_inputs(tmp_path / "clip.mp4", ["x"], 14))
     assert [item.key for item in found] == [f"clip-{i:06d}" for i in range(6)]
     means = torch.stack([item.picture.float().mean() for item in found])

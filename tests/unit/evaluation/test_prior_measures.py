@@ -77,6 +77,8 @@ def test_a_record_goes_on_and_refuses_another(tmp_path):
     assert record.part("one", lambda: {"value": 1}) == {"value": 1}
     again = PriorRecord(tmp_path, subject)
     assert again.part("one", lambda: pytest.fail("measured twice")) == {"value": 1}
+    assert again.part("nothing", lambda: None) is None
+    assert PriorRecord(tmp_path, subject).parts == {"one": {"value": 1}}
     assert PriorRecord(tmp_path, subject, resume=False).part("one", lambda: 2) == 2
     with pytest.raises(ValueError, match="is of another prior or setting"):
         PriorRecord(tmp_path, {"prior": "other"})

@@ -32,6 +32,7 @@ def test_residual_branches_start_at_zero():
     ("changes", "message"),
     [
         ({"decoder_blocks": [1, 1, 1]}, "widths has 2, encoder_blocks has 2, decoder_blocks has 3 entries; allowed"),
+        ({"latent_channels": 0}, r"latent_channels is 0; allowed: 1 or more"),
         ({"widths": [16, 48]}, r"widths is \[16, 48\]; allowed: multiples of 4, each after the first a divisor"),
         ({"encoder_blocks": [0, 1]}, r"encoder_blocks is \[0, 1\]; allowed: 1 or more at each resolution"),
     ],

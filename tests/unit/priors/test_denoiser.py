@@ -40,6 +40,13 @@ def test_widths_that_no_level_can_have(widths):
         build_unet(replace(CONFIG, widths=widths), (3, 8, 8))
 
 
+@pytest.mark.parametrize("name", ["head_dim", "layers_per_block"])
+@pytest.mark.parametrize("value", [0, -16])
+def test_sizes_below_one(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}; allowed: 1 or more"):
+        build_unet(replace(CONFIG, **{name: value}), (3, 8, 8))
+
+
 def test_one_step_trains_the_denoiser_and_the_text_encoder(module):
     batch = {"latents": torch.randn(2, 3, 8, 8), "tokens": tokenize(module.tokenizer, ["a dog", ""])}
     module.training_step(batch, 0).backward()

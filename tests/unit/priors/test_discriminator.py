@@ -14,6 +14,13 @@ def test_logits_are_of_patches(side):
     assert PatchDiscriminator(4)(torch.rand(3, 3, side, side)).shape == (3, 1, side // 4, side // 4)
 
 
+def test_a_logit_sees_a_patch_of_20_pixels():
+    images = torch.rand(1, 3, 48, 48, requires_grad=True)
+    PatchDiscriminator(4)(images)[0, 0, 6, 6].backward()
+    rows, columns = images.grad.abs().sum((0, 1)).nonzero().unbind(1)
+    assert [int(places.max() - places.min() + 1) for places in (rows, columns)] == [20, 20]
+
+
 def test_the_gradient_has_the_length_of_the_other_terms_and_spares_the_discriminator():
     discriminator = PatchDiscriminator(4)
     recon = torch.rand(2, 3, 8, 8, requires_grad=True)

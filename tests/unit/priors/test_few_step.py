@@ -78,6 +78,23 @@ def test_a_prior_without_the_variant(tiny_prior_folder):
     assert split_name("a+b") == ("a+b", False) and split_name("a+few-step") == ("a", True)
 
 
+def test_a_lora_that_cannot_be_written_leaves_nothing(folder, monkeypatch):
+    def fail(directory, weight_name, **_):
+        (directory / weight_name).write_bytes(b"half")
+        raise OSError("disk full")
+
+    known = load_prior(f"{folder}+few-step").weights_sha256
+    (folder / "lora" / ".pytorch_lora_weights.safetensors").write_bytes(b"half")  # of a run that was killed
+    assert load_prior(f"{folder}+few-step").weights_sha256 == known
+    unet = load_prior(folder).unet
+    add_lora(unet, 2, 5.0)
+    before = {path: path.read_bytes() for path in folder.glob("lora/[!.]*")}
+    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "save_lora_weights", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_lora(unet, folder, "")
+    assert {path: path.read_bytes() for path in (folder / "lora").iterdir()} == before
+
+
 def test_a_lora_that_is_too_large(tiny_prior_folder):
     with pytest.raises(ValueError, match=r"rank is 2, which makes .* MB; max_megabytes: 0.001"):
         add_lora(load_prior(tiny_prior_folder).unet, 2, 0.001)

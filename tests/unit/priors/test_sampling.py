@@ -7,7 +7,15 @@ from torch import Tensor, nn
 
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.sampling import denoise, denoising_loss, loss_weights, read_prediction, sample
+from inverter.priors.sampling import (
+    count_steps,
+    denoise,
+    denoising_loss,
+    least_strength,
+    loss_weights,
+    read_prediction,
+    sample,
+)
 
 
 class Fixed(nn.Module):
@@ -247,8 +255,22 @@ def test_inputs_and_scheduler_stay_as_they_were(tiny_prior):
 
 def test_a_strength_that_leaves_no_step_is_no_sample(tiny_prior):
     latents = torch.randn(1, *tiny_prior.latent_shape)
-    with pytest.raises(ValueError, match=r"strength is 0.25, which leaves none of num_inference_steps=3 to run"):
+    wrong = r"strength is 0.25, which leaves none of num_inference_steps=3 to run; .*, or 0.334 to 1$"
+    with pytest.raises(ValueError, match=wrong):
         tiny_prior.sample(latents=latents, strength=0.25, num_inference_steps=3)
+    tiny_prior.sample(latents=latents, strength=0.334, num_inference_steps=3)
+
+
+def test_the_least_strength_leaves_a_step():
+    for steps in range(1, 1001):
+        assert count_steps(steps, least_strength(steps)) >= 1
+        assert [count_steps(steps, run / steps) for run in (0, 1, steps)] == [0, 1, steps]  # 1 / 49 of 49 is below 1
+
+
+@pytest.mark.parametrize("steps", [8, 50])
+def test_strengths_in_use_leave_the_steps_that_diffusers_runs(steps):
+    for strength in (0.125, 0.15, 0.25, 0.3, 0.375, 0.5, 0.75, 0.8, 1.0):
+        assert count_steps(steps, strength) == min(int(steps * strength), steps)
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1])

@@ -64,6 +64,11 @@ def test_a_vocabulary_without_room_for_every_byte():
         train_tokenizer(CAPTIONS, 599, 10)
 
 
+def test_without_captions_every_word_falls_apart():
+    tokenizer = train_tokenizer(["", ""], 600, 10)
+    assert tokenizer.tokenize("a red") == ["a</w>", "r", "e", "d</w>"]
+
+
 def test_captions_decide_the_merges_and_the_size_is_a_limit():
     assert len(train_tokenizer(CAPTIONS, 600, 10)) <= 600
     merged = train_tokenizer(["wombat"] * 5, 620, 10)

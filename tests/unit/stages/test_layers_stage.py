@@ -1,6 +1,6 @@
 import pytest
 
-from inverter.config import LayersConfig, TargetConfig
+from inverter.config import ArchitectureConfig, ConfigError, LayersConfig, load_config
 from inverter.stages.layers import run
 
 
@@ -17,4 +17,10 @@ def test_table_lists_layers_down_to_a_depth(capsys):
 
 def test_unknown_target():
     with pytest.raises(ValueError, match="is unknown"):
-        run(LayersConfig(target=TargetConfig(name="timm:no_such_network")))
+        run(LayersConfig(target=ArchitectureConfig(name="timm:no_such_network")))
+
+
+@pytest.mark.parametrize("word", ["target.layer=blocks.2", "target.payload=int8", "target.pretrained=false"])
+def test_keys_that_change_no_row_are_unknown(word):
+    with pytest.raises(ConfigError, match="unknown key"):
+        load_config(LayersConfig, [], [word])

@@ -104,7 +104,8 @@ def test_a_direction_has_length_one_or_none():
         ({"num_recurrences": 0}, r"guided.num_recurrences is 0; allowed: 1 or more"),
         ({"start": "photo"}, r"guided.start is 'photo'; allowed: noise, inverter"),
         ({"guidance": 1.5}, r"guided.guidance is 1.5; allowed: 0 to 1"),
-        ({"start": "inverter", "strength": 0.0}, r"guided.strength is 0.0"),
+        ({"start": "inverter", "strength": 0.0}, r"guided.strength is 0.0; allowed: 0.004 to 1"),
+        ({"start": "inverter", "strength": 0.333, "num_inference_steps": 3}, r"allowed: 0.334 to 1"),
     ],
 )
 def test_values_that_are_not_allowed(config, message):

@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -25,6 +26,22 @@ def test_thinning_goes_by_number_or_by_time(write_clip):
     assert numbers(fps=2.5) == [0, 4, 8, 12, 16]
     assert numbers(fps=4) == [0, 3, 5, 8, 10, 13, 15, 18]  # every 0.25 s, from the first frame on
     assert numbers(fps=99) == list(range(20))
+
+
+def test_frames_without_times_go_by_the_clips_rate(write_clip):
+    path = write_clip("a.h264", count=20, codec="libx264", rate=10)
+
+    def without_times():
+        for number, frame in read_frames(path):
+            frame.pts = None
+            yield number, frame
+
+    rate = av.open(str(path)).streams.video[0].average_rate
+    assert [number / rate for number, _ in read_frames(path)] == [f.pts * f.time_base for _, f in read_frames(path)]
+    assert [number for number, _ in thin(read_frames(path), fps=float(rate) / 4)] == [0, 4, 8, 12, 16]
+    assert [number for number, _ in thin(without_times(), stride=6)] == [0, 6, 12, 18]
+    with pytest.raises(ValueError, match=r"video.fps=2, but frame 0 has no time .*; allowed: null"):
+        list(thin(without_times(), fps=2))
 
 
 def test_a_clip_that_tells_its_rotation_is_turned(write_clip):
