@@ -7,15 +7,32 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from inverter.atomic import write_text
 from inverter.errors import one_line
 
 T = TypeVar("T")
 OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name
+
+
+class Words(yaml.SafeLoader):
+    """YAML whose scalars stay words but for null: the schema says what they are, and a layer ``1.10`` is not 1.1."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in resolvers if tag.endswith((":null", ":merge"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise yaml.constructor.ConstructorError(problem=f"key {twice!r} occurs twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 class ConfigError(ValueError):
@@ -39,16 +56,17 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     for file in files:
         path = find_config(file)
         try:
-            loaded = OmegaConf.load(path)
+            loaded = OmegaConf.create(_parse(path.read_text(encoding="utf-8")) or {})
         except Exception as error:  # PyYAML has many error classes
             raise ConfigError(f"config file {path} is not valid YAML: {one_line(error)}") from error
         merged = _merge(schema, merged, loaded, str(path))
     for override in overrides:
-        key, separator, _ = override.partition("=")
+        key, separator, value = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
         try:
-            update = OmegaConf.from_dotlist([override])
+            update = OmegaConf.create()
+            OmegaConf.update(update, key, _parse(value))
         except Exception as error:
             raise ConfigError(f"argument {override!r} is not valid YAML: {one_line(error)}") from error
         merged = _merge(schema, merged, update, f"argument {override!r}")
@@ -84,8 +102,12 @@ def config_root() -> Path:
 
 
 def save_config(config: Any, path: Path) -> None:
-    """Write a resolved config as YAML."""
-    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    """Write a resolved config as YAML, whole or not at all."""
+    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=Words)  # a SafeLoader
 
 
 def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:

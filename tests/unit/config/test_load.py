@@ -113,6 +113,24 @@ def test_values_are_yaml_of_the_declared_type():
     assert load_config(TrainConfig, [], [*REQUIRED, "prior=a=b"]).prior == "a=b"
 
 
+@pytest.mark.parametrize("name", ["1.10", "010", "1_0", "1e3", "no", "2026-01-01", "0x10"])
+def test_a_name_that_looks_like_a_number_stays_as_it_is(tmp_path, name):
+    file = write(tmp_path / "a.yaml", f"target: {{layer: {name}}}\n")
+    for config in (
+        load_config(TrainConfig, [file], REQUIRED),
+        load_config(TrainConfig, [], [*REQUIRED, f"target.layer={name}"]),
+    ):
+        assert config.target.layer == name
+        save_config(config, tmp_path / "saved.yaml")
+        assert load_config(TrainConfig, [tmp_path / "saved.yaml"]) == config
+
+
+def test_a_key_that_occurs_twice_is_refused(tmp_path):
+    file = write(tmp_path / "a.yaml", "seed: 1\nmodel: {}\nseed: 2\n")
+    with pytest.raises(ConfigError, match="'seed' occurs twice"):
+        load_config(TrainConfig, [file], REQUIRED)
+
+
 def test_defaults_are_not_shared():
     load_config(TrainConfig, [], REQUIRED).trainer.loggers.append("wandb")
     assert load_config(TrainConfig, [], REQUIRED).trainer.loggers == ["csv"]
