@@ -81,7 +81,7 @@ def dispatch(words: list[str]) -> int:
         return 0
     if stage not in STAGES:
         kinds = [known for known in STAGES if known.startswith(f"{stage.partition(' ')[0]} ")]
-        wrong = f"{stage} needs a kind" if stage == "train_prior" else f"unknown stage {stage!r}"
+        wrong = f"{stage} needs a kind" if stage in KINDS else f"unknown stage {stage!r}"
         print(f"error: {wrong}; allowed: {', '.join(kinds or STAGES)}", file=sys.stderr)
         return CONFIG_ERROR
     return run_stage(stage, words)

@@ -10,23 +10,37 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from inverter.atomic import write_text
 from inverter.config import save_config
+from inverter.parse import parse_json
 from inverter.processes import rank
 
 PACKAGES = ("torch", "torchvision", "lightning", "diffusers", "timm", "torchmetrics")
 
 
-def record_run(config: Any, output: Path, stage: str) -> None:
+def record_run(config: Any, output: Path, stage: str, *, resumed: bool = False) -> None:
     """Write ``OUTPUT/STAGE.yaml`` (resolved config) and ``OUTPUT/STAGE.json`` (commit, seed, environment).
 
     Of several processes the first one does it.
+
+    Args:
+        config: Schema, filled.
+        output: Folder of the run.
+        stage: Such as ``train``.
+        resumed: Keep the record of the run that goes on, and add to its ``resumed`` with which commit and where it did.
     """
     if rank():
         return
     output.mkdir(parents=True, exist_ok=True)
+    path, here = output / f"{stage}.json", {"commit": commit(), "environment": environment()}
+    record = {"stage": stage, "seed": getattr(config, "seed", None), **here}
+    if resumed and path.is_file():
+        record = parse_json(path.read_bytes())
+        parts = [record, *record.get("resumed", [])]
+        if any(parts[-1].get(key) != value for key, value in here.items()):
+            record["resumed"] = [*parts[1:], here]
     save_config(config, output / f"{stage}.yaml")
-    record = {"stage": stage, "commit": commit(), "seed": getattr(config, "seed", None), "environment": environment()}
-    write_text(output / f"{stage}.json", json.dumps(record, indent=2))
+    write_text(path, json.dumps(record, indent=2))
 
 
 def commit() -> str | None:
@@ -79,19 +93,3 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file atomically: a crash or a full disk leaves the old one or the new one."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """As :func:`write_text`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -12,12 +12,20 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar, Timer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    Timer,
+)
 from lightning.pytorch.trainer.states import RunningStage
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import nn
 
 from inverter.callbacks.average import ema
+from inverter.callbacks.last_step import LastStep
 from inverter.callbacks.newest import Newest
 from inverter.callbacks.progress import progress
 from inverter.callbacks.shared_clock import SharedClock
@@ -26,8 +34,11 @@ from inverter.checkpoint_io import AtomicCheckpointIO
 from inverter.checkpoints import check_resumable
 from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
 from inverter.device import pick_device, pick_precision
+from inverter.errors import one_line
 from inverter.interrupt import interrupt_as_termination
 from inverter.loggers import build_loggers
+from inverter.processes import rank
+from inverter.run_record import record_run
 
 log = logging.getLogger(__name__)
 LIGHTNING = {"bf16": "bf16-mixed", "fp32": "32-true"}
@@ -74,14 +85,15 @@ def build_trainer(
     mode: str = "max",
     callbacks: Iterable[Callback] = (),
 ) -> L.Trainer:
-    """Trainer with EMA, a time budget, time-based validation, and checkpoints after each validation and at SIGTERM.
+    """Trainer with EMA, an end by steps, time or patience, and time-based validation.
 
-    ``OUTPUT/checkpoints/best.ckpt`` is the best by ``monitor``, ``last.ckpt`` the newest state; both hold the averaged
-    weights as ``state_dict`` and the raw ones for an exact resume. The newest is written after the best, so that a run
-    killed in between validates once more.
+    After each validation and at SIGTERM, ``OUTPUT/checkpoints/best.ckpt`` is the best by ``monitor``, ``last.ckpt`` the
+    newest state; both hold the averaged weights as ``state_dict`` and the raw ones for an exact resume. The newest is
+    written after the best, so that a run killed in between validates once more.
 
     Raises:
-        ValueError: A precision, a device or a logger that is not allowed, or nothing that ends the training.
+        ValueError: A precision, a device, a logger or another setting that is not allowed, or nothing that ends the
+            training.
     """
     if optim.max_steps is None and optim.max_time is None:
         raise ValueError("optim.max_steps and optim.max_time are both null; one of them must end the training")
@@ -92,6 +104,7 @@ def build_trainer(
     every = timedelta(seconds=config.every_n_seconds)
     common: list[Callback] = [
         Timer(duration={"seconds": optim.max_time} if optim.max_time is not None else None),
+        LastStep(),
         ema(optim.ema_decay),
         LearningRateMonitor("step"),
         Speed(),
@@ -105,6 +118,8 @@ def build_trainer(
             enable_version_counter=False,
         ),
     ]
+    if optim.patience is not None:
+        common.append(EarlyStopping(monitor, mode=mode, patience=optim.patience, check_on_train_epoch_end=False))
     shown = progress() if config.progress else None
     if shown is not None:
         common.append(shown)
@@ -113,26 +128,29 @@ def build_trainer(
     strategy = config.strategy
     if several and strategy in ("auto", "ddp"):  # most steps leave the conditioning tokens without a gradient
         strategy = "ddp_find_unused_parameters_true"
-    return L.Trainer(
-        default_root_dir=output,
-        accelerator=accelerator,
-        devices=config.devices,
-        num_nodes=config.num_nodes,
-        strategy=strategy,
-        plugins=[AtomicCheckpointIO()],
-        precision=LIGHTNING[precision],  # type: ignore[arg-type]
-        logger=build_loggers(config.loggers, output),
-        callbacks=[*common, *callbacks],
-        max_steps=optim.max_steps if optim.max_steps is not None else -1,
-        gradient_clip_val=optim.gradient_clip,
-        benchmark=accelerator == "gpu",  # batches are of one size
-        val_check_interval=every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        log_every_n_steps=20,
-        enable_progress_bar=isinstance(shown, ProgressBar),  # else Lightning adds a bar of its own
-        enable_model_summary=False,
-    )
+    try:
+        return L.Trainer(
+            default_root_dir=output,
+            accelerator=accelerator,
+            devices=config.devices,
+            num_nodes=config.num_nodes,
+            strategy=strategy,
+            plugins=[AtomicCheckpointIO()],
+            precision=LIGHTNING[precision],  # type: ignore[arg-type]
+            logger=build_loggers(config.loggers, output),
+            callbacks=[*common, *callbacks],
+            max_steps=optim.max_steps if optim.max_steps is not None else -1,
+            gradient_clip_val=optim.gradient_clip,
+            benchmark=accelerator == "gpu",  # batches are of one size
+            val_check_interval=every,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+            enable_progress_bar=isinstance(shown, ProgressBar),  # else Lightning adds a bar of its own
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, TypeError, ModuleNotFoundError) as error:
+        raise ValueError(f"trainer: {one_line(error)}") from error
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: str | None) -> None:
@@ -171,6 +189,18 @@ def resume_path(config: Any, stage: str) -> str | None:
         )
     log.info("resuming from %s", path)
     return str(path)
+
+
+def record_training(config: Any, stage: str, checkpoint: str | None) -> None:
+    """Record a run that begins, or goes on from a checkpoint; one that begins removes what an earlier run left there.
+
+    Else it would, once killed, go on from the other's state, or end with the other's best.
+    """
+    output = Path(config.output)
+    if checkpoint is None and not rank():
+        for path in ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "summary.json", f"{stage}.summary.json"):
+            (output / path).unlink(missing_ok=True)
+    record_run(config, output, stage, resumed=checkpoint is not None)
 
 
 def training_progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:

@@ -8,7 +8,8 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
-from inverter.checkpoints import load_weights
+from inverter.callbacks.made_of import made_of
+from inverter.checkpoints import load_weights, read_checkpoint
 from inverter.config import TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
@@ -118,7 +119,7 @@ def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     """The best state of a training run, its config and the manifest of the pairs that it was trained on.
 
     Raises:
-        ValueError: The folder holds no finished training run.
+        ValueError: The folder holds no finished training run, or the prior is not the one that it was trained with.
     """
     checkpoint = run / "checkpoints" / "best.ckpt"
     if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
@@ -127,7 +128,18 @@ def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     manifest = Manifest.load(run)
     module = build_module(config, manifest)
     load_weights(module, checkpoint)
+    check_prior(module, made_of(read_checkpoint(checkpoint)), run)
     return module.eval(), config, manifest
+
+
+def check_prior(module: PairModule, trained_with: str | None, run: Path) -> None:
+    """Raise ValueError where an inverter's prior is another one than it was trained with; None says nothing of it."""
+    prior = module.inverter.prior if isinstance(module, InverterModule) else None
+    if prior is not None and trained_with not in (None, prior.weights_sha256):
+        raise ValueError(
+            f"prior {prior.name!r} has weights {prior.weights_sha256[:12]}, but {run} was trained with "
+            f"{str(trained_with)[:12]}; put those back, or train again"
+        )
 
 
 def run_inverter(module: PairModule) -> Inverter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -29,3 +30,9 @@ class MadeOf(Callback):
                 f"{self.name} has weights {self.sha256[:12]}, but the run in output was begun with "
                 f"{state_dict['sha256'][:12]}; choose another output, or resume=false"
             )
+
+
+def made_of(checkpoint: Mapping[str, Any]) -> str | None:
+    """Hash that a checkpoint was begun with; None where it keeps none."""
+    state = checkpoint.get("callbacks", {}).get(MadeOf.__qualname__)
+    return state and str(state["sha256"])

@@ -50,7 +50,7 @@ class OptimConfig:
     max_steps: int | None = None  # null: max_time alone ends the training
     max_time: int | None = 480  # seconds of training; the learning rate falls over whichever ends first
     precision: str = "auto"  # auto | bf16 | fp32
-    patience: int | None = 20  # validations without a better dev/psnr before training stops
+    patience: int | None = 20  # validations without a better dev score before training stops
 
 
 @dataclass

@@ -11,12 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from inverter.atomic import write_text
 from inverter.bench import inference, large_prior, memory, training
 from inverter.bench.measurement import Measurement
 from inverter.bench.picture import draw
 from inverter.config import BenchConfig, PrepareConfig
 from inverter.lock import locked
-from inverter.run_record import commit, environment, record_run, write_text
+from inverter.run_record import commit, environment, record_run
 from inverter.stages import prepare
 
 log = logging.getLogger(__name__)

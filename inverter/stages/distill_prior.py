@@ -22,8 +22,7 @@ from inverter.priors.distillation import DistillModule
 from inverter.priors.few_step import FOLDER, SUFFIX, save_lora
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, folder_sha256, load_prior
-from inverter.run_record import record_run
-from inverter.training import build_trainer, fit, resume_path
+from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ def run(config: DistillConfig) -> Path:
 def train(config: DistillConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, STAGE)
-    record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     folder = find_prior(config.prior)
     prior = load_prior(config.prior).to(pick_device(config.trainer.device))
@@ -53,6 +51,7 @@ def train(config: DistillConfig, output: Path) -> Path:
     grid = PictureGrid(output, "val/samples", lambda _, batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
     callbacks = [StepSeed(config.seed), grid, MadeOf("prior", prior.weights_sha256)]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
+    record_training(config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:

@@ -6,12 +6,12 @@ import dataclasses
 import json
 import logging
 import re
-import shutil
 from pathlib import Path
 
 from torchvision.io import read_image
 from torchvision.utils import make_grid, save_image
 
+from inverter.atomic import whole_folder
 from inverter.blackbox.build import load_run, run_inverter
 from inverter.config import PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
@@ -58,22 +58,15 @@ def publish(config: PublishConfig) -> Path:
     if results.weights_sha256 != weights_sha256(run_inverter(module)):
         raise ValueError(f"run {run_folder} was trained on after its evaluation; run `inverter evaluate` again")
     training = training_record(run_folder, train_config, manifest)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    save_inverter(run_inverter(module), partial, manifest.target, training)
     settings = {key: value for key, value in results.config.items() if key in PUBLISHED_SETTINGS}
-    dataclasses.replace(results, config=settings).save(partial / "metrics.json")
     called = config.name if folder.parent.resolve() == checkpoints_root().resolve() else str(folder)
-    card = render_card(called, config.licence, run_inverter(module), manifest, training, results)
-    (partial / "README.md").write_text(card, encoding="utf-8")
-    if preview := config.preview:
-        write_preview(Path(preview), partial / "preview.png")
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with whole_folder(folder) as partial:
+        save_inverter(run_inverter(module), partial, manifest.target, training)
+        dataclasses.replace(results, config=settings).save(partial / "metrics.json")
+        card = render_card(called, config.licence, run_inverter(module), manifest, training, results)
+        (partial / "README.md").write_text(card, encoding="utf-8")
+        if preview := config.preview:
+            write_preview(Path(preview), partial / "preview.png")
     size = sum(file.stat().st_size for file in folder.iterdir())
     log.info('published %s: %.1f MB; Inverter.from_pretrained("%s") loads it', folder, size / 1e6, called)
     return folder
@@ -95,7 +88,7 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         "learning_rate": config.optim.lr,
         "seed": config.seed,
         "threat_model": manifest.threat_model,
-        "commit": record["commit"],
+        "commit": ", ".join(dict.fromkeys(str(part["commit"]) for part in (record, *record.get("resumed", [])))),
         "environment": record["environment"],
     }
 

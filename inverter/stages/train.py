@@ -8,9 +8,12 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.callbacks import Callback, Timer
 
+from inverter.atomic import write_text
 from inverter.blackbox.build import build_data, build_module
+from inverter.blackbox.module import InverterModule
+from inverter.callbacks.made_of import MadeOf
 from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
@@ -18,8 +21,7 @@ from inverter.data.manifest import Manifest
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.processes import rank
-from inverter.run_record import record_run, write_text
-from inverter.training import build_trainer, fit, resume_path
+from inverter.training import build_trainer, fit, record_training, resume_path
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +46,17 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
-    record_run(config, output, "train")
-    if rank() == 0:
-        data.manifest.save(output)
     if config.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.compile:
         module.compile_parts()
-    callbacks: list = [ReconstructionGrid(output)]
-    if config.optim.patience is not None:
-        callbacks.append(
-            EarlyStopping("dev/psnr", mode="max", patience=config.optim.patience, check_on_train_epoch_end=False)
-        )
+    callbacks: list[Callback] = [ReconstructionGrid(output)]
+    if isinstance(module, InverterModule):
+        callbacks.append(MadeOf("prior", module.inverter.prior.weights_sha256))
     trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
+    record_training(config, "train", checkpoint)
+    if rank() == 0:
+        data.manifest.save(output)
     fit(trainer, module, data, checkpoint)
     trainer.validate(module, data, verbose=False)
     close_loggers(trainer.loggers)

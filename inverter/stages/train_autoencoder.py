@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderDC
 from torch import Tensor
 
+from inverter.atomic import whole_folder
 from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.reconstructions import reconstruction_grid
 from inverter.callbacks.step_seed import StepSeed
@@ -23,8 +24,7 @@ from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
 from inverter.priors.prior import load_autoencoder
-from inverter.run_record import record_run
-from inverter.training import build_trainer, fit, resume_path
+from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,6 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
 def train(config: AutoencoderConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, STAGE)
-    record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     data = ImageShardModule(config.data, config.resolution, output, seed=config.seed)
     sample = first_pictures(config.data.shards, config.resolution, NUM_SAMPLE)
@@ -75,13 +74,15 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     )
     callbacks = [StepSeed(config.seed), grid]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)
+    record_training(config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:
         return output / "vae"
     vae = module.vae.cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     fold_statistics(vae, *latent_moments(vae, sample))
-    vae.save_pretrained(output / "vae", safe_serialization=True)
+    with whole_folder(output / "vae") as partial:
+        vae.save_pretrained(partial, safe_serialization=True)
     save_summary(summarise(trainer, config.data.batch_size, "val/psnr"), output, STAGE)
     log.info("autoencoder in %s", output / "vae")
     return output / "vae"

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 from transformers import CLIPTokenizer
 
+from inverter.atomic import whole_folder, write_text
 from inverter.callbacks.made_of import MadeOf
 from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.step_seed import StepSeed
@@ -30,8 +31,7 @@ from inverter.priors.index import TRAINING
 from inverter.priors.prior import DiffusionPrior, folder_sha256, load_autoencoder
 from inverter.priors.sampling import sample
 from inverter.priors.text import train_tokenizer
-from inverter.run_record import record_run, write_text
-from inverter.training import build_trainer, fit, resume_path
+from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise, summary_path
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,6 @@ def run(config: DenoiserConfig) -> Path:
 def train(config: DenoiserConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, STAGE)
-    record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     folder = Path(config.autoencoder)
     vae = load_autoencoder(folder).eval().requires_grad_(False)
@@ -56,7 +55,10 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     tokenizer, prompts = _tokenizer(config, output, begun=checkpoint is not None)
     drawn = (config.prompt_dropout, config.views, config.seed)
     data = LatentModule(config.data, vae, tokenizer, config.resolution, output, *drawn, weights)
-    side = config.resolution // vae.spatial_compression_ratio
+    ratio = vae.spatial_compression_ratio
+    if config.resolution % ratio:
+        raise ValueError(f"resolution is {config.resolution}; allowed with {folder}: multiples of {ratio}")
+    side = config.resolution // ratio
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)
     log.info("denoiser: %.3f GMAC a forward pass", module.macs / GIGA)
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -65,17 +67,20 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     )
     callbacks = [StepSeed(config.seed), grid, MadeOf("autoencoder", weights)]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
+    record_training(config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:
         return output / "prior"
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prior = DiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
-    prior.to("cpu", memory_format=torch.contiguous_format).half().save(output / "prior")  # type: ignore[call-overload]
+    prior.to("cpu", memory_format=torch.contiguous_format).half()  # type: ignore[call-overload]
     summary = summarise(trainer, config.data.batch_size, "val/loss", gmac=round(module.macs / GIGA, 3))
     save_summary(summary, output, STAGE)
     training = {"denoiser": summary, **_autoencoder_summary(folder)}
-    write_text(output / "prior" / TRAINING, json.dumps(training, indent=2) + "\n")
+    with whole_folder(output / "prior", keep=True) as partial:  # a LoRA and a card may lie there
+        prior.save(partial)
+        write_text(partial / TRAINING, json.dumps(training, indent=2) + "\n")
     log.info("prior in %s", output / "prior")
     return output / "prior"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import lightning as L
 import torch
 
+from inverter.atomic import write_text
 from inverter.callbacks.step_seed import StepSeed
 from inverter.checkpoints import load_weights
 from inverter.config import JudgeConfig
@@ -21,8 +22,7 @@ from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, save_ju
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.parse import parse_json
-from inverter.run_record import record_run, write_text
-from inverter.training import build_trainer, fit, resume_path
+from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,6 @@ def train(config: JudgeConfig, output: Path) -> Path:
         config.resolution, tuple(config.widths), tuple(config.depths), config.num_classes, read_classes(config.classes)
     )
     checkpoint = resume_path(config, STAGE)
-    record_run(config, output, STAGE)
     L.seed_everything(config.seed, verbose=False)
     side = config.resolution
     data = ImageShardModule(config.data, side, output, RandomView(side, config.min_crop), config.seed)
@@ -49,6 +48,7 @@ def train(config: JudgeConfig, output: Path) -> Path:
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     callbacks = [StepSeed(config.seed)]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/accuracy", callbacks=callbacks)
+    record_training(config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     folder = output / "judge"

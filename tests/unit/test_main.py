@@ -97,12 +97,14 @@ def test_the_version(capsys):
     assert capsys.readouterr().out == f"inverter {inverter.__version__}\n"
 
 
-def test_train_prior_alone_lists_its_kinds(capsys):
+def test_a_stage_of_several_kinds_lists_them(capsys):
     assert main(["train_prior"]) == 2
     kinds = "train_prior autoencoder, train_prior denoiser, train_prior distill"
     assert capsys.readouterr().err == f"error: train_prior needs a kind; allowed: {kinds}\n"
     assert main(["train_prior", "vae"]) == 2
     assert capsys.readouterr().err == f"error: unknown stage 'train_prior vae'; allowed: {kinds}\n"
+    assert main(["experiment"]) == 2
+    assert capsys.readouterr().err.startswith("error: experiment needs a kind; allowed: experiment methods, ")
 
 
 @pytest.mark.parametrize("words", [["trian"], ["--verzion"]])

@@ -6,7 +6,7 @@ import pytest
 
 from inverter import run_record
 from inverter.config import PrepareConfig, load_config
-from inverter.run_record import commit, environment, processor, record_run, write_text
+from inverter.run_record import commit, environment, processor, record_run
 
 
 @pytest.fixture
@@ -75,11 +75,15 @@ def test_environment_is_plain_data():
     assert found["processor"] == processor() != ""
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.json"
-    write_text(path, "old é")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "new \ud800")
-    assert path.read_text(encoding="utf-8") == "old é"
-    write_text(path, "new")
-    assert path.read_text() == "new"
+def test_a_run_that_goes_on_keeps_where_it_began(tmp_path, monkeypatch):
+    def record(made_by: str, **more: bool) -> dict:
+        monkeypatch.setattr(run_record, "commit", lambda: made_by)
+        record_run(PrepareConfig(output="x", seed=7), tmp_path, "train", **more)
+        return json.loads((tmp_path / "train.json").read_text())
+
+    assert "resumed" not in record("a") | record("a", resumed=True)
+    assert [part["commit"] for part in record("b", resumed=True)["resumed"]] == ["b"]
+    record("b", resumed=True)
+    found = record("c", resumed=True)
+    assert (found["commit"], [part["commit"] for part in found["resumed"]]) == ("a", ["b", "c"])
+    assert "resumed" not in record("d")

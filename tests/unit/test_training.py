@@ -13,11 +13,13 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
-from inverter.blackbox.build import build_module
+from inverter.blackbox import build
+from inverter.blackbox.build import build_module, load_run
 from inverter.blackbox.module import InverterModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
+from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.stages import train
 from inverter.training import build_optimizer, build_trainer, ema, fit, resume_path
 
@@ -148,7 +150,52 @@ def test_a_fresh_start_on_request(config, monkeypatch):
 def test_a_short_run_still_ends_with_its_best_state(config):
     config.trainer = TrainerConfig(device="cpu", every_n_seconds=600, progress=False)
     run = train.run(config)
-    assert load(run, "best")["global_step"] == 5
+    assert load(run, "best")["global_step"] == load(run)["global_step"] == 5
+
+
+def test_a_fresh_start_never_goes_on_from_the_run_before(config, monkeypatch):
+    train.run(config)
+    config.resume, config.optim.lr = False, 3e-4
+    with monkeypatch.context() as patch:
+        patch.setattr(InverterModule, "training_step", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train.run(config)
+    run = Path(config.output)
+    assert not list(run.glob("checkpoints/*.ckpt"))
+    assert not (run / "summary.json").exists()
+    config.resume = True
+    assert resume_path(config, "train") is None
+
+
+def test_a_fresh_start_that_is_refused_leaves_the_run_before(config):
+    train.run(config)
+    config.resume, config.trainer.devices = False, 0
+    with pytest.raises(ValueError, match="trainer: "):
+        train.run(config)
+    assert load(Path(config.output))["global_step"] == 5
+
+
+def test_a_run_knows_its_prior(config, monkeypatch):
+    run = train.run(config)
+    load_run(run)
+    monkeypatch.setattr(build, "load_prior", lambda name: changed(load_prior(name)))
+    with pytest.raises(ValueError, match=r"prior .* has weights ffffffffffff, but .* was trained with "):
+        load_run(run)
+    config.optim.max_steps = 6
+    with pytest.raises(ValueError, match=r"prior has weights ffffffffffff, but the run in output was begun with "):
+        train.run(config)
+
+
+def changed(prior: DiffusionPrior) -> DiffusionPrior:
+    """The prior as if its denoiser had been trained on."""
+    prior.weights_sha256 = "f" * 64
+    return prior
+
+
+def test_training_stops_where_the_score_no_longer_grows(config):
+    config.optim.max_steps, config.optim.patience, config.optim.lr = 50, 1, 0.0
+    run = train.run(config)
+    assert load(run)["global_step"] < 10
 
 
 def test_checkpoints_hold_no_prior(whole):
@@ -234,6 +281,9 @@ def test_the_average_forgets_early_steps_fast(count, kept):
         ({"precision": "fp16"}, {}, "optim.precision is 'fp16'; allowed: auto, bf16, fp32"),
         ({"max_time": None}, {}, "optim.max_steps and optim.max_time are both null"),
         ({}, {"device": "tpu"}, "device is 'tpu'; allowed: auto, cpu, cuda"),
+        ({}, {"devices": 0}, "trainer: .*devices"),
+        ({}, {"strategy": "carrier-pigeon"}, "carrier-pigeon"),
+        ({"max_steps": -5}, {}, "trainer: .*max_steps"),
         ({}, {"loggers": ["mlflow"]}, "trainer.loggers holds 'mlflow'; allowed: csv, tensorboard, wandb"),
     ],
 )

@@ -1,0 +1,37 @@
+import pytest
+
+from inverter.atomic import whole_folder, write_text
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_text(path, "old é")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text(encoding="utf-8") == "old é"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "a"
+    for text in ("old", "new"):
+        with whole_folder(folder) as partial:
+            (partial / text).write_text(text)
+        assert [path.name for path in folder.iterdir()] == [text]
+    with pytest.raises(ZeroDivisionError), whole_folder(folder) as partial:
+        (partial / "worse").write_text(str(1 / 0))
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    with whole_folder(folder, keep=True) as partial:
+        (partial / "more").write_text("")
+    assert sorted(path.name for path in folder.iterdir()) == ["more", "new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_survives_a_kill_between_the_renames(tmp_path):
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "kept").write_text("")
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "a", keep=True) as partial:
+        assert (partial / "kept").is_file()
+        raise ZeroDivisionError
+    assert (tmp_path / "a" / "kept").is_file()
