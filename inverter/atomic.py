@@ -33,15 +33,21 @@ def whole_folder(folder: Path, *, keep: bool = False) -> Iterator[Path]:
         folder: Where the result belongs; its parent must exist.
         keep: Begin with a copy of what lies there.
     """
+    folder = folder.resolve()  # a link to another disk stays one
     partial, old = (folder.with_name(f".{folder.name}.{end}") for end in ("partial", "old"))
     if old.exists() and not folder.exists():  # a run was killed between the two renames
         old.rename(folder)
     for left in (partial, old):
         shutil.rmtree(left, ignore_errors=True)
-    if keep and folder.exists():
-        shutil.copytree(folder, partial)
-    partial.mkdir(exist_ok=True)
-    yield partial
+    try:
+        if keep and folder.exists():
+            shutil.copytree(folder, partial)
+        else:
+            partial.mkdir()
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)

@@ -34,13 +34,21 @@ def record_run(config: Any, output: Path, stage: str, *, resumed: bool = False) 
     output.mkdir(parents=True, exist_ok=True)
     path, here = output / f"{stage}.json", {"commit": commit(), "environment": environment()}
     record = {"stage": stage, "seed": getattr(config, "seed", None), **here}
-    if resumed and path.is_file():
-        record = parse_json(path.read_bytes())
-        parts = [record, *record.get("resumed", [])]
+    if resumed and (begun := _begun(path)):
+        record, parts = begun, [begun, *begun.get("resumed", [])]
         if any(parts[-1].get(key) != value for key, value in here.items()):
             record["resumed"] = [*parts[1:], here]
     save_config(config, output / f"{stage}.yaml")
     write_text(path, json.dumps(record, indent=2))
+
+
+def _begun(path: Path) -> dict[str, Any] | None:
+    """Record of the run that goes on; None where none can be read."""
+    try:
+        record = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def commit() -> str | None:

@@ -14,7 +14,6 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
-    EarlyStopping,
     LearningRateMonitor,
     ModelCheckpoint,
     ProgressBar,
@@ -27,9 +26,11 @@ from torch import nn
 from inverter.callbacks.average import ema
 from inverter.callbacks.last_step import LastStep
 from inverter.callbacks.newest import Newest
+from inverter.callbacks.patience import Patience
 from inverter.callbacks.progress import progress
 from inverter.callbacks.shared_clock import SharedClock
 from inverter.callbacks.speed import Speed
+from inverter.callbacks.went_on import WentOn
 from inverter.checkpoint_io import AtomicCheckpointIO
 from inverter.checkpoints import check_resumable
 from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
@@ -119,7 +120,7 @@ def build_trainer(
         ),
     ]
     if optim.patience is not None:
-        common.append(EarlyStopping(monitor, mode=mode, patience=optim.patience, check_on_train_epoch_end=False))
+        common.append(Patience(monitor, mode=mode, patience=optim.patience, check_on_train_epoch_end=False))
     shown = progress() if config.progress else None
     if shown is not None:
         common.append(shown)
@@ -191,16 +192,20 @@ def resume_path(config: Any, stage: str) -> str | None:
     return str(path)
 
 
-def record_training(config: Any, stage: str, checkpoint: str | None) -> None:
-    """Record a run that begins, or goes on from a checkpoint; one that begins removes what an earlier run left there.
+def record_training(trainer: L.Trainer, config: Any, stage: str, checkpoint: str | None) -> None:
+    """Record a run that begins, or let the trainer record that it went on from a checkpoint.
 
-    Else it would, once killed, go on from the other's state, or end with the other's best.
+    Where it begins, checkpoints and summaries of an earlier run are removed first: else it would, once killed, go on
+    from the other's state, or end with the other's best.
     """
+    if checkpoint is not None:
+        trainer.callbacks.append(WentOn(config, stage))  # type: ignore[attr-defined]
+        return
     output = Path(config.output)
-    if checkpoint is None and not rank():
+    if not rank():
         for path in ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "summary.json", f"{stage}.summary.json"):
             (output / path).unlink(missing_ok=True)
-    record_run(config, output, stage, resumed=checkpoint is not None)
+    record_run(config, output, stage)
 
 
 def training_progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:

@@ -34,5 +34,6 @@ class MadeOf(Callback):
 
 def made_of(checkpoint: Mapping[str, Any]) -> str | None:
     """Hash that a checkpoint was begun with; None where it keeps none."""
-    state = checkpoint.get("callbacks", {}).get(MadeOf.__qualname__)
-    return state and str(state["sha256"])
+    states = checkpoint.get("callbacks")
+    state = states.get(MadeOf.__qualname__) if isinstance(states, Mapping) else None
+    return state.get("sha256") if isinstance(state, Mapping) else None

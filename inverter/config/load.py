@@ -35,6 +35,11 @@ class Words(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+Words.add_implicit_resolver(  # no word: what a float beyond all others, and none, are written as
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), list("-+.")
+)
+
+
 class ConfigError(ValueError):
     """A configuration that cannot be used: the message names the key, its value and what is allowed."""
 

@@ -51,7 +51,7 @@ def train(config: DistillConfig, output: Path) -> Path:
     grid = PictureGrid(output, "val/samples", lambda _, batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
     callbacks = [StepSeed(config.seed), grid, MadeOf("prior", prior.weights_sha256)]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
-    record_training(config, STAGE, checkpoint)
+    record_training(trainer, config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:

@@ -78,6 +78,7 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         raise ValueError(f"run {run} has no summary.json, so its training was cut off; train it to its end first")
     record = json.loads((run / "train.json").read_text())
     summary = json.loads((run / "summary.json").read_text())
+    commits = [part["commit"] for part in (record, *record.get("resumed", []))]
     return {
         "source": manifest.source,
         "pairs": summary["pairs"],
@@ -88,7 +89,7 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         "learning_rate": config.optim.lr,
         "seed": config.seed,
         "threat_model": manifest.threat_model,
-        "commit": ", ".join(dict.fromkeys(str(part["commit"]) for part in (record, *record.get("resumed", [])))),
+        "commit": ", ".join(dict.fromkeys(filter(None, commits))) or None,
         "environment": record["environment"],
     }
 

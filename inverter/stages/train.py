@@ -54,7 +54,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     if isinstance(module, InverterModule):
         callbacks.append(MadeOf("prior", module.inverter.prior.weights_sha256))
     trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
-    record_training(config, "train", checkpoint)
+    record_training(trainer, config, "train", checkpoint)
     if rank() == 0:
         data.manifest.save(output)
     fit(trainer, module, data, checkpoint)

@@ -74,7 +74,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     )
     callbacks = [StepSeed(config.seed), grid]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)
-    record_training(config, STAGE, checkpoint)
+    record_training(trainer, config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:

@@ -31,6 +31,7 @@ from inverter.priors.index import TRAINING
 from inverter.priors.prior import DiffusionPrior, folder_sha256, load_autoencoder
 from inverter.priors.sampling import sample
 from inverter.priors.text import train_tokenizer
+from inverter.processes import rank
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise, summary_path
 
@@ -67,7 +68,9 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     )
     callbacks = [StepSeed(config.seed), grid, MadeOf("autoencoder", weights)]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
-    record_training(config, STAGE, checkpoint)
+    record_training(trainer, config, STAGE, checkpoint)
+    if checkpoint is None and not rank():
+        tokenizer.save_pretrained(output / "tokenizer")
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:
@@ -98,12 +101,10 @@ def _samples(module: DenoiserModule, vae: diffusers.AutoencoderDC, prompts: list
 def _tokenizer(config: DenoiserConfig, output: Path, begun: bool) -> tuple[CLIPTokenizer, list[str]]:
     """Tokenizer for the captions, that of a run that was begun, and a spread of captions to draw samples with."""
     captions = [words["caption"] for _, words in read_words(config.data.shards)]
-    saved = output / "tokenizer"
     if begun:
-        tokenizer = CLIPTokenizer.from_pretrained(saved)
+        tokenizer = CLIPTokenizer.from_pretrained(output / "tokenizer")
     else:
         tokenizer = train_tokenizer(captions, config.vocabulary, config.num_tokens)
-        tokenizer.save_pretrained(saved)
     return tokenizer, sorted(set(captions[:: max(len(captions) // 4096, 1)]))
 
 

@@ -48,7 +48,7 @@ def train(config: JudgeConfig, output: Path) -> Path:
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     callbacks = [StepSeed(config.seed)]
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/accuracy", callbacks=callbacks)
-    record_training(config, STAGE, checkpoint)
+    record_training(trainer, config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
     close_loggers(trainer.loggers)
     folder = output / "judge"

@@ -47,7 +47,7 @@ class Guided(Method):
         self.config = config
         self.share = 1.0 if config.start == "noise" else config.strength
         self.grid, self.recurrences = config.num_inference_steps, config.num_recurrences
-        if count_steps(self.grid, self.share) < 1 or self.share > 1:
+        if not 0 < self.share <= 1 or count_steps(self.grid, self.share) < 1:
             raise ValueError(f"guided.strength is {config.strength}; allowed: {least_strength(self.grid)} to 1")
         super().__init__(self._length())
 

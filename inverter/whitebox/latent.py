@@ -42,8 +42,10 @@ class Latent(Descent):
         super().__init__(config)
         if config.num_inference_steps < 0:
             raise ValueError(f"latent.num_inference_steps is {config.num_inference_steps}; allowed: 0 or more")
-        steps = count_steps(config.num_inference_steps, config.strength)
-        if config.num_inference_steps and not (steps >= 1 and config.strength * config.num_inference_steps <= 1000):
+        longest = config.num_inference_steps * config.strength
+        if config.num_inference_steps and not (
+            0 < longest <= 1000 and count_steps(config.num_inference_steps, config.strength)
+        ):
             raise ValueError(
                 f"latent.strength is {config.strength}, of latent.num_inference_steps={config.num_inference_steps}; "
                 "allowed: up to 1, with at least one step left to run"

@@ -28,6 +28,17 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_folder_that_is_a_link_stays_one(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "a").symlink_to(tmp_path / "disk")
+    for text in ("old", "new"):
+        with whole_folder(tmp_path / "a") as partial:
+            (partial / text).write_text("")
+    assert (tmp_path / "a").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "disk"]
+
+
 def test_a_folder_survives_a_kill_between_the_renames(tmp_path):
     (tmp_path / ".a.old").mkdir()
     (tmp_path / ".a.old" / "kept").write_text("")

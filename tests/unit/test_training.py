@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
+from inverter import run_record
 from inverter.blackbox import build
 from inverter.blackbox.build import build_module, load_run
 from inverter.blackbox.module import InverterModule
@@ -184,6 +186,31 @@ def test_a_run_knows_its_prior(config, monkeypatch):
     config.optim.max_steps = 6
     with pytest.raises(ValueError, match=r"prior has weights ffffffffffff, but the run in output was begun with "):
         train.run(config)
+
+
+def test_a_run_that_did_not_go_on_is_not_recorded_as_if(config, monkeypatch):
+    run = train.run(config)
+    before = {name: (run / name).read_bytes() for name in ("train.yaml", "train.json")}
+    monkeypatch.setattr(run_record, "commit", lambda: "another")
+    config.trainer.progress = True
+    train.run(config)  # has no step left
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "load_prior", lambda name: changed(load_prior(name)))
+        config.optim.max_steps = 6
+        with pytest.raises(ValueError, match="was begun with"):
+            train.run(config)
+    assert before == {name: (run / name).read_bytes() for name in before}
+    train.run(config)
+    assert json.loads((run / "train.json").read_text())["resumed"][0]["commit"] == "another"
+
+
+def test_patience_may_grow(config):
+    config.optim.patience, config.optim.lr, config.optim.max_steps = 1, 0.0, 50
+    run = train.run(config)
+    ended = load(run)["global_step"]
+    config.optim.patience = 4
+    train.run(config)
+    assert ended < load(run)["global_step"] < 20
 
 
 def changed(prior: DiffusionPrior) -> DiffusionPrior:

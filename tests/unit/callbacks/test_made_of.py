@@ -1,6 +1,12 @@
 import pytest
 
-from inverter.callbacks.made_of import MadeOf
+from inverter.callbacks.made_of import MadeOf, made_of
+
+
+@pytest.mark.parametrize("states", [None, [], {}, {"MadeOf": {}}, {"MadeOf": []}])
+def test_a_checkpoint_may_keep_no_hash(states):
+    assert made_of({"callbacks": states}) is None
+    assert made_of({"callbacks": {"MadeOf": MadeOf("prior", "a" * 64).state_dict()}}) == "a" * 64
 
 
 def test_a_run_of_other_weights_is_refused():

@@ -125,6 +125,14 @@ def test_a_name_that_looks_like_a_number_stays_as_it_is(tmp_path, name):
         assert load_config(TrainConfig, [tmp_path / "saved.yaml"]) == config
 
 
+@pytest.mark.parametrize("value", ["inf", ".inf", "-inf", "1e-3", ".5"])
+def test_a_float_comes_back(tmp_path, value):
+    config = load_config(TrainConfig, [], [*REQUIRED, f"optim.lr={value}"])
+    assert config.optim.lr == float(value.replace(".inf", "inf"))
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(TrainConfig, [tmp_path / "saved.yaml"]) == config
+
+
 def test_a_key_that_occurs_twice_is_refused(tmp_path):
     file = write(tmp_path / "a.yaml", "seed: 1\nmodel: {}\nseed: 2\n")
     with pytest.raises(ConfigError, match="'seed' occurs twice"):
