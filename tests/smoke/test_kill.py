@@ -105,7 +105,7 @@ def test_an_audit_repeats_no_step(
         """When each file of a finished shard or step was written."""
         files = list((tmp_path / output).glob("pairs-*/*/pairs*.json"))
         files += [file.with_suffix(".tar") for file in files]
-        for ledger in (tmp_path / output).rglob(LEDGER):
+        for ledger in (tmp_path / output).glob(f"audit/*/{LEDGER}"):
             stages = json.loads(ledger.read_text())
             done = [stage for stage, step in stages.items() if step.get("done")]
             files += [ledger.parent / name for stage in done for name in LEFT[stage]]
