@@ -62,7 +62,7 @@ def commit() -> str | None:
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs"],
+            ["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs"],
             cwd=root,
             capture_output=True,
             text=True,
