@@ -61,8 +61,9 @@ def commit() -> str | None:
         return None
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        changes = ["status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs"]
         status = subprocess.run(
-            ["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)docs"],
+            ["git", "--no-optional-locks", *changes],  # a killed one would leave the repository locked
             cwd=root,
             capture_output=True,
             text=True,
