@@ -30,15 +30,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Fill a module with a checkpoint's weights.
+def load_weights(module: nn.Module, path: Path) -> dict[str, Any]:
+    """Fill a module with a checkpoint's weights, and return the checkpoint.
 
     Raises:
         ValueError: The checkpoint cannot be read, or is of another network.
     """
-    state = read_checkpoint(path)["state_dict"]
-    _check_network(module, state, path)
-    module.load_state_dict(state)
+    checkpoint = read_checkpoint(path)
+    _check_network(module, checkpoint["state_dict"], path)
+    module.load_state_dict(checkpoint["state_dict"])
+    return checkpoint
 
 
 def check_resumable(module: nn.Module, path: Path) -> None:

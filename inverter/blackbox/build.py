@@ -9,7 +9,7 @@ from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.callbacks.made_of import made_of
-from inverter.checkpoints import load_weights, read_checkpoint
+from inverter.checkpoints import load_weights
 from inverter.config import TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
@@ -127,8 +127,7 @@ def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     config = load_config(TrainConfig, [run / "train.yaml"])
     manifest = Manifest.load(run)
     module = build_module(config, manifest)
-    load_weights(module, checkpoint)
-    check_prior(module, made_of(read_checkpoint(checkpoint)), run)
+    check_prior(module, made_of(load_weights(module, checkpoint)), run)
     return module.eval(), config, manifest
 
 

@@ -15,9 +15,10 @@ from inverter.checkpoints import load_weights
 from inverter.config import JudgeConfig
 from inverter.data.image_module import ImageShardModule, RandomView, picture_folder, picture_loader
 from inverter.data.picture_cache import PictureCache
-from inverter.evaluation.intervals import Interval, bootstrap_mean
+from inverter.evaluation.intervals import bootstrap_mean
 from inverter.evaluation.judge_card import render_judge_card
 from inverter.evaluation.judge_module import JudgeModule, hits
+from inverter.evaluation.prior_measures import interval
 from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, save_judge
 from inverter.lock import locked
 from inverter.loggers import close_loggers
@@ -73,7 +74,7 @@ def measure(judge: ResidualJudge, config: JudgeConfig, output: Path) -> dict:
     """Top-1 and top-5 on ``val``, or on ``dev`` where none is given, with intervals."""
     pictures = PictureCache(config.val or config.data.dev, config.resolution, picture_folder(config.data, output))
     found = hits(judge, picture_loader(pictures, 100)).double()
-    top1, top5 = (_interval(bootstrap_mean(column)) for column in found.T)
+    top1, top5 = (interval(bootstrap_mean(column)) for column in found.T)
     return {"split": "val" if config.val else "dev", "num_pictures": len(found), "top1": top1, "top5": top5}
 
 
@@ -101,7 +102,3 @@ def command(config: JudgeConfig) -> str:
     budget = {"max_time": config.optim.max_time, "max_steps": config.optim.max_steps}
     words += [f"optim.{key}={'null' if value is None else value}" for key, value in budget.items()]
     return " ".join(["inverter train_judge judge.yaml", *words])
-
-
-def _interval(interval: Interval) -> dict[str, float | None]:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
