@@ -32,10 +32,12 @@ from inverter.device import pick_device, pick_precision
 from inverter.errors import one_line
 from inverter.interrupt import interrupt_as_termination
 from inverter.loggers import build_loggers
+from inverter.muon import Muon
 from inverter.processes import rank
 from inverter.run_record import record_run
 
 log = logging.getLogger(__name__)
+ALGORITHMS = {"adamw": torch.optim.AdamW, "muon": Muon}
 LIGHTNING = {"bf16": "bf16-mixed", "fp32": "32-true"}
 MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
     "trainer.",
@@ -57,11 +59,17 @@ MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
 def build_optimizer(
     module: L.LightningModule, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], optim: OptimConfig
 ) -> Any:
-    """AdamW with linear warm-up, then a cosine to zero over ``max_steps`` or ``max_time``, whichever is further on.
+    """AdamW or Muon with linear warm-up, then a cosine to zero over ``max_steps`` or ``max_time``, the further one.
 
     ``parameters`` may be groups with settings of their own. Returns what ``configure_optimizers`` returns.
+
+    Raises:
+        ValueError: ``optim.algorithm`` is neither.
     """
-    optimizer = torch.optim.AdamW(parameters, lr=optim.lr, betas=(0.9, 0.99), weight_decay=optim.weight_decay)
+    if optim.algorithm not in ALGORITHMS:
+        raise ValueError(f"optim.algorithm is {optim.algorithm!r}; allowed: {', '.join(ALGORITHMS)}")
+    algorithm = ALGORITHMS[optim.algorithm]
+    optimizer = algorithm(parameters, lr=optim.lr, betas=(0.9, 0.99), weight_decay=optim.weight_decay)
 
     def factor(step: int) -> float:
         warmup = min(1.0, (step + 1) / max(optim.warmup_steps, 1))

@@ -37,11 +37,14 @@ class ImageTrainingConfig:
 @dataclass
 class AutoencoderConfig(ImageTrainingConfig):
     resolution: int = 64
-    start_from: str | None = None  # diffusers folder of a trained autoencoder of these sizes; null: the best linear one
+    start_from: str | None = None  # diffusers folder of a trained autoencoder, which may lack blocks of the encoder's
+    # last resolution; null: the best linear one
+    anchor_weight: float = 0.0  # keeps latents where those of start_from are, so that a denoiser of them serves on
     latent_channels: int = 8
     widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
     encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage
     decoder_blocks: list[int] = field(default_factory=lambda: [1, 4])
+    relative: bool = False  # the logarithm of each picture's loss: easy pictures count as much as hard ones
     l1_weight: float = 0.2
     multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
     gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 
 import lightning as L
@@ -16,6 +17,7 @@ from inverter.losses.image import gradient_distance, image_distance, multi_scale
 from inverter.priors.discriminator import PatchDiscriminator, adversarial_gradient, hinge_loss
 from inverter.training import build_optimizer, training_progress
 
+TINY = 4e-5  # squared error, in units of [-1, 1], that pictures hardly gain below: 50 dB
 RAMP = 0.05  # share of the training over which the adversarial term grows to its weight
 
 
@@ -75,6 +77,8 @@ class AutoencoderModule(L.LightningModule):
         super().__init__()
         if not 0 <= config.adversarial_start <= 1:
             raise ValueError(f"adversarial_start is {config.adversarial_start}; allowed: 0 to 1")
+        if config.anchor_weight and config.start_from is None:
+            raise ValueError(f"anchor_weight is {config.anchor_weight}; allowed: 0, or name start_from")
         self.config = config
         self.vae = build_autoencoder(config)
         if config.resolution % (ratio := self.vae.spatial_compression_ratio):
@@ -82,6 +86,12 @@ class AutoencoderModule(L.LightningModule):
                 f"resolution is {config.resolution}; allowed with {len(config.widths)} widths: multiples of {ratio}"
             )
         self.discriminator = PatchDiscriminator(config.discriminator_width) if config.adversarial_weight else None
+        self.anchor = copy.deepcopy(self.vae.encoder).requires_grad_(False) if config.anchor_weight else None
+
+    def drop_anchor(self) -> None:
+        """Hold the latents, where there is an anchor, near those of the encoder as it is now."""
+        if self.anchor is not None:
+            self.anchor.load_state_dict(self.vae.encoder.state_dict())
 
     def compile_parts(self) -> None:
         """Compile encoder and decoder where the configuration says so; calls of their ``forward`` stay as they are."""
@@ -109,6 +119,10 @@ class AutoencoderModule(L.LightningModule):
         moments = moment_loss(latents)
         loss = pixels + self.config.moment_weight * moments
         logged = {"train/pixels": pixels, "train/moments": moments}
+        if self.anchor is not None:
+            drift = (latents - self.anchor(2 * images - 1).float()).square().mean()
+            loss = loss + self.config.anchor_weight * drift
+            logged["train/drift"] = drift
         if self.discriminator is not None:
             over = training_progress(self, self.global_step, self.config.optim) - self.config.adversarial_start
             if over >= 0:
@@ -143,8 +157,11 @@ class AutoencoderModule(L.LightningModule):
 
 
 def pixel_loss(recon: Tensor, image: Tensor, config: AutoencoderConfig) -> Tensor:
-    """Squared error plus weighted absolute, multi-scale and gradient errors, in units of [-1, 1]."""
-    loss = 4 * image_distance(recon, image, "mse").mean()
+    """Squared error plus weighted absolute, multi-scale and gradient errors, in units of [-1, 1]; mean of all pictures.
+
+    Where it is ``relative``, the mean logarithm of each picture's.
+    """
+    loss = 4 * image_distance(recon, image, "mse")
     terms = (
         (config.l1_weight, image_distance),
         (config.multi_scale_weight, multi_scale_distance),
@@ -152,8 +169,8 @@ def pixel_loss(recon: Tensor, image: Tensor, config: AutoencoderConfig) -> Tenso
     )
     for weight, distance in terms:
         if weight:
-            loss = loss + 2 * weight * distance(recon, image).mean()
-    return loss
+            loss = loss + 2 * weight * distance(recon, image)
+    return ((loss + TINY).log() if config.relative else loss).mean()
 
 
 def moment_loss(latents: Tensor) -> Tensor:

@@ -43,13 +43,17 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
     """Give a fresh autoencoder the weights that training begins with.
 
     Raises:
-        ValueError: ``start_from`` holds no autoencoder, or one of other sizes.
+        ValueError: ``start_from`` holds no autoencoder, or one of other sizes. It may have fewer encoder blocks at the
+            last resolution: a residual block that it lacks begins as the identity.
     """
     if config.start_from is None:
         start_linear(vae, sample[:NUM_START])
         return
     try:
-        vae.load_state_dict(load_autoencoder(Path(config.start_from)).state_dict())
+        found = vae.load_state_dict(load_autoencoder(Path(config.start_from)).state_dict(), strict=False)
+        last = f"encoder.down_blocks.{len(config.widths)}."
+        if wrong := [*found.unexpected_keys, *(key for key in found.missing_keys if not key.startswith(last))]:
+            raise ValueError(f"weight {wrong[0]} is of one of the two only")
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"start_from={config.start_from} is no autoencoder of these sizes: {one_line(error)}"
@@ -65,6 +69,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     module = AutoencoderModule(config)
     if checkpoint is None:
         start(module.vae, config, sample)
+        module.drop_anchor()
     module.compile_parts()
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(

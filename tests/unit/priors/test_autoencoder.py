@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_dc import ResBlock
@@ -79,6 +81,44 @@ def test_pixel_loss_by_hand():
     assert pixel_loss(recon, image, with_l1).item() == pytest.approx(0.5 + 2 * 0.5 * 0.25)
     edges = make_config(**{**alone, "gradient_weight": 0.5})  # down: 0.5 twice; across: 0
     assert pixel_loss(recon, image, edges).item() == pytest.approx(0.5 + 2 * 0.5 * 0.5)
+
+
+def test_a_relative_loss_counts_easy_pictures_as_much_as_hard_ones():
+    image = torch.zeros(2, 1, 2, 2)
+    config = make_config(l1_weight=0.0, multi_scale_weight=0.0, gradient_weight=0.0, relative=True)
+    recon = torch.stack([torch.full((1, 2, 2), 0.5), torch.full((1, 2, 2), 0.05)]).requires_grad_()
+    loss = pixel_loss(recon, image, config)
+    assert loss.item() == pytest.approx((math.log(1.0) + math.log(0.01)) / 2, abs=3e-3)
+    loss.backward()
+    pulls = (recon.grad * recon).detach().sum((1, 2, 3))  # of a step that shrinks each by the same share
+    assert pulls[1].item() == pytest.approx(pulls[0].item(), rel=0.01)
+
+
+def test_an_anchor_pulls_latents_back(images):
+    module = AutoencoderModule(make_config(start_from="folder", anchor_weight=100.0, latent_noise=0.0))
+    logged: dict[str, torch.Tensor] = {}
+    module.log, module.log_dict = lambda *args, **kwargs: None, logged.update  # type: ignore[method-assign]
+    start_linear(module.vae, images)
+    module.drop_anchor()
+    module.training_step({"image": images}, 0)
+    assert logged["train/drift"] == 0
+    with torch.no_grad():
+        module.vae.encoder.conv_out.weight.mul_(1.5)
+    optimizer = torch.optim.Adam(module.vae.encoder.conv_out.parameters(), lr=1e-3)
+    drifts = []
+    for _ in range(5):
+        loss = module.training_step({"image": images}, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        drifts.append(logged["train/drift"].item())
+    assert drifts == sorted(drifts, reverse=True) and drifts[-1] < drifts[0]
+    assert all(parameter.grad is None for parameter in module.anchor.parameters())
+
+
+def test_an_anchor_needs_something_to_hold_to():
+    with pytest.raises(ValueError, match=r"anchor_weight is 1\.0; allowed: 0, or name start_from"):
+        AutoencoderModule(make_config(anchor_weight=1.0))
 
 
 def test_moment_loss_by_hand():
