@@ -78,6 +78,26 @@ def test_a_terminated_run_goes_on_exactly(config, whole, monkeypatch, step):
     assert_same_training(load(Path(config.output)), whole[1])
 
 
+def test_a_terminated_run_goes_on_exactly_with_muon(train_config, tmp_path, monkeypatch):
+    runs = []
+    for name in ("whole", "parted"):
+        config = train_config(tmp_path / name, max_steps=4)
+        config.optim.algorithm = "muon"
+        if name == "parted":
+            with monkeypatch.context() as patch:
+                terminate_at(patch, 2, "training_step")
+                with pytest.raises(SystemExit):
+                    train.run(config)
+        runs.append(load(train.run(config)))
+    assert_same_training(*runs)
+
+
+def test_an_unknown_optimiser():
+    module = SimpleNamespace(trainer=SimpleNamespace(callbacks=[]))
+    with pytest.raises(ValueError, match=r"optim\.algorithm is 'sgd'; allowed: adamw, muon"):
+        build_optimizer(module, [torch.nn.Parameter(torch.zeros(()))], OptimConfig(algorithm="sgd"))
+
+
 def test_a_run_terminated_in_validation_goes_on_exactly(config, whole, monkeypatch):
     """While it validates, the module holds the averaged weights; they must not be saved as the raw ones."""
     with monkeypatch.context() as patch:
