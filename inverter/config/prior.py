@@ -39,7 +39,8 @@ class AutoencoderConfig(ImageTrainingConfig):
     resolution: int = 64
     start_from: str | None = None  # diffusers folder of a trained autoencoder, which may lack blocks of the encoder's
     # last resolution; null: the best linear one
-    anchor_weight: float = 0.0  # keeps latents where those of start_from are, so that a denoiser of them serves on
+    anchor_weight: float = 0.0  # keeps latents where those of start_from are, so that a denoiser of them serves on;
+    # of a prior's vae, OUTPUT/prior is then that prior with the new autoencoder
     latent_channels: int = 8
     widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
     encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage

@@ -60,7 +60,7 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str, **abou
     Args:
         unet: With the LoRA.
         folder: Of a prior or a run.
-        base_sha256: ``weights_sha256`` of the prior that it was distilled from, the only one that it fits.
+        base_sha256: ``denoiser_sha256`` of the prior that it was distilled from, the only denoiser that it fits.
         about: What else is to be said of it in ``few_step.json``, plain data.
     Returns:
         The file of weights.
@@ -84,7 +84,7 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str) -> Non
     Args:
         unet: Of the prior.
         folder: Of the prior.
-        base_sha256: ``weights_sha256`` of the prior.
+        base_sha256: ``denoiser_sha256`` of the prior.
 
     Raises:
         ValueError: There is none, or it is damaged or of another denoiser.

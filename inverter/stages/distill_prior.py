@@ -59,9 +59,9 @@ def train(config: DistillConfig, output: Path) -> Path:
     summary = summarise(trainer, config.data.batch_size, "val/loss")
     save_summary(summary, output, STAGE)
     about = {"guidance_scale": config.guidance_scale, "training": summary}
-    path = save_lora(prior.unet, output, prior.weights_sha256, **about)
+    path = save_lora(prior.unet, output, prior.denoiser_sha256, **about)
     if config.publish:
-        save_lora(prior.unet, folder, prior.weights_sha256, **about)
+        save_lora(prior.unet, folder, prior.denoiser_sha256, **about)
         log.info("load_prior(%r) is the few-step variant", f"{config.prior}{SUFFIX}")
     log.info("LoRA in %s", path)
     return path.parent

@@ -24,6 +24,7 @@ from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
 from inverter.priors.prior import load_autoencoder
+from inverter.priors.renewal import prior_around, renew_prior
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
@@ -34,7 +35,10 @@ NUM_START = 512  # of them, that the linear start comes from
 
 
 def run(config: AutoencoderConfig) -> Path:
-    """Train, then write the averaged weights to ``OUTPUT/vae`` in diffusers' format."""
+    """Train, then write the averaged weights to ``OUTPUT/vae`` in diffusers' format.
+
+    Where it was anchored to a prior's, ``OUTPUT/prior`` is that prior with the new autoencoder.
+    """
     with locked(Path(config.output)):
         return train(config, Path(config.output))
 
@@ -88,6 +92,10 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     fold_statistics(vae, *latent_moments(vae, sample))
     with whole_folder(output / "vae") as partial:
         vae.save_pretrained(partial, safe_serialization=True)
-    save_summary(summarise(trainer, config.data.batch_size, "val/psnr"), output, STAGE)
+    summary = summarise(trainer, config.data.batch_size, "val/psnr")
+    save_summary(summary, output, STAGE)
+    if config.start_from and config.anchor_weight and (prior := prior_around(Path(config.start_from))):
+        renew_prior(prior, vae, summary, output / "prior")
+        log.info("prior in %s", output / "prior")
     log.info("autoencoder in %s", output / "vae")
     return output / "vae"

@@ -16,7 +16,7 @@ def with_lora(prior: Path, folder: Path) -> Path:
     shutil.copytree(prior, folder)
     base = load_prior(folder)
     add_lora(base.unet, 2, 5.0)
-    save_lora(base.unet, folder, base.weights_sha256)
+    save_lora(base.unet, folder, base.denoiser_sha256)
     return folder
 
 

@@ -112,6 +112,31 @@ def test_both_prior_stages_make_a_prior_that_loads(autoencoder: Path, denoiser: 
         assert list((run / "grids").glob("step-*.png"))
 
 
+def test_an_anchored_autoencoder_renews_its_prior(
+    denoiser: Path, distilled: Path, data: list[str], tmp_path: Path
+) -> None:
+    base, output = tmp_path / "base", tmp_path / "renewed"
+    shutil.copytree(denoiser / "prior", base)
+    shutil.copytree(distilled / "lora", base / "lora")
+    (base / "README.md").write_text("a card with figures of another autoencoder")
+    sizes = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,2]", "decoder_blocks=[1,1]"]
+    words = [*SHORT, *sizes, *STEPS, f"start_from={base / 'vae'}", "anchor_weight=1", "optim.algorithm=muon"]
+    assert main(["train_prior", "autoencoder", *data, *words, "relative=true", f"output={output}"]) == 0
+    before, after = load_prior(base), load_prior(output / "prior")
+    assert after.denoiser_sha256 == before.denoiser_sha256
+    assert after.autoencoder_sha256 != before.autoencoder_sha256
+    assert after.weights_sha256 != before.weights_sha256
+    assert after.prompts == before.prompts
+    assert load_prior(f"{output / 'prior'}+few-step").few_step
+    assert not (output / "prior" / "README.md").exists()
+    training = json.loads((output / "prior" / "training.json").read_text())
+    assert list(training) == ["denoiser", "autoencoder", "autoencoder, renewed"]
+    assert training["autoencoder, renewed"]["steps"] == 4
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    drift = (after.encode(images) - before.encode(images)).square().mean()
+    assert drift < 0.1 * before.encode(images).square().mean()
+
+
 def test_saved_latents_have_unit_deviation(autoencoder: Path, data: list[str]) -> None:
     from inverter.data.picture_cache import first_pictures
 

@@ -93,7 +93,7 @@ def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior
     assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
     variant = load_prior(folder)
     add_lora(variant.unet, 2, 5.0)
-    save_lora(variant.unet, folder, prior.weights_sha256)
+    save_lora(variant.unet, folder, prior.denoiser_sha256)
     assert FEW_STEP in applicable(subject, METHODS, config, prior.resolution)
     assert subject.prior_of("latent") is prior
     assert subject.prior_of(FEW_STEP).few_step and not prior.few_step

@@ -26,7 +26,7 @@ def folder(tiny_prior_folder, tmp_path):
         for name, parameter in prior.unet.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.2)
-    save_lora(prior.unet, path, prior.weights_sha256)
+    save_lora(prior.unet, path, prior.denoiser_sha256)
     trained[path] = predict(prior.unet)
     return path
 
