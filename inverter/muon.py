@@ -2,57 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-class Muon(torch.optim.AdamW):
-    """AdamW, but parameters of two or more dimensions step along the orthogonal factor of their Nesterov momentum.
+class Muon(torch.optim.Optimizer):
+    """Steps along the orthogonal factor of the Nesterov momentum; parameters of one dimension step as with AdamW.
 
-    A convolution's weight counts as a matrix of its outputs by all the rest. The step is scaled to be as long as
-    AdamW's usual one, so that one ``lr`` serves both kinds.
+    A weight of more than two dimensions counts as a matrix of its first dimension by all the rest. Steps are scaled to
+    be as long as AdamW's usually are, so that one ``lr`` serves both kinds.
 
     Args:
-        momentum: Of the matrices' gradients; the other arguments are AdamW's.
+        params: Parameters, or groups with settings of their own.
+        lr: Learning rate of both kinds.
+        betas: AdamW's.
+        eps: AdamW's.
+        weight_decay: Decoupled, of both kinds.
+        momentum: Of the matrices' gradients, in [0, 1).
+    Raises:
+        ValueError: A momentum outside its range.
     Source:
-        K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; its scale is that of
-        arXiv:2502.16982, section 2.2. Differs: in float32, since CPUs without bfloat16 units multiply that slowly.
+        K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks", 2024; the steps' length is that
+        of arXiv:2502.16982, section 2.2. Differs: in float32, since CPUs without bfloat16 units multiply that slowly;
+        first and last layers and embeddings are not left to AdamW.
     """
 
-    def __init__(self, *args: Any, momentum: float = 0.95, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.momentum = momentum
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        momentum: float = 0.95,
+    ) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum is {momentum}; allowed: 0 to below 1")
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """One step of all parameters; the matrices' gradients are gone after it, so that AdamW leaves them alone."""
+        """One step of every parameter that has a gradient; what ``closure`` returns."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.ndim >= 2 and parameter.grad is not None:
-                    self._descend(parameter, parameter.grad, group)
-                    parameter.grad = None
-        super().step()
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in moved:
+                if parameter.ndim >= 2:
+                    self._orthogonal_step(parameter, group)
+            self._adamw_step([parameter for parameter in moved if parameter.ndim < 2], group)
         return loss
 
-    def _descend(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _orthogonal_step(self, parameter: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if not state:
-            state |= {"step": torch.zeros(()), "momentum": torch.zeros_like(parameter)}  # AdamW asks all for their step
-        state["step"] += 1
-        average = state["momentum"].lerp_(gradient, 1 - self.momentum)
-        update = orthogonalise(gradient.lerp(average, self.momentum).flatten(1))
+            state["momentum"] = torch.zeros_like(parameter)
+        average = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
+        update = orthogonalise(parameter.grad.lerp(average, group["momentum"]).flatten(1))
         length = 0.2 * max(update.shape) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.sub_(update.view_as(parameter), alpha=group["lr"] * length)
+
+    def _adamw_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                zeros = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+                self.state[parameter].update(step=torch.zeros(()), **zeros)
+        states = [self.state[parameter] for parameter in parameters]
+        adamw(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq")),
+            [],
+            [state["step"] for state in states],
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:

@@ -39,13 +39,13 @@ class AutoencoderConfig(ImageTrainingConfig):
     resolution: int = 64
     start_from: str | None = None  # diffusers folder of a trained autoencoder, which may lack blocks of the encoder's
     # last resolution; null: the best linear one
-    anchor_weight: float = 0.0  # keeps latents where those of start_from are, so that a denoiser of them serves on;
-    # of a prior's vae, OUTPUT/prior is then that prior with the new autoencoder
+    anchor_weight: float = 0.0  # weight of the latents' squared distance from those of start_from, a prior's vae, so
+    # that the prior's denoiser serves on: OUTPUT/prior is then that prior with the new autoencoder
     latent_channels: int = 8
     widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
     encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage
     decoder_blocks: list[int] = field(default_factory=lambda: [1, 4])
-    relative: bool = False  # the logarithm of each picture's loss: easy pictures count as much as hard ones
+    relative_loss: bool = False  # the logarithm of each picture's loss: easy pictures count as much as hard ones
     l1_weight: float = 0.2
     multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
     gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges

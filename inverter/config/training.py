@@ -42,7 +42,7 @@ class ModelConfig:
 
 @dataclass
 class OptimConfig:
-    algorithm: str = "adamw"  # adamw | muon: fewer examples are needed, each step costs more; best at about half the lr
+    algorithm: str = "adamw"  # adamw | muon
     lr: float = 1e-3
     weight_decay: float = 1e-2
     warmup_steps: int = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from itertools import pairwise
 
 import lightning as L
@@ -17,7 +18,8 @@ from inverter.losses.image import gradient_distance, image_distance, multi_scale
 from inverter.priors.discriminator import PatchDiscriminator, adversarial_gradient, hinge_loss
 from inverter.training import build_optimizer, training_progress
 
-TINY = 4e-5  # squared error, in units of [-1, 1], that pictures hardly gain below: 50 dB
+WEIGHTS = ("l1_weight", "multi_scale_weight", "gradient_weight", "moment_weight", "anchor_weight", "adversarial_weight")
+TINY = 4e-5  # added to a picture's loss before its logarithm is taken: the squared error at 50 dB
 RAMP = 0.05  # share of the training over which the adversarial term grows to its weight
 
 
@@ -77,6 +79,9 @@ class AutoencoderModule(L.LightningModule):
         super().__init__()
         if not 0 <= config.adversarial_start <= 1:
             raise ValueError(f"adversarial_start is {config.adversarial_start}; allowed: 0 to 1")
+        for name in WEIGHTS:
+            if not 0 <= (value := getattr(config, name)) < math.inf:
+                raise ValueError(f"{name} is {value}; allowed: 0 or more")
         if config.anchor_weight and config.start_from is None:
             raise ValueError(f"anchor_weight is {config.anchor_weight}; allowed: 0, or name start_from")
         self.config = config
@@ -88,7 +93,7 @@ class AutoencoderModule(L.LightningModule):
         self.discriminator = PatchDiscriminator(config.discriminator_width) if config.adversarial_weight else None
         self.anchor = copy.deepcopy(self.vae.encoder).requires_grad_(False) if config.anchor_weight else None
 
-    def drop_anchor(self) -> None:
+    def set_anchor(self) -> None:
         """Hold the latents, where there is an anchor, near those of the encoder as it is now."""
         if self.anchor is not None:
             self.anchor.load_state_dict(self.vae.encoder.state_dict())
@@ -98,6 +103,8 @@ class AutoencoderModule(L.LightningModule):
         if self.config.compile:
             self.vae.encoder.compile()
             self.vae.decoder.compile()
+            if self.anchor is not None:
+                self.anchor.compile()
 
     def encode(self, images: Tensor) -> Tensor:
         """Unit-variance latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]."""
@@ -143,7 +150,7 @@ class AutoencoderModule(L.LightningModule):
     def configure_optimizers(self) -> dict:
         groups: list[dict] = [{"params": list(self.vae.parameters())}]
         if self.discriminator is not None:
-            own = {"lr": self.config.adversarial_lr, "betas": (0.5, 0.9), "weight_decay": 0.0}
+            own = {"lr": self.config.adversarial_lr, "betas": (0.5, 0.9), "momentum": 0.5, "weight_decay": 0.0}
             groups.append({"params": list(self.discriminator.parameters()), **own})
         return build_optimizer(self, groups, self.config.optim)
 
@@ -159,7 +166,7 @@ class AutoencoderModule(L.LightningModule):
 def pixel_loss(recon: Tensor, image: Tensor, config: AutoencoderConfig) -> Tensor:
     """Squared error plus weighted absolute, multi-scale and gradient errors, in units of [-1, 1]; mean of all pictures.
 
-    Where it is ``relative``, the mean logarithm of each picture's.
+    With ``relative_loss``, the mean logarithm of each picture's.
     """
     loss = 4 * image_distance(recon, image, "mse")
     terms = (
@@ -170,7 +177,7 @@ def pixel_loss(recon: Tensor, image: Tensor, config: AutoencoderConfig) -> Tenso
     for weight, distance in terms:
         if weight:
             loss = loss + 2 * weight * distance(recon, image)
-    return ((loss + TINY).log() if config.relative else loss).mean()
+    return ((loss + TINY).log() if config.relative_loss else loss).mean()
 
 
 def moment_loss(latents: Tensor) -> Tensor:

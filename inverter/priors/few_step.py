@@ -54,13 +54,13 @@ def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int
     return count
 
 
-def save_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str, **about: object) -> Path:
+def save_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str, **about: object) -> Path:
     """Write the LoRA in half precision to ``FOLDER/lora``, as diffusers' ``load_lora_weights`` reads it.
 
     Args:
         unet: With the LoRA.
         folder: Of a prior or a run.
-        base_sha256: ``denoiser_sha256`` of the prior that it was distilled from, the only denoiser that it fits.
+        denoiser_sha256: Hash of the denoiser and text encoder that it was distilled from, the only ones that it fits.
         about: What else is to be said of it in ``few_step.json``, plain data.
     Returns:
         The file of weights.
@@ -74,17 +74,18 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str, **abou
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    write_atomic(folder / FOLDER / ABOUT, json.dumps({"base_sha256": base_sha256, **about}, indent=2).encode() + b"\n")
+    said = {"denoiser_sha256": denoiser_sha256, **about}
+    write_atomic(folder / FOLDER / ABOUT, json.dumps(said, indent=2).encode() + b"\n")
     return path
 
 
-def fuse_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str) -> None:
+def fuse_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str) -> None:
     """Add the LoRA in ``FOLDER/lora`` to the weights, in place; no layer is left behind that costs anything.
 
     Args:
         unet: Of the prior.
         folder: Of the prior.
-        base_sha256: ``denoiser_sha256`` of the prior.
+        denoiser_sha256: Hash of the prior's denoiser and text encoder.
 
     Raises:
         ValueError: There is none, or it is damaged or of another denoiser.
@@ -96,11 +97,11 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path, base_sha256: str) -> Non
         )
     about = path.with_name(ABOUT)
     made_of = parse_json(about.read_bytes()) if about.is_file() else {}
-    known = made_of.get("base_sha256") if isinstance(made_of, dict) else None
-    if known != base_sha256:
+    known = made_of.get("denoiser_sha256") if isinstance(made_of, dict) else None
+    if known != denoiser_sha256:
         raise ValueError(
-            f"it was distilled from weights {str(known)[:12]}, says {ABOUT}, but the prior has {base_sha256[:12]}; "
-            "needed: a LoRA that train_prior distill made of this prior"
+            f"it was distilled from a denoiser {str(known)[:12]}, says {ABOUT}, but the prior has "
+            f"{denoiser_sha256[:12]}; needed: a LoRA that train_prior distill made of this prior"
         )
     state = load_file(path)
     _check_shapes(unet, state)

@@ -23,6 +23,8 @@ from inverter.priors.quiet import quiet
 from inverter.priors.sampling import count_steps, denoise, least_strength, sample
 from inverter.priors.text import tokenize
 
+DENOISER = ("text_encoder", "unet")
+WEIGHTS = (*DENOISER, "vae")
 PARTS = ("vae", "unet", "scheduler", "text_encoder", "tokenizer")
 
 
@@ -45,7 +47,6 @@ class DiffusionPrior(nn.Module):
         name: str = "",
         weights_sha256: str = "",
         autoencoder_sha256: str = "",
-        denoiser_sha256: str = "",
         prompts: Sequence[str] = (),
         few_step: bool = False,
     ) -> None:
@@ -53,8 +54,7 @@ class DiffusionPrior(nn.Module):
         self.vae, self.unet, self.text_encoder = vae, unet, text_encoder
         self.scheduler, self.tokenizer = scheduler, tokenizer
         self.name, self.prompts, self.few_step = name, tuple(prompts), few_step
-        self.weights_sha256 = weights_sha256
-        self.autoencoder_sha256, self.denoiser_sha256 = autoencoder_sha256, denoiser_sha256
+        self.weights_sha256, self.autoencoder_sha256 = weights_sha256, autoencoder_sha256
         channels, side = unet.config.in_channels, unet.config.sample_size
         self.downsampling = 2 ** (len(vae.config.block_out_channels) - 1)
         self.latent_shape: tuple[int, int, int] = (channels, side, side)
@@ -217,12 +217,11 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         unet = _load(
             diffusers.UNet2DConditionModel, folder / "unet", torch_dtype=torch.float32, low_cpu_mem_usage=False
         )
-    weights = folder_sha256(folder, ("text_encoder", "unet", "vae"))
-    denoiser = folder_sha256(folder, ("text_encoder", "unet"))
+    weights = folder_sha256(folder, WEIGHTS)
     if few_step:
         with reading(folder / FOLDER):
-            fuse_lora(unet, folder, denoiser)
-        weights = folder_sha256(folder, ("text_encoder", "unet", "vae", FOLDER))
+            fuse_lora(unet, folder, folder_sha256(folder, DENOISER))
+        weights = folder_sha256(folder, (*WEIGHTS, FOLDER))
     with reading(folder / "scheduler"):
         scheduler = _load_scheduler(folder / "scheduler")
     with reading(folder / "text_encoder"):
@@ -238,7 +237,6 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         name=str(name),
         weights_sha256=weights,
         autoencoder_sha256=folder_sha256(folder, ("vae",)),
-        denoiser_sha256=denoiser,
         prompts=_read_prompts(folder / "prompts.json"),
         few_step=few_step,
     )

@@ -14,14 +14,28 @@ from diffusers import AutoencoderDC
 from inverter.atomic import whole_folder, write_text
 from inverter.priors.few_step import FOLDER
 from inverter.priors.index import INDEX, TRAINING, read_object
+from inverter.priors.prior import load_prior
 
 KEPT = (INDEX, "prompts.json", "scheduler", "text_encoder", "tokenizer", "unet", FOLDER)
 
 
-def prior_around(vae: Path) -> Path | None:
-    """Folder of the prior whose autoencoder lies in ``vae``; None where it is the ``vae`` of a training alone."""
-    folder = vae.resolve().parent
-    return folder if vae.name == "vae" and (folder / INDEX).is_file() else None
+def prior_to_renew(vae: Path, output: Path) -> Path:
+    """Folder of the prior whose autoencoder lies in ``vae``, once it has been loaded as a test.
+
+    Args:
+        vae: ``PRIOR/vae``.
+        output: Of the training, which writes to ``OUTPUT/vae`` and ``OUTPUT/prior``.
+    Raises:
+        ValueError: It is no part of a prior, the prior is damaged, or the training would write over it.
+    """
+    vae = vae.resolve()
+    if vae.name != "vae" or not (vae.parent / INDEX).is_file():
+        raise ValueError(f"start_from is {vae}; allowed where anchor_weight is not 0: PRIOR/vae of a whole prior")
+    if vae in ((output / "vae").resolve(), (output / "prior" / "vae").resolve()):
+        raise ValueError(f"output is {output}, which holds start_from={vae}; allowed: another folder")
+    load_prior(vae.parent)
+    _training(vae.parent)
+    return vae.parent
 
 
 def renew_prior(folder: Path, vae: AutoencoderDC, training: Mapping[str, Any], output: Path) -> None:
@@ -31,16 +45,21 @@ def renew_prior(folder: Path, vae: AutoencoderDC, training: Mapping[str, Any], o
         folder: Of the prior.
         vae: On the CPU.
         training: Summary of what trained ``vae``, plain data.
-        output: Where the new prior is written, whole or not at all.
-    Raises:
-        ValueError: What the prior says of its training is damaged.
+        output: Where the new prior is written, whole or not at all; a LoRA and a card that lie there stay.
     """
-    before = read_object(folder / TRAINING) if (folder / TRAINING).is_file() else {}
-    with whole_folder(output) as partial:
+    before = _training(folder)
+    renewals = sum(part.startswith("autoencoder, renewal") for part in before)
+    summary = {**before, f"autoencoder, renewal {renewals + 1}": training}
+    with whole_folder(output, keep=True) as partial:
         for name in KEPT:
-            if (folder / name).is_dir():
-                shutil.copytree(folder / name, partial / name)
-            elif (folder / name).is_file():
-                shutil.copyfile(folder / name, partial / name)
+            if (partial / name).exists() or not (folder / name).exists():
+                continue
+            copy_of = shutil.copytree if (folder / name).is_dir() else shutil.copyfile
+            copy_of(folder / name, partial / name)
         copy.deepcopy(vae).half().save_pretrained(partial / "vae", safe_serialization=True)
-        write_text(partial / TRAINING, json.dumps({**before, "autoencoder, renewed": training}, indent=2) + "\n")
+        write_text(partial / TRAINING, json.dumps(summary, indent=2) + "\n")
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    path = folder / TRAINING
+    return read_object(path) if path.is_file() else {}

@@ -21,7 +21,7 @@ from inverter.loggers import close_loggers
 from inverter.priors.distillation import DistillModule
 from inverter.priors.few_step import FOLDER, SUFFIX, save_lora
 from inverter.priors.location import find_prior
-from inverter.priors.prior import DiffusionPrior, folder_sha256, load_prior
+from inverter.priors.prior import DENOISER, DiffusionPrior, folder_sha256, load_prior
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
@@ -59,9 +59,10 @@ def train(config: DistillConfig, output: Path) -> Path:
     summary = summarise(trainer, config.data.batch_size, "val/loss")
     save_summary(summary, output, STAGE)
     about = {"guidance_scale": config.guidance_scale, "training": summary}
-    path = save_lora(prior.unet, output, prior.denoiser_sha256, **about)
+    denoiser = folder_sha256(folder, DENOISER)
+    path = save_lora(prior.unet, output, denoiser, **about)
     if config.publish:
-        save_lora(prior.unet, folder, prior.denoiser_sha256, **about)
+        save_lora(prior.unet, folder, denoiser, **about)
         log.info("load_prior(%r) is the few-step variant", f"{config.prior}{SUFFIX}")
     log.info("LoRA in %s", path)
     return path.parent

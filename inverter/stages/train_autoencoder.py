@@ -8,9 +8,11 @@ from pathlib import Path
 import lightning as L
 import torch
 from diffusers import AutoencoderDC
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from inverter.atomic import whole_folder
+from inverter.callbacks.made_of import MadeOf
 from inverter.callbacks.picture_grid import PictureGrid
 from inverter.callbacks.reconstructions import reconstruction_grid
 from inverter.callbacks.step_seed import StepSeed
@@ -23,8 +25,8 @@ from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
-from inverter.priors.prior import load_autoencoder
-from inverter.priors.renewal import prior_around, renew_prior
+from inverter.priors.prior import WEIGHTS, folder_sha256, load_autoencoder
+from inverter.priors.renewal import prior_to_renew, renew_prior
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
@@ -67,13 +69,14 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
 def train(config: AutoencoderConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, STAGE)
+    prior = prior_to_renew(Path(config.start_from), output) if config.start_from and config.anchor_weight else None
     L.seed_everything(config.seed, verbose=False)
     data = ImageShardModule(config.data, config.resolution, output, seed=config.seed)
     sample = first_pictures(config.data.shards, config.resolution, NUM_SAMPLE)
     module = AutoencoderModule(config)
     if checkpoint is None:
         start(module.vae, config, sample)
-        module.drop_anchor()
+        module.set_anchor()
     module.compile_parts()
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
@@ -81,7 +84,9 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
         "val/reconstructions",
         lambda _, batch: reconstruction_grid(batch["image"][:8], module.reconstruct(batch["image"][:8])),
     )
-    callbacks = [StepSeed(config.seed), grid]
+    callbacks: list[Callback] = [StepSeed(config.seed), grid]
+    if prior is not None:
+        callbacks.append(MadeOf("start_from", folder_sha256(prior, WEIGHTS)))
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)
     record_training(trainer, config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)
@@ -89,12 +94,13 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
     if not trainer.is_global_zero:
         return output / "vae"
     vae = module.vae.cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    fold_statistics(vae, *latent_moments(vae, sample))
+    if prior is None:  # latents of pictures of another kind need not be of unit variance under a prior's autoencoder
+        fold_statistics(vae, *latent_moments(vae, sample))
     with whole_folder(output / "vae") as partial:
         vae.save_pretrained(partial, safe_serialization=True)
     summary = summarise(trainer, config.data.batch_size, "val/psnr")
     save_summary(summary, output, STAGE)
-    if config.start_from and config.anchor_weight and (prior := prior_around(Path(config.start_from))):
+    if prior is not None:
         renew_prior(prior, vae, summary, output / "prior")
         log.info("prior in %s", output / "prior")
     log.info("autoencoder in %s", output / "vae")

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load, save_file
 
 from inverter.priors.few_step import ABOUT, FOLDER, SUFFIX, WEIGHTS, add_lora, save_lora
-from inverter.priors.prior import load_prior
+from inverter.priors.prior import DENOISER, folder_sha256, load_prior
 
 
 def with_lora(prior: Path, folder: Path) -> Path:
@@ -16,7 +16,7 @@ def with_lora(prior: Path, folder: Path) -> Path:
     shutil.copytree(prior, folder)
     base = load_prior(folder)
     add_lora(base.unet, 2, 5.0)
-    save_lora(base.unet, folder, base.denoiser_sha256)
+    save_lora(base.unet, folder, folder_sha256(folder, DENOISER))
     return folder
 
 

@@ -19,7 +19,7 @@ from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_re
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.distillation import DistillModule
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.prior import DiffusionPrior, folder_sha256, load_prior
 
 SHORT = ["optim.max_time=null", "optim.warmup_steps=1", "trainer.progress=false", "trainer.device=cpu", "resolution=32"]
 AUTOENCODER = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,1]", "decoder_blocks=[1,1]"]
@@ -121,20 +121,18 @@ def test_an_anchored_autoencoder_renews_its_prior(
     (base / "README.md").write_text("a card with figures of another autoencoder")
     sizes = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,2]", "decoder_blocks=[1,1]"]
     words = [*SHORT, *sizes, *STEPS, f"start_from={base / 'vae'}", "anchor_weight=1", "optim.algorithm=muon"]
-    assert main(["train_prior", "autoencoder", *data, *words, "relative=true", f"output={output}"]) == 0
+    assert main(["train_prior", "autoencoder", *data, *words, "relative_loss=true", f"output={output}"]) == 0
     before, after = load_prior(base), load_prior(output / "prior")
-    assert after.denoiser_sha256 == before.denoiser_sha256
+    for part in ("unet", "text_encoder"):
+        assert folder_sha256(output / "prior", (part,)) == folder_sha256(base, (part,))
     assert after.autoencoder_sha256 != before.autoencoder_sha256
     assert after.weights_sha256 != before.weights_sha256
     assert after.prompts == before.prompts
     assert load_prior(f"{output / 'prior'}+few-step").few_step
     assert not (output / "prior" / "README.md").exists()
     training = json.loads((output / "prior" / "training.json").read_text())
-    assert list(training) == ["denoiser", "autoencoder", "autoencoder, renewed"]
-    assert training["autoencoder, renewed"]["steps"] == 4
-    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    drift = (after.encode(images) - before.encode(images)).square().mean()
-    assert drift < 0.1 * before.encode(images).square().mean()
+    assert list(training) == ["denoiser", "autoencoder", "autoencoder, renewal 1"]
+    assert training["autoencoder, renewal 1"]["steps"] == 4
 
 
 def test_saved_latents_have_unit_deviation(autoencoder: Path, data: list[str]) -> None:

@@ -84,3 +84,18 @@ def test_it_goes_on_from_its_state():
     second.load_state_dict(first.state_dict())
     train(parted, second, range(2, 4))
     torch.testing.assert_close(whole, parted, rtol=0, atol=0)
+
+
+def test_groups_have_settings_of_their_own():
+    first, second = (nn.Parameter(torch.zeros(3, 3)) for _ in range(2))
+    optimizer = Muon([{"params": [first], "momentum": 0.0}, {"params": [second]}], lr=0.1, weight_decay=0.0)
+    for gradient in (torch.eye(3), torch.eye(3).flip(0)):
+        first.grad, second.grad = gradient.clone(), gradient.clone()
+        optimizer.step()
+    assert not torch.allclose(first, second)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, float("nan")])
+def test_a_momentum_that_cannot_be(momentum):
+    with pytest.raises(ValueError, match=rf"momentum is {momentum}; allowed: 0 to below 1"):
+        Muon([nn.Parameter(torch.zeros(2, 2))], momentum=momentum)

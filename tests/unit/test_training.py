@@ -21,6 +21,7 @@ from inverter.blackbox.module import InverterModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
+from inverter.muon import Muon
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.stages import train
 from inverter.training import build_optimizer, build_trainer, ema, fit, resume_path
@@ -90,6 +91,13 @@ def test_a_terminated_run_goes_on_exactly_with_muon(train_config, tmp_path, monk
                     train.run(config)
         runs.append(load(train.run(config)))
     assert_same_training(*runs)
+
+
+def test_the_algorithm_is_the_one_asked_for():
+    module = SimpleNamespace(trainer=SimpleNamespace(callbacks=[]))
+    for name, kind in (("adamw", torch.optim.AdamW), ("muon", Muon)):
+        optim = OptimConfig(algorithm=name, max_steps=5)
+        assert type(build_optimizer(module, [torch.nn.Parameter(torch.zeros(()))], optim)["optimizer"]) is kind
 
 
 def test_an_unknown_optimiser():

@@ -9,7 +9,7 @@ from inverter.config import DistillConfig, ImageDataConfig
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.distillation import DistillModule, ddim_step, path_timesteps, pseudo_huber
 from inverter.priors.few_step import add_lora, save_lora, split_name
-from inverter.priors.prior import load_prior
+from inverter.priors.prior import DENOISER, folder_sha256, load_prior
 from inverter.priors.text import tokenize
 
 CONFIG = DistillConfig(data=ImageDataConfig(shards="", dev=""), prior="", output="", rank=2, num_ddim_steps=10)
@@ -26,7 +26,7 @@ def folder(tiny_prior_folder, tmp_path):
         for name, parameter in prior.unet.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.2)
-    save_lora(prior.unet, path, prior.denoiser_sha256)
+    save_lora(prior.unet, path, folder_sha256(path, DENOISER))
     trained[path] = predict(prior.unet)
     return path
 
