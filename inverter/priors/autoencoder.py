@@ -18,7 +18,14 @@ from inverter.losses.image import gradient_distance, image_distance, multi_scale
 from inverter.priors.discriminator import PatchDiscriminator, adversarial_gradient, hinge_loss
 from inverter.training import build_optimizer, training_progress
 
-WEIGHTS = ("l1_weight", "multi_scale_weight", "gradient_weight", "moment_weight", "anchor_weight", "adversarial_weight")
+LOSS_WEIGHTS = (
+    "l1_weight",
+    "multi_scale_weight",
+    "gradient_weight",
+    "moment_weight",
+    "anchor_weight",
+    "adversarial_weight",
+)
 TINY = 4e-5  # added to a picture's loss before its logarithm is taken: the squared error at 50 dB
 RAMP = 0.05  # share of the training over which the adversarial term grows to its weight
 
@@ -79,7 +86,7 @@ class AutoencoderModule(L.LightningModule):
         super().__init__()
         if not 0 <= config.adversarial_start <= 1:
             raise ValueError(f"adversarial_start is {config.adversarial_start}; allowed: 0 to 1")
-        for name in WEIGHTS:
+        for name in LOSS_WEIGHTS:
             if not 0 <= (value := getattr(config, name)) < math.inf:
                 raise ValueError(f"{name} is {value}; allowed: 0 or more")
         if config.anchor_weight and config.start_from is None:

@@ -37,6 +37,11 @@ def read_object(path: Path) -> dict[str, Any]:
         return values
 
 
+def read_object_if_there(path: Path) -> dict[str, Any]:
+    """As :func:`read_object`; empty where there is no such file."""
+    return read_object(path) if path.is_file() else {}
+
+
 def autoencoder_name(folder: Path, index: dict[str, Any]) -> str:
     """Name of diffusers' class of the autoencoder that ``model_index.json`` names.
 

@@ -13,14 +13,14 @@ from diffusers import AutoencoderDC
 
 from inverter.atomic import whole_folder, write_text
 from inverter.priors.few_step import FOLDER
-from inverter.priors.index import INDEX, TRAINING, read_object
+from inverter.priors.index import INDEX, TRAINING, read_object_if_there
 from inverter.priors.prior import load_prior
 
 KEPT = (INDEX, "prompts.json", "scheduler", "text_encoder", "tokenizer", "unet", FOLDER)
 
 
-def prior_to_renew(vae: Path, output: Path) -> Path:
-    """Folder of the prior whose autoencoder lies in ``vae``, once it has been loaded as a test.
+def prior_to_renew(vae: Path, output: Path) -> tuple[Path, str]:
+    """Folder of the prior whose autoencoder lies in ``vae``, once it has been loaded as a test, and its weights' hash.
 
     Args:
         vae: ``PRIOR/vae``.
@@ -33,9 +33,9 @@ def prior_to_renew(vae: Path, output: Path) -> Path:
         raise ValueError(f"start_from is {vae}; allowed where anchor_weight is not 0: PRIOR/vae of a whole prior")
     if vae in ((output / "vae").resolve(), (output / "prior" / "vae").resolve()):
         raise ValueError(f"output is {output}, which holds start_from={vae}; allowed: another folder")
-    load_prior(vae.parent)
-    _training(vae.parent)
-    return vae.parent
+    weights = load_prior(vae.parent).weights_sha256
+    read_object_if_there(vae.parent / TRAINING)
+    return vae.parent, weights
 
 
 def renew_prior(folder: Path, vae: AutoencoderDC, training: Mapping[str, Any], output: Path) -> None:
@@ -47,7 +47,7 @@ def renew_prior(folder: Path, vae: AutoencoderDC, training: Mapping[str, Any], o
         training: Summary of what trained ``vae``, plain data.
         output: Where the new prior is written, whole or not at all; a LoRA and a card that lie there stay.
     """
-    before = _training(folder)
+    before = read_object_if_there(folder / TRAINING)
     renewals = sum(part.startswith("autoencoder, renewal") for part in before)
     summary = {**before, f"autoencoder, renewal {renewals + 1}": training}
     with whole_folder(output, keep=True) as partial:
@@ -58,8 +58,3 @@ def renew_prior(folder: Path, vae: AutoencoderDC, training: Mapping[str, Any], o
             copy_of(folder / name, partial / name)
         copy.deepcopy(vae).half().save_pretrained(partial / "vae", safe_serialization=True)
         write_text(partial / TRAINING, json.dumps(summary, indent=2) + "\n")
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    path = folder / TRAINING
-    return read_object(path) if path.is_file() else {}

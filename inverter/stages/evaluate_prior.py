@@ -19,7 +19,7 @@ from inverter.evaluation.prior_plan import PriorPlan, Settings, choose_settings
 from inverter.evaluation.prior_record import ADVICE, FILE, PriorRecord
 from inverter.lock import locked
 from inverter.priors.few_step import ABOUT, FOLDER, split_name
-from inverter.priors.index import TRAINING, read_object
+from inverter.priors.index import TRAINING, read_object_if_there
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.run_record import record_run
@@ -77,9 +77,9 @@ def describe(
     """What is measured and how: plain data that every part of a record shares."""
     values = {**dataclasses.asdict(config), **dataclasses.asdict(settings)}
     folder = find_prior(split_name(config.prior)[0])
-    training = _read(folder / TRAINING)
+    training = read_object_if_there(folder / TRAINING)
     if prior.few_step:
-        training = {**training, "few-step variant": _read(folder / FOLDER / ABOUT).get("training")}
+        training = {**training, "few-step variant": read_object_if_there(folder / FOLDER / ABOUT).get("training")}
     return {
         "prior": config.prior,
         "weights_sha256": prior.weights_sha256,
@@ -91,8 +91,3 @@ def describe(
         "config": {key: values[key] for key in SETTINGS},
         "training": {part: summary for part, summary in training.items() if summary},
     }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no such file."""
-    return read_object(path) if path.is_file() else {}

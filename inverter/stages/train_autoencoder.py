@@ -25,7 +25,7 @@ from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
-from inverter.priors.prior import WEIGHTS, folder_sha256, load_autoencoder
+from inverter.priors.prior import load_autoencoder
 from inverter.priors.renewal import prior_to_renew, renew_prior
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
@@ -69,7 +69,9 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
 def train(config: AutoencoderConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     checkpoint = resume_path(config, STAGE)
-    prior = prior_to_renew(Path(config.start_from), output) if config.start_from and config.anchor_weight else None
+    prior = weights = None
+    if config.start_from and config.anchor_weight:
+        prior, weights = prior_to_renew(Path(config.start_from), output)
     L.seed_everything(config.seed, verbose=False)
     data = ImageShardModule(config.data, config.resolution, output, seed=config.seed)
     sample = first_pictures(config.data.shards, config.resolution, NUM_SAMPLE)
@@ -85,8 +87,8 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
         lambda _, batch: reconstruction_grid(batch["image"][:8], module.reconstruct(batch["image"][:8])),
     )
     callbacks: list[Callback] = [StepSeed(config.seed), grid]
-    if prior is not None:
-        callbacks.append(MadeOf("start_from", folder_sha256(prior, WEIGHTS)))
+    if weights is not None:
+        callbacks.append(MadeOf("start_from", weights))
     trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)
     record_training(trainer, config, STAGE, checkpoint)
     fit(trainer, module, data, checkpoint)

@@ -32,7 +32,7 @@ def test_a_prior_with_another_autoencoder(folder, tmp_path):
 
 
 def test_what_cannot_be_renewed(folder, tmp_path):
-    assert prior_to_renew(folder / "vae", tmp_path / "run") == folder.resolve()
+    assert prior_to_renew(folder / "vae", tmp_path / "run") == (folder.resolve(), load_prior(folder).weights_sha256)
     shutil.copytree(folder / "vae", tmp_path / "alone" / "vae")
     with pytest.raises(ValueError, match=r"start_from is .*alone/vae; allowed where anchor_weight is not 0: PRIOR/vae"):
         prior_to_renew(tmp_path / "alone" / "vae", tmp_path / "run")
