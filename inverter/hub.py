@@ -16,7 +16,7 @@ from inverter.blackbox.inverter import Inverter
 from inverter.checkpoints import check_weights
 from inverter.errors import one_line
 from inverter.priors.prior import DiffusionPrior, load_prior
-from inverter.published import CONFIG, SCHEMA_VERSION, WEIGHTS, check_target, read_published
+from inverter.published import CONFIG, SCHEMA_VERSION, WEIGHTS, Published, check_target, read_published
 from inverter.targets.spec import TargetSpec
 
 
@@ -58,6 +58,15 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
             f"the one at hand has {prior.weights_sha256[:12]}"
         )
+    return read_inverter(published).attach(prior).eval()
+
+
+def read_inverter(published: Published) -> Inverter:
+    """A published inverter's weights without a prior.
+
+    Raises:
+        ValueError: Weights that are damaged or do not fit.
+    """
     try:
         state = {key: value.float() for key, value in load_file(published.folder / WEIGHTS).items()}
         if broken := [key for key, value in state.items() if not value.isfinite().all()]:
@@ -69,4 +78,4 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         message = f"published inverter {published.folder}: {WEIGHTS} cannot be used: {one_line(error)}"
         raise ValueError(message) from error
-    return inverter.attach(prior).eval()
+    return inverter

@@ -33,6 +33,7 @@ recon = inverter.mean(features)  # (B, {shape}) -> (B, 3, {resolution}, {resolut
 | features | {shape} = {numbers} numbers, {ratio:.2f} times the picture's |
 | prior | `{prior}`, weights `{prior_sha256}` |
 | training data | {source}, {pairs} pairs, augmentation: {augment} |
+| began with | {start} |
 | budget | {budget}; {pairs_seen} pairs seen; {processor}, {threads} threads |
 | commit, seed | `{commit}`, {seed} |
 | licence | {licence} |
@@ -75,6 +76,7 @@ def render_card(
         ratio=results.payload.ratio,
         prior=inverter.prior.name,
         prior_sha256=inverter.prior.weights_sha256,
+        start=began_with(training["start_from"]),
         budget=budget,
         processor=training["environment"]["processor"],
         threads=training["environment"]["threads"],
@@ -87,6 +89,13 @@ def render_card(
             key: training[key] for key in ("source", "pairs", "pairs_seen", "augment", "commit", "seed", "threat_model")
         },
     )
+
+
+def began_with(start: dict[str, Any] | None) -> str:
+    """What a training began with, in words."""
+    if start is None:
+        return "random weights"
+    return f"`{start['name']}`, weights `{start['weights_sha256']}`, {start['pairs_seen']} pairs seen before"
 
 
 def metrics_table(results: Results) -> str:

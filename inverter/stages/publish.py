@@ -83,6 +83,7 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         "source": manifest.source,
         "pairs": summary["pairs"],
         "pairs_seen": summary["pairs_seen"],
+        "start_from": record.get("start_from"),
         "augment": manifest.augment,
         "max_time_seconds": config.optim.max_time,
         "max_steps": config.optim.max_steps,

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback, Timer
 from inverter.atomic import write_text
 from inverter.blackbox.build import build_data, build_module
 from inverter.blackbox.module import InverterModule
+from inverter.blackbox.start import start
 from inverter.callbacks.made_of import MadeOf
 from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
@@ -30,8 +31,9 @@ def run(config: TrainConfig) -> Path:
     """Train until the time, the steps or the patience are over; the best by dev PSNR is ``checkpoints/best.ckpt``.
 
     Raises:
-        ValueError: The shards come from another target or layer than the config says, or the output holds a run with
-            another config or other pairs, or one that is under way.
+        ValueError: The shards come from another target or layer than the config says, or ``start_from`` is no
+            published inverter of theirs, or the output holds a run with another config or other pairs, or one that is
+            under way.
     """
     output = Path(config.output)
     data = build_data(config)
@@ -46,6 +48,9 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
+    begun_with = None
+    if config.start_from and checkpoint is None:
+        begun_with = start(module, config.start_from, data.manifest.target)
     if config.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.compile:
@@ -54,7 +59,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     if isinstance(module, InverterModule):
         callbacks.append(MadeOf("prior", module.inverter.prior.weights_sha256))
     trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
-    record_training(trainer, config, "train", checkpoint)
+    record_training(trainer, config, "train", checkpoint, {"start_from": begun_with})
     if rank() == 0:
         data.manifest.save(output)
     fit(trainer, module, data, checkpoint)

@@ -147,6 +147,7 @@ def test_published_inverter_equals_the_run(world: Path, tiny_prior_folder: Path)
     assert (inverter.mean(features) - trained).abs().max() < 5e-3  # weights are stored in half precision
     card = (world / "published" / "toy" / "README.md").read_text()
     assert load_prior(tiny_prior_folder).weights_sha256 in card and "Threat model" in card
+    assert "| began with | random weights |" in card
     for text in ("| guessing |", "| a minus b | PSNR, dB ↑ |", "| sample - mean image |", "Not computed: LPIPS"):
         assert text in card, text
     assert (world / "published" / "toy" / "preview.png").is_file()
