@@ -14,11 +14,21 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """As :func:`write_text`."""
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """As :func:`write_text`.
+
+    Args:
+        path: File in a folder that exists.
+        data: What it shall hold.
+        sync: Wait until the disk has it, milliseconds a file, so that a power cut is survived too.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

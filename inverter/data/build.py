@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from inverter.data.manifest import MANIFEST, SPLITS, write_atomic
+from inverter.atomic import write_text
+from inverter.data.manifest import MANIFEST, SPLITS
 from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
@@ -165,7 +166,7 @@ class Fingerprint:
 
     def _save(self, values: dict[str, Any]) -> None:
         if rank() == 0:
-            write_atomic(self.path, (json.dumps(values, indent=1) + "\n").encode())
+            write_text(self.path, json.dumps(values, indent=1) + "\n")
         self.saved = values
 
     def _compare(self, saved: dict[str, Any], now: dict[str, Any]) -> None:

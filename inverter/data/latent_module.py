@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import CLIPTokenizer
 
+from inverter.atomic import write_text
 from inverter.config import ImageDataConfig
 from inverter.data.datamodule import PairLoader, ShareSampler
 from inverter.data.image_module import check_photos, num_squares, open_photos, picture_folder, random_view
-from inverter.data.manifest import write_atomic
 from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import TEXTS, PictureCache, identity
 from inverter.data.pictures import derive_seed
@@ -221,7 +221,7 @@ def encode_views(views: Views, vae: nn.Module, path: Path, num_workers: int = 0)
         start += len(images)
     stored.flush()
     partial.replace(path.with_suffix(".npy"))
-    write_atomic(path.with_suffix(".json"), json.dumps(views.captions()).encode())  # last: says that both are complete
+    write_text(path.with_suffix(".json"), json.dumps(views.captions()))  # last: says that both are complete
     log.info("%d x %d latents in %s", views.views, views.rows, path.with_suffix(".npy"))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from inverter.atomic import write_text
 from inverter.errors import one_line
 from inverter.parse import parse_json
 from inverter.targets.spec import TargetSpec
@@ -151,7 +151,7 @@ class Manifest:
 
     def save(self, folder: str | Path) -> None:
         """Write ``folder/manifest.json``: either the whole new file is there afterwards or the old one."""
-        write_atomic(Path(folder) / MANIFEST, (json.dumps(self.to_dict(), indent=1) + "\n").encode())
+        write_text(Path(folder) / MANIFEST, json.dumps(self.to_dict(), indent=1) + "\n")
 
     def verify(self, folder: str | Path) -> None:
         """Compare every shard in ``folder`` with its SHA-256.
@@ -220,20 +220,6 @@ def stream_sha256(stream: BinaryIO) -> str:
     while block := stream.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves either the old contents or the new, never half of them."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _writes(folder: str | Path) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from inverter.data.manifest import write_atomic
+from inverter.atomic import write_text
 from inverter.data.pictures import derive_seed, read_picture, square, to_tensor
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import TarSource, expand_shards, read_said
@@ -135,7 +135,7 @@ def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
         partial.replace(pixels)
     finally:
         partial.unlink(missing_ok=True)
-    write_atomic(texts, json.dumps(samples).encode())  # written last: says that the pictures are complete
+    write_text(texts, json.dumps(samples))  # written last: says that the pictures are complete
     log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
 
 

@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.data.manifest import FEATURE_DTYPES, Manifest, ShardInfo, stream_sha256, write_atomic
+from inverter.atomic import write_text
+from inverter.data.manifest import FEATURE_DTYPES, Manifest, ShardInfo, stream_sha256
 from inverter.data.npy import read_npy
 from inverter.data.statistics import FeatureStatistics
 from inverter.errors import one_line
@@ -170,7 +171,7 @@ class ShardWriter:
             num_ungrouped=self._num_ungrouped,
         )
         values = {**asdict(record), "statistics": {k: np.asarray(v).tolist() for k, v in vars(statistics).items()}}
-        write_atomic(self.path.with_suffix(".json"), json.dumps(values).encode())
+        write_text(self.path.with_suffix(".json"), json.dumps(values))
         return record
 
 

@@ -73,7 +73,7 @@ def save_recons(folder: Path) -> Callable[[str, Sequence[str], Tensor], None]:
         for key, picture in zip(keys, to_bytes(recon), strict=True):
             path = recon_path(Path(folder), method, key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, png(picture))
+            write_bytes(path, png(picture), sync=False)
 
     return save
 

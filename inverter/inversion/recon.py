@@ -43,7 +43,7 @@ class ReconFolder:
         """
         pictures = to_bytes(images.cpu())
         for item, picture in zip(inputs, pictures, strict=False):
-            write_bytes(self.folder / "recon" / f"{item.key}.png", png(picture))
+            write_bytes(self.folder / "recon" / f"{item.key}.png", png(picture), sync=False)
             self.keys.append(item.key)
             if len(self.shown) < NUM_SHOWN:
                 self.shown.append((item.picture, picture))

@@ -13,7 +13,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from inverter.data.manifest import write_atomic
+from inverter.atomic import write_text
 from inverter.parse import parse_json
 from inverter.priors.location import find_prior
 
@@ -75,7 +75,7 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str, **
     finally:
         partial.unlink(missing_ok=True)
     said = {"denoiser_sha256": denoiser_sha256, **about}
-    write_atomic(folder / FOLDER / ABOUT, json.dumps(said, indent=2).encode() + b"\n")
+    write_text(folder / FOLDER / ABOUT, json.dumps(said, indent=2) + "\n")
     return path
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from inverter.atomic import whole_folder, write_text
+from inverter.atomic import whole_folder, write_bytes, write_text
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
@@ -11,6 +11,22 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_text(encoding="utf-8") == "old é"
     write_text(path, "new")
     assert path.read_text() == "new"
+
+
+def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk is full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    write_bytes(path, b"newer", sync=False)
+    assert path.read_bytes() == b"newer"
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):

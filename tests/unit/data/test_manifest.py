@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inverter.data.manifest import Manifest, check_shard_name, num_channels, write_atomic
+from inverter.data.manifest import Manifest, check_shard_name, num_channels
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -89,19 +89,6 @@ def test_verify_finds_a_changed_and_a_missing_shard(write_shards):
     shard.unlink()
     with pytest.raises(ValueError, match=r"pairs-000001.tar of manifest.json is missing"):
         manifest.verify(folder)
-
-
-def test_write_atomic_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomic(path, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk is full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="full"):
-        write_atomic(path, b"new")
-    assert path.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((3, 4, 5), 3), ((7, 6), 6), ((9,), 9)])
