@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inverter.blackbox.inverter import Inverter
@@ -33,7 +34,7 @@ recon = inverter.mean(features)  # (B, {shape}) -> (B, 3, {resolution}, {resolut
 | features | {shape} = {numbers} numbers, {ratio:.2f} times the picture's |
 | prior | `{prior}`, weights `{prior_sha256}` |
 | training data | {source}, {pairs} pairs, augmentation: {augment} |
-| began with | {start} |
+| began with | {began_with} |
 | budget | {budget}; {pairs_seen} pairs seen; {processor}, {threads} threads |
 | commit, seed | `{commit}`, {seed} |
 | licence | {licence} |
@@ -76,7 +77,7 @@ def render_card(
         ratio=results.payload.ratio,
         prior=inverter.prior.name,
         prior_sha256=inverter.prior.weights_sha256,
-        start=began_with(training["start_from"]),
+        began_with=began_with(training["began_with"]),
         budget=budget,
         processor=training["environment"]["processor"],
         threads=training["environment"]["threads"],
@@ -91,11 +92,13 @@ def render_card(
     )
 
 
-def began_with(start: dict[str, Any] | None) -> str:
-    """What a training began with, in words."""
-    if start is None:
-        return "random weights"
-    return f"`{start['name']}`, weights `{start['weights_sha256']}`, {start['pairs_seen']} pairs seen before"
+def began_with(before: Sequence[Mapping[str, Any]]) -> str:
+    """What a training began with, in words; newest first."""
+    told = (
+        f"`{each['name']}` (file `{each['weights_sha256']}`; {each['pairs_seen']} pairs seen of {each['source']})"
+        for each in before
+    )
+    return ", which began with ".join(told) or "random weights"
 
 
 def metrics_table(results: Results) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,7 @@ from inverter.processes import rank
 PACKAGES = ("torch", "torchvision", "lightning", "diffusers", "timm", "torchmetrics")
 
 
-def record_run(
-    config: Any, output: Path, stage: str, *, resumed: bool = False, more: Mapping[str, Any] | None = None
-) -> None:
+def record_run(config: Any, output: Path, stage: str, *, resumed: bool = False, **more: Any) -> None:
     """Write ``OUTPUT/STAGE.yaml`` (resolved config) and ``OUTPUT/STAGE.json`` (commit, seed, environment).
 
     Of several processes the first one does it.
@@ -31,13 +28,13 @@ def record_run(
         output: Folder of the run.
         stage: Such as ``train``.
         resumed: Keep the record of the run that goes on, and add to its ``resumed`` with which commit and where it did.
-        more: Entries of the record of a run that begins.
+        **more: Plain data for the record of a run that begins.
     """
     if rank():
         return
     output.mkdir(parents=True, exist_ok=True)
     path, here = output / f"{stage}.json", {"commit": commit(), "environment": environment()}
-    record = {"stage": stage, "seed": getattr(config, "seed", None), **here, **(more or {})}
+    record = {"stage": stage, "seed": getattr(config, "seed", None), **here, **more}
     if resumed and (begun := _begun(path)):
         record, parts = begun, [begun, *begun.get("resumed", [])]
         if any(parts[-1].get(key) != value for key, value in here.items()):

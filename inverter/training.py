@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -194,13 +194,11 @@ def resume_path(config: Any, stage: str) -> str | None:
     return str(path)
 
 
-def record_training(
-    trainer: L.Trainer, config: Any, stage: str, checkpoint: str | None, more: Mapping[str, Any] | None = None
-) -> None:
+def record_training(trainer: L.Trainer, config: Any, stage: str, checkpoint: str | None, **more: Any) -> None:
     """Record a run that begins, or let the trainer record that it went on from a checkpoint.
 
     Where it begins, checkpoints and summaries of an earlier run are removed first: else it would, once killed, go on
-    from the other's state, or end with the other's best. ``more`` goes into the record of one that begins.
+    from the other's state, or end with the other's best. ``more`` goes into its record.
     """
     if checkpoint is not None:
         trainer.callbacks.append(WentOn(config, stage))  # type: ignore[attr-defined]
@@ -209,7 +207,7 @@ def record_training(
     if not rank():
         for path in ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "summary.json", f"{stage}.summary.json"):
             (output / path).unlink(missing_ok=True)
-    record_run(config, output, stage, more=more)
+    record_run(config, output, stage, **more)
 
 
 def training_progress(module: L.LightningModule, step: int, optim: OptimConfig) -> float:

@@ -224,9 +224,8 @@ def tiny_published(
     folder = tmp_path_factory.mktemp("published") / "toy"
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_inverter(
-            Inverter(spec, tiny_prior), folder, target_spec, {"pairs": 10, "source": "prior", "threat_model": "x"}
-        )
+        training = {"pairs": 10, "pairs_seen": 40, "source": "prior", "threat_model": "x"}
+        save_inverter(Inverter(spec, tiny_prior), folder, target_spec, training)
     return folder
 
 

@@ -48,13 +48,13 @@ class Ledger:
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")
         if "train" in self.saved:
-            self._refuse_changes(_flat(self.saved["train"]["recipe"]), _flat(training))
+            self._refuse_changes(self.saved["train"]["recipe"], training)
 
     def done(self, stage: str) -> bool:
         """Whether ``train`` or ``evaluate`` was finished with this recipe."""
         noted = self.saved.get(stage, {})
         whole = all((self.path.parent / file).is_file() for file in LEFT[stage])
-        return whole and noted.get("done") is True and noted["recipe"] == self.recipes[stage]
+        return whole and noted.get("done") is True and not _changed(noted["recipe"], self.recipes[stage])
 
     def begin(self, stage: str) -> None:
         """Note a stage's recipe before it runs."""
@@ -74,13 +74,18 @@ class Ledger:
         write_text(self.path, json.dumps(self.saved, indent=1) + "\n")
 
     def _refuse_changes(self, saved: dict[str, Any], now: dict[str, Any]) -> None:
-        keys = sorted(saved.keys() | now.keys())
-        changed = [f"{k}: {saved.get(k)!r} there, {now.get(k)!r} now" for k in keys if saved.get(k) != now.get(k)]
-        if changed:
+        if changed := _changed(saved, now):
             raise ValueError(
                 f"output: {self.path.parent} was trained with another recipe ({'; '.join(changed)}); "
                 "choose another output or delete it"
             )
+
+
+def _changed(saved: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Settings that differ, in words; one that there was not when the recipe was noted counts as null."""
+    saved, now = _flat(saved), _flat(now)
+    keys = sorted(saved.keys() | now.keys())
+    return [f"{k}: {saved.get(k)!r} there, {now.get(k)!r} now" for k in keys if saved.get(k) != now.get(k)]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from inverter.blackbox.ancestors import ancestors_of
 from inverter.blackbox.build import load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
 from inverter.hub import load_inverter
@@ -22,6 +24,7 @@ class Subject:
         target: Network and layer whose features it was trained on.
         source: Where its training pictures came from.
         threat_model: What its training was given.
+        began_with: Published inverters that it began with, see :mod:`inverter.blackbox.ancestors`.
         num_pairs: Pairs that it was trained on: the first of their folder, or pictures that went through the target.
         data: Folder of its pair shards; None for a published inverter, which has none.
     """
@@ -30,6 +33,7 @@ class Subject:
     target: TargetSpec
     source: str
     threat_model: str
+    began_with: list[dict[str, Any]]
     num_pairs: int
     data: Path | None
 
@@ -48,8 +52,15 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
             num_pairs = _pictures(Path(name))
-        data = Path(config.data.path)
-        return Subject(run_inverter(module), manifest.target, manifest.source, manifest.threat_model, num_pairs, data)
+        return Subject(
+            run_inverter(module),
+            manifest.target,
+            manifest.source,
+            manifest.threat_model,
+            json.loads((Path(name) / "train.json").read_text()).get("began_with", []),
+            num_pairs,
+            Path(config.data.path),
+        )
     published = read_published(name)
     absent = [key for key in ("source", "threat_model", "pairs") if key not in published.training]
     if absent:
@@ -60,6 +71,7 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
         published.target,
         str(training["source"]),
         str(training["threat_model"]),
+        ancestors_of(published),
         int(training["pairs"]),
         None,
     )

@@ -69,7 +69,7 @@ class TrainerConfig:
 class TrainConfig:
     target: TargetConfig = field(default_factory=TargetConfig)  # checked against the shards' manifest
     prior: str = "embedded"
-    start_from: str | None = None  # published inverter of the same features and sizes whose training is to go further
+    start_from: str | None = None  # published inverter of the same features and sizes, with whose weights to begin
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from inverter.blackbox import ancestors
 from inverter.blackbox.build import load_run
 from inverter.blackbox.methods import BASELINE, attack_methods
 from inverter.blackbox.subject import load_subject
@@ -93,7 +94,11 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         target_spec=subject.target.to_dict(),
         weights_sha256=weights_sha256(inverter),
         threat_model=subject.threat_model,
-        notes=[f"Trained on {subject.num_pairs:,} pairs from {subject.source}.", *pairs.notes(num_train)],
+        notes=[
+            f"Trained on {subject.num_pairs:,} pairs from {subject.source}.",
+            *ancestors.notes(subject.began_with, subject.threat_model),
+            *pairs.notes(num_train),
+        ],
         on_recon=save_recons(output / "recon"),
     )
     if rank():

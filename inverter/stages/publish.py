@@ -78,12 +78,14 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         raise ValueError(f"run {run} has no summary.json, so its training was cut off; train it to its end first")
     record = json.loads((run / "train.json").read_text())
     summary = json.loads((run / "summary.json").read_text())
+    if config.start_from is not None and not record.get("began_with"):
+        raise ValueError(f"run {run}: its train.json does not say what start_from={config.start_from} was; train again")
     commits = [part["commit"] for part in (record, *record.get("resumed", []))]
     return {
         "source": manifest.source,
         "pairs": summary["pairs"],
         "pairs_seen": summary["pairs_seen"],
-        "start_from": record.get("start_from"),
+        "began_with": record.get("began_with", []),
         "augment": manifest.augment,
         "max_time_seconds": config.optim.max_time,
         "max_steps": config.optim.max_steps,

@@ -48,9 +48,9 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
     module = build_module(config, data.manifest)
-    begun_with = None
-    if config.start_from and checkpoint is None:
-        begun_with = start(module, config.start_from, data.manifest.target)
+    began_with = []
+    if config.start_from is not None and checkpoint is None:
+        began_with = start(module, config.start_from, data.manifest.target)
     if config.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.compile:
@@ -59,7 +59,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     if isinstance(module, InverterModule):
         callbacks.append(MadeOf("prior", module.inverter.prior.weights_sha256))
     trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
-    record_training(trainer, config, "train", checkpoint, {"start_from": begun_with})
+    record_training(trainer, config, "train", checkpoint, began_with=began_with)
     if rank() == 0:
         data.manifest.save(output)
     fit(trainer, module, data, checkpoint)

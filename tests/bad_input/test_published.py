@@ -8,6 +8,10 @@ import yaml
 from PIL import Image
 from safetensors.torch import load, save_file
 
+from inverter.blackbox.ancestors import ancestors
+from inverter.blackbox.build import build_module
+from inverter.blackbox.start import start
+from inverter.data.manifest import Manifest
 from inverter.hub import load_inverter
 from inverter.published import read_published
 
@@ -87,6 +91,27 @@ def test_weights(published, refused, tiny_prior):
     path.write_bytes(data)
     edit(published, inverter__width=1 << 16)
     refused("a published config that asks for more than its weights", open_it)
+
+
+@pytest.mark.parametrize(
+    ("what", "changes"),
+    [
+        ("an inverter to start from that counts its pairs wrongly", {"training__pairs_seen": "40"}),
+        ("an inverter to start from whose source is no line of text", {"training__source": "a\nb | c"}),
+        ("an inverter to start from with other beginnings than a list", {"training__began_with": "toy"}),
+    ],
+)
+def test_record_of_an_inverter_to_start_from(published, refused, what, changes):
+    edit(published, **changes)
+    refused(what, lambda: ancestors(read_published(str(published))))
+
+
+def test_sizes_of_an_inverter_to_start_from(published, refused, train_config, tiny_shards, tmp_path):
+    config = train_config(tmp_path)
+    config.model.width = 32
+    manifest = Manifest.load(tiny_shards / "train")
+    module = build_module(config, manifest)
+    refused("an inverter to start from of other sizes", lambda: start(module, str(published), manifest.target))
 
 
 def test_another_prior_and_target(published, refused, tiny_prior, target_spec):

@@ -41,6 +41,17 @@ def test_done_when_finished_and_whole(step):
     assert not Ledger(step).done("evaluate")
 
 
+def test_a_setting_that_came_later_does_not_undo_what_is_done(step):
+    ledger = Ledger(step)
+    ledger.begin("train")
+    leave(step, "train")
+    ledger.finish("train")
+    saved = json.loads(ledger.path.read_text())
+    assert saved["train"]["recipe"].pop("start_from", "absent") is None
+    ledger.path.write_text(json.dumps(saved))
+    assert Ledger(step).done("train")
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '{"train": 1}', '{"train": {"done": true}}', "null"])
 def test_a_damaged_ledger_is_named(step, text):
     Ledger(step).begin("train")

@@ -1,15 +1,25 @@
+import hashlib
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from inverter.blackbox.ancestors import ancestors, ancestors_of, notes
 from inverter.blackbox.build import build_module
 from inverter.blackbox.start import start
+from inverter.blackbox.subject import load_subject
+from inverter.checkpoints import read_checkpoint
+from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
-from inverter.hub import load_inverter
+from inverter.hub import load_inverter, save_inverter
 from inverter.model_card import began_with
+from inverter.published import read_published
 from inverter.stages import train
+from inverter.stages.publish import training_record
 
 
 @pytest.fixture
@@ -22,58 +32,144 @@ def config(train_config, tmp_path):
     return train_config(tmp_path / "run", max_steps=1, lr=0.0)
 
 
-def test_a_training_begins_where_the_published_one_ended(config, manifest, tiny_published):
-    published = load_inverter(str(tiny_published))
-    module = build_module(config, manifest)
-    assert not torch.equal(module.inverter.aligner.base, published.aligner.base)
-    record = start(module, str(tiny_published), manifest.target)
-    for key, value in published.state_dict().items():
-        torch.testing.assert_close(module.inverter.state_dict()[key], value, rtol=0, atol=0)
-    assert (record["name"], record["pairs_seen"]) == (str(tiny_published), None)  # its config says nothing of them
-    assert record["weights_sha256"] in began_with(record)
+@pytest.fixture
+def published(tiny_published, tmp_path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(tiny_published, tmp_path / "toy"))
 
 
-def test_a_run_says_what_it_began_with_and_goes_on_without_it(config, tiny_published, tmp_path):
-    config.start_from = str(tiny_published)
+def tell(published: Path, **training: object) -> None:
+    values = OmegaConf.load(published / "config.yaml")
+    values.training.update(training)
+    OmegaConf.save(values, published / "config.yaml")
+
+
+def weights(run: Path) -> dict:
+    state = read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
+    return {key.removeprefix("inverter."): value for key, value in state.items() if key.startswith("inverter.")}
+
+
+def test_a_training_begins_with_the_published_weights(config, published, tiny_prior_folder, tmp_path):
+    """At a learning rate of 0; with the weights of another prior."""
+    other = Path(shutil.copytree(tiny_prior_folder, tmp_path / "other"))
+    values = OmegaConf.load(published / "config.yaml")
+    OmegaConf.save({**values, "prior_sha256": "0" * 64}, published / "config.yaml")
+    with pytest.raises(ValueError, match=r"was trained with prior"):
+        load_inverter(str(published), str(other))
+    config.start_from = str(published)
     run = train.run(config)
-    begun = json.loads((run / "train.json").read_text())["start_from"]
-    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    torch.testing.assert_close(
-        {key.removeprefix("inverter."): value for key, value in state.items() if key.startswith("inverter.")},
-        load_inverter(str(tiny_published)).state_dict(),
-        rtol=0,
-        atol=0,
-    )  # at a learning rate of 0
-    assert begun["name"] == config.start_from
-    tiny_published.rename(tmp_path / "gone")
-    try:
-        config.optim.max_steps = 2
-        train.run(config)
-    finally:
-        (tmp_path / "gone").rename(tiny_published)
-    assert json.loads((run / "train.json").read_text())["start_from"] == begun
+    OmegaConf.save(values, published / "config.yaml")
+    expected = load_inverter(str(published)).state_dict()
+    torch.testing.assert_close(weights(run), dict(expected), rtol=0, atol=0)
+
+
+def test_a_run_says_what_it_began_with_and_goes_on_without_it(config, published):
+    config.start_from = str(published)
+    file = hashlib.sha256((published / "model.safetensors").read_bytes()).hexdigest()
+    run = train.run(config)
+    begun = json.loads((run / "train.json").read_text())["began_with"]
+    assert [each["name"] for each in begun] == ["toy"]
+    assert (begun[0]["weights_sha256"], begun[0]["pairs_seen"], begun[0]["source"]) == (file, 40, "prior")
+    shutil.rmtree(published)
+    config.optim.max_steps = 2
+    train.run(config)
+    assert json.loads((run / "train.json").read_text())["began_with"] == begun
     assert json.loads((run / "summary.json").read_text())["steps"] == 2
+    subject = load_subject(str(run))
+    assert subject.began_with == begun
+    assert notes(begun, "black-box") == [
+        f"Began with toy (weights {file[:12]}), trained on 10 pairs from prior, where retrieval does not look. "
+        "Its threat model: x."
+    ]
+    assert "Its threat" not in notes(begun, "x")[0]
 
 
-@pytest.mark.parametrize(("key", "value"), [("width", 32), ("depth", 2), ("head", False)])
-def test_other_sizes_are_refused(config, manifest, tiny_published, key, value):
+def test_what_began_with_one_that_began_with_another_names_both(config, published, manifest, tmp_path):
+    config.start_from = str(published)
+    first = train.run(config)
+    record = training_record(first, config, manifest)
+    assert [each["name"] for each in record["began_with"]] == ["toy"]
+    module = build_module(config, manifest)
+    module.inverter.prior.name = config.prior
+    save_inverter(module.inverter, tmp_path / "second", manifest.target, record)
+    assert load_subject(str(tmp_path / "second")).began_with == record["began_with"]
+    both = start(build_module(config, manifest), str(tmp_path / "second"), manifest.target)
+    assert [each["name"] for each in both] == ["second", "toy"]
+    card = began_with(both)
+    assert card.startswith("`second` (file `") and ", which began with `toy` (file `" in card
+    assert "40 pairs seen of prior" in card
+
+
+@pytest.mark.parametrize(("key", "value"), [("width", 32), ("depth", 2), ("num_tokens", 3), ("head", False)])
+def test_other_sizes_are_refused(config, manifest, published, key, value):
     setattr(config.model, key, value)
-    with pytest.raises(ValueError, match=r"start_from=.*toy has other sizes than model and prior: weight .* needed: "):
-        start(build_module(config, manifest), str(tiny_published), manifest.target)
+    with pytest.raises(ValueError, match=rf"start_from=.*toy: its {key}\w* is .*; allowed: .*, that of model, pairs"):
+        start(build_module(config, manifest), str(published), manifest.target)
 
 
-def test_other_features_are_refused(config, manifest, tiny_published):
-    with pytest.raises(ValueError, match=r"inverter 'toy' .*features\.2.*features\.7"):
-        start(build_module(config, manifest), str(tiny_published), replace(manifest.target, layer="features.7"))
+def test_another_resolution_is_refused_though_all_weights_would_fit(config, manifest, published):
+    module = build_module(config, manifest)
+    module.inverter.spec = replace(module.inverter.spec, resolution=64, latent_shape=(4, 16, 16))
+    with pytest.raises(ValueError, match=r"its latent_shape is \(4, 8, 8\); allowed: \(4, 16, 16\)"):
+        start(module, str(published), manifest.target)
 
 
-def test_the_baseline_begins_with_nothing(train_config, manifest, tiny_published, tmp_path):
+def test_other_features_are_refused(config, manifest, published):
+    with pytest.raises(ValueError, match=r"start_from=.*toy: inverter 'toy' .*features\.2.*features\.7"):
+        start(build_module(config, manifest), str(published), replace(manifest.target, layer="features.7"))
+
+
+def test_the_baseline_begins_with_nothing(train_config, manifest, published, tmp_path):
     module = build_module(train_config(tmp_path, "upconv"), manifest)
     with pytest.raises(ValueError, match=r"start_from is .*; allowed with model.kind=inverter only"):
-        start(module, str(tiny_published), manifest.target)
+        start(module, str(published), manifest.target)
 
 
-def test_a_training_of_its_own_began_with_random_weights(config):
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("pairs_seen", -1), ("pairs_seen", "40"), ("pairs", True), ("source", "a | b"), ("source", "a\nb")],
+)
+def test_what_would_be_published_of_it_is_checked(published, key, value):
+    tell(published, **{key: value})
+    with pytest.raises(ValueError, match=rf"toy: training: {key} is .*; allowed: "):
+        ancestors(read_published(str(published)))
+
+
+def test_its_own_beginnings_are_checked(published):
+    for wrong in ("toy", ["toy"], [{"name": "toy"}]):
+        tell(published, began_with=wrong)
+        with pytest.raises(ValueError, match=r"training\.began_with is|training: weights_sha256 is None"):
+            ancestors_of(read_published(str(published)))
+
+
+def test_a_start_that_fails_leaves_the_run_that_is_there(config, published):
     run = train.run(config)
-    assert json.loads((run / "train.json").read_text())["start_from"] is None
-    assert began_with(None) == "random weights"
+    before = weights(run)
+    tell(published, pairs_seen="many")
+    config.start_from, config.resume = str(published), False
+    with pytest.raises(ValueError, match="pairs_seen is 'many'"):
+        train.run(config)
+    torch.testing.assert_close(weights(run), before, rtol=0, atol=0)
+
+
+def test_a_run_goes_on_with_the_same_start_only(config, published):
+    train.run(config)
+    config.start_from = str(published)
+    with pytest.raises(ValueError, match=r"holds a run with other values of start_from"):
+        train.run(config)
+
+
+def test_a_record_that_lost_its_beginning_is_not_published(config, published, manifest):
+    config.start_from = str(published)
+    run = train.run(config)
+    record = json.loads((run / "train.json").read_text())
+    (run / "train.json").write_text(json.dumps({**record, "began_with": []}))
+    with pytest.raises(ValueError, match=r"train\.json does not say what start_from=.* was; train again"):
+        training_record(run, config, manifest)
+
+
+def test_a_training_of_its_own_began_with_random_weights(config, manifest):
+    run = train.run(config)
+    assert training_record(run, config, manifest)["began_with"] == []
+    assert began_with([]) == "random weights"
+    assert TrainConfig(output="x").start_from is None
