@@ -121,10 +121,14 @@ def closed_gap(parts: Mapping[str, Any], judge: str, name: str) -> float | None:
 
 def _round_trips(parts: Mapping[str, Any]) -> str:
     lines = ["| pictures | number | PSNR, dB | SSIM | error of the spectrum, dB |", "| --- " * 5 + "|"]
-    for part, name in (("round_trip/val", "val"), ("round_trip/photos", "package photos")):
-        if found := parts.get(part):
+    val = parts["round_trip/val"]
+    linear = (val.get("linear"), "val, by principal components of as many channels")
+    for found, name in ((val, "val"), linear, (parts.get("round_trip/photos"), "package photos")):
+        if found:
             psnr, ssim = _interval(found["psnr"], 2), _interval(found["ssim"], 3)
             lines.append(f"| {name} | {found['num_pictures']:,} | {psnr} | {ssim} | {found['spectrum_error_db']:.2f} |")
+    if gain := val.get("gain_over_linear"):
+        lines += ["", f"Paired by picture, the autoencoder gains {_interval(gain, 2)} dB over principal components."]
     return "\n".join(lines)
 
 

@@ -18,11 +18,15 @@ from inverter.data.pictures import square, to_tensor
 from inverter.data.sources.photos import PhotoSource
 from inverter.evaluation import prior_measures as measures
 from inverter.evaluation.border_colour import ColourWords
+from inverter.evaluation.intervals import bootstrap_mean
 from inverter.evaluation.judges import Judge
-from inverter.evaluation.metrics import quantise
+from inverter.evaluation.linear_reference import linear_round_trip
+from inverter.evaluation.metrics import psnr, quantise
 from inverter.evaluation.prior_record import PriorRecord
 from inverter.priors.prior import DiffusionPrior
 from inverter.run_record import commit, environment
+
+NUM_LINEAR = 4000  # training pictures whose principal components are taken
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,14 @@ class PriorPlan:
 
     def _round_trip(self) -> dict:
         real = images(self.val, self.config.num_samples)
-        return measures.measure_round_trip(self.exact.round_trip(real), real, None, self.config.num_bootstrap)
+        recon, count = self.exact.round_trip(real), self.config.num_bootstrap
+        found = measures.measure_round_trip(recon, real, None, count)
+        if self.config.train:
+            linear = linear_round_trip(real, images(self.train, NUM_LINEAR), self.prior.latent_shape)
+            found["linear"] = measures.measure_round_trip(linear, real, None, count)
+            gain = psnr(recon, real) - psnr(linear, real)
+            found["gain_over_linear"] = measures.interval(bootstrap_mean(gain.double(), num_bootstrap=count))
+        return found
 
     def _photos(self) -> dict:
         source = PhotoSource(shard_size=self.config.num_photos, num_images=self.config.num_photos)

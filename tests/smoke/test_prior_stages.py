@@ -225,10 +225,14 @@ def test_a_prior_is_distilled_and_measured(
         *("kid/2 steps, guidance 1", "kid/1 steps, guidance 1"),
         *("text", "background", "memory", "speed"),
     }
+    trip = record["parts"]["round_trip/val"]
+    gain = trip["psnr"]["mean"] - trip["linear"]["psnr"]["mean"]
+    assert trip["gain_over_linear"]["mean"] == pytest.approx(gain, abs=1e-4)
     assert record["parts"]["memory"]["real"]["max"] == 60  # val is the training shard here
     assert record["parts"]["kid/train pictures"]["residual"]["kid"]["mean"] is not None
     card = (tmp_path / "measured" / "README.md").read_text()
     assert "needs 5000 against 5000 images" in card and "denoiser: 16 pictures" in card and "close" in card
+    assert "| val, by principal components of as many channels | 6 |" in card and "dB over principal comp" in card
     assert "few-step variant: 8 pictures" in card and "'steps=[1, 2]'" in card and "StableDiffusionPipeline" not in card
     assert (tmp_path / "measured" / "samples.png").is_file()
 
