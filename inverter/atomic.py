@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_text(path: Path, text: str) -> None:
@@ -20,19 +22,44 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     Args:
         path: File in a folder that exists.
         data: What it shall hold.
-        sync: Wait until the disk has it, milliseconds a file, so that a power cut is survived too.
+        sync: Wait until the disk has it, milliseconds a file; without, a power cut may leave the file empty.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with whole_file(path, sync=sync) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def whole_file(path: Path, *, sync: bool = True, alone: bool = False) -> Iterator[BinaryIO]:
+    """Yield a stream whose content takes the place of ``path`` where the block ends without an error.
+
+    Args:
+        path: File in a folder that exists.
+        sync: As in :func:`write_bytes`.
+        alone: No other process writes this file, so what a killed one left behind is written over.
+    """
+    writer = "" if alone else f"{socket.gethostname()}-{os.getpid()}."
+    temporary = path.with_name(f".{path.name}.{writer}partial")
     try:
         with temporary.open("wb") as stream:
-            stream.write(data)
+            yield stream
             if sync:
                 stream.flush()
                 os.fsync(stream.fileno())
         temporary.replace(path)
-    except OSError:
+        if sync:
+            _sync_names(path.parent)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+
+
+def _sync_names(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, where its file system can say so."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from inverter.atomic import write_text
+from inverter.atomic import whole_file, write_text
 from inverter.data.pictures import derive_seed, read_picture, square, to_tensor
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import TarSource, expand_shards, read_said
@@ -124,17 +122,12 @@ def _mark(path: Path) -> str:
 
 def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
     pixels.parent.mkdir(parents=True, exist_ok=True)
-    partial = pixels.with_suffix(f".{socket.gethostname()}-{os.getpid()}.partial")  # another run may write it too
     samples: list[dict[str, Any]] = []
-    try:
-        with partial.open("wb") as stream:
-            for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):
-                decoded = decode_sample(sample, resolution)
-                stream.write(decoded.pop("image").numpy().tobytes())
-                samples.append({"key": key, **decoded})
-        partial.replace(pixels)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(pixels) as stream:
+        for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):
+            decoded = decode_sample(sample, resolution)
+            stream.write(decoded.pop("image").numpy().tobytes())
+            samples.append({"key": key, **decoded})
     write_text(texts, json.dumps(samples))  # written last: says that the pictures are complete
     log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
 

@@ -13,7 +13,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from inverter.atomic import write_text
+from inverter.atomic import write_bytes, write_text
 from inverter.parse import parse_json
 from inverter.priors.location import find_prior
 
@@ -71,7 +71,7 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str, **
     partial = path.with_name(f".{WEIGHTS}")
     try:
         StableDiffusionPipeline.save_lora_weights(path.parent, unet_lora_layers=halves, weight_name=partial.name)
-        partial.replace(path)
+        write_bytes(path, partial.read_bytes())
     finally:
         partial.unlink(missing_ok=True)
     said = {"denoiser_sha256": denoiser_sha256, **about}

@@ -1,6 +1,10 @@
+import os
+import stat
+from pathlib import Path
+
 import pytest
 
-from inverter.atomic import whole_folder, write_bytes, write_text
+from inverter.atomic import whole_file, whole_folder, write_bytes, write_text
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
@@ -27,6 +31,50 @@ def test_a_full_disk_leaves_the_old_file_alone(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
     write_bytes(path, b"newer", sync=False)
     assert path.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize(("sync", "said"), [(True, ["3 bytes", "renamed", "folder"]), (False, ["renamed"])])
+def test_the_disk_has_the_bytes_before_the_name_and_the_name_at_the_end(tmp_path, monkeypatch, sync, said):
+    events, replace = [], Path.replace
+
+    def fsync(descriptor: int) -> None:
+        whole = os.fstat(descriptor)
+        events.append(f"{whole.st_size} bytes" if stat.S_ISREG(whole.st_mode) else "folder")
+
+    def renamed(self: Path, target: Path) -> Path:
+        events.append("renamed")
+        return replace(self, target)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_bytes(tmp_path / "file", b"new", sync=sync)
+    assert events == said
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_stopped_writer_leaves_nothing_behind(tmp_path, alone):
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "file", alone=alone) as stream:
+        stream.write(b"new")
+        raise KeyboardInterrupt
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_two_writers_of_a_file_do_not_meet(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    with whole_file(path) as stream:
+        stream.write(b"first")
+        monkeypatch.setattr("socket.gethostname", lambda: "another")
+        write_bytes(path, b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+
+
+def test_what_a_killed_writer_left_is_written_over(tmp_path):
+    (tmp_path / ".file.partial").write_bytes(b"torn")
+    with whole_file(tmp_path / "file", alone=True) as stream:
+        stream.write(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
