@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def record_run(config: Any, output: Path, stage: str, *, resumed: bool = False, 
     output.mkdir(parents=True, exist_ok=True)
     path, here = output / f"{stage}.json", {"commit": commit(), "environment": environment()}
     record = {"stage": stage, "seed": getattr(config, "seed", None), **here, **more}
-    if resumed and (begun := _begun(path)):
+    if resumed and (begun := read_run(path)):
         record, parts = begun, [begun, *begun.get("resumed", [])]
         if any(parts[-1].get(key) != value for key, value in here.items()):
             record["resumed"] = [*parts[1:], here]
@@ -43,8 +44,14 @@ def record_run(config: Any, output: Path, stage: str, *, resumed: bool = False, 
     write_text(path, json.dumps(record, indent=2))
 
 
-def _begun(path: Path) -> dict[str, Any] | None:
-    """Record of the run that goes on; None where none can be read."""
+def commits(record: Mapping[str, Any]) -> str | None:
+    """Commits of a recorded run and of those that went on with it, joined by commas; None where none is known."""
+    found = (part.get("commit") for part in (record, *record.get("resumed", [])))
+    return ", ".join(dict.fromkeys(filter(None, found))) or None
+
+
+def read_run(path: Path) -> dict[str, Any] | None:
+    """What :func:`record_run` wrote of a run; None where none can be read."""
     try:
         record = parse_json(path.read_bytes())
     except (OSError, ValueError):

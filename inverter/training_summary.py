@@ -10,14 +10,18 @@ import lightning as L
 from lightning.pytorch.callbacks import Timer
 
 from inverter.atomic import write_text
-from inverter.run_record import commit, environment
+from inverter.run_record import commits, environment, read_run
 
 
-def summarise(trainer: L.Trainer, batch_size: int, monitor: str, **more: Any) -> dict[str, Any]:
-    """Steps, images, seconds of training, the newest and the best value of what was monitored, commit, environment.
+def summarise(
+    trainer: L.Trainer, output: Path, stage: str, batch_size: int, monitor: str, **more: Any
+) -> dict[str, Any]:
+    """Steps, images, seconds of training, the newest and the best value of what was monitored, commits, environment.
 
     Args:
         trainer: After ``fit``.
+        output: Folder of the run, with its record.
+        stage: Such as ``train_autoencoder``.
         batch_size: Images a batch and process.
         monitor: Metric of the checkpoints.
         more: Further plain data.
@@ -31,7 +35,7 @@ def summarise(trainer: L.Trainer, batch_size: int, monitor: str, **more: Any) ->
         "seconds": round(timer.time_elapsed("train"), 1),  # type: ignore[arg-type]
         monitor: None if last is None else float(last),
         f"best {monitor}": None if best is None else float(best),
-        "commit": commit(),
+        "commit": commits(read_run(output / f"{stage}.json") or {}),
         "environment": environment(),
         **more,
     }

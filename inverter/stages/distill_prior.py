@@ -56,7 +56,7 @@ def train(config: DistillConfig, output: Path) -> Path:
     close_loggers(trainer.loggers)
     if not trainer.is_global_zero:
         return output / FOLDER
-    summary = summarise(trainer, config.data.batch_size, "val/loss")
+    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/loss")
     save_summary(summary, output, STAGE)
     about = {"guidance_scale": config.guidance_scale, "training": summary}
     denoiser = folder_sha256(folder, DENOISER)

@@ -21,6 +21,7 @@ from inverter.lock import locked
 from inverter.model_card import render_card
 from inverter.priors.location import checkpoints_root
 from inverter.published import WEIGHTS
+from inverter.run_record import commits
 from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,6 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
     summary = json.loads((run / "summary.json").read_text())
     if config.start_from is not None and not record.get("began_with"):
         raise ValueError(f"run {run}: its train.json does not say what start_from={config.start_from} was; train again")
-    commits = [part["commit"] for part in (record, *record.get("resumed", []))]
     return {
         "source": manifest.source,
         "pairs": summary["pairs"],
@@ -92,7 +92,7 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         "learning_rate": config.optim.lr,
         "seed": config.seed,
         "threat_model": manifest.threat_model,
-        "commit": ", ".join(dict.fromkeys(filter(None, commits))) or None,
+        "commit": commits(record),
         "environment": record["environment"],
     }
 

@@ -100,7 +100,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
         fold_statistics(vae, *latent_moments(vae, sample))
     with whole_folder(output / "vae") as partial:
         vae.save_pretrained(partial, safe_serialization=True)
-    summary = summarise(trainer, config.data.batch_size, "val/psnr")
+    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/psnr")
     save_summary(summary, output, STAGE)
     if prior is not None:
         renew_prior(prior, vae, summary, output / "prior")

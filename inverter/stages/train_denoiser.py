@@ -78,7 +78,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prior = DiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
     prior.to("cpu", memory_format=torch.contiguous_format).half()  # type: ignore[call-overload]
-    summary = summarise(trainer, config.data.batch_size, "val/loss", gmac=round(module.macs / GIGA, 3))
+    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/loss", gmac=round(module.macs / GIGA, 3))
     save_summary(summary, output, STAGE)
     training = {"denoiser": summary, **_autoencoder_summary(folder)}
     with whole_folder(output / "prior", keep=True) as partial:  # a LoRA and a card may lie there

@@ -6,7 +6,7 @@ import pytest
 
 from inverter import run_record
 from inverter.config import PrepareConfig, load_config
-from inverter.run_record import commit, environment, processor, record_run
+from inverter.run_record import commit, commits, environment, processor, record_run
 
 
 @pytest.fixture
@@ -86,4 +86,10 @@ def test_a_run_that_goes_on_keeps_where_it_began(tmp_path, monkeypatch):
     record("b", resumed=True)
     found = record("c", resumed=True)
     assert (found["commit"], [part["commit"] for part in found["resumed"]]) == ("a", ["b", "c"])
+    assert commits(found) == "a, b, c"
     assert "resumed" not in record("d")
+
+
+def test_commits_that_nobody_knows_are_left_out():
+    assert commits({"commit": None, "resumed": [{"commit": "a"}, {"commit": "a"}]}) == "a"
+    assert commits({}) is None
