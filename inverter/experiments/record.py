@@ -102,7 +102,8 @@ def make_record(
     commits = sorted(set().union(*(job.commits() for job in jobs)))
     made_by = {"commit": commit(), "commits": commits, "environment": environment()}
     values = json.loads(json.dumps(asdict(config)))
-    values.pop("output")
+    for folder in ("output", "results"):
+        values.pop(folder)
     if values.get("val"):
         values["val"] = PurePath(values["val"]).name
     if "clips" in values:
