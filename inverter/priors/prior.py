@@ -167,6 +167,8 @@ class DiffusionPrior(nn.Module):
         for file in folder.glob("*/config.json"):  # where a part was loaded from is nobody's business
             values = json.loads(file.read_text())
             values.pop("_name_or_path", None)
+            if "dtype" in values:  # by which transformers loads the text encoder, diffusers no part
+                values["dtype"] = "float32"
             file.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
         if self.prompts:
             (folder / "prompts.json").write_text(json.dumps(self.prompts, indent=0))

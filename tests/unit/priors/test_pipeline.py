@@ -7,14 +7,25 @@ import pytest
 import torch
 from diffusers import AutoencoderDC, DDIMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
+from inverter.priors.location import find_prior
 from inverter.priors.prior import load_prior
 
 PROMPTS = ["a red square on the left", "two boats at night"]
 
 
-@pytest.fixture(params=["embedded", "epsilon", "v_prediction"])
-def folder(request: pytest.FixtureRequest, tiny_prior_folder: Path, stable_diffusion: Callable[[str], Path]) -> Path:
-    return tiny_prior_folder if request.param == "embedded" else stable_diffusion(request.param)
+@pytest.fixture(params=["published", "half", "tiny", "epsilon", "v_prediction"])
+def folder(
+    request: pytest.FixtureRequest, tmp_path: Path, tiny_prior_folder: Path, stable_diffusion: Callable[[str], Path]
+) -> Path:
+    match request.param:
+        case "published":
+            return find_prior("embedded")
+        case "half":  # as trainings save them
+            load_prior(tiny_prior_folder).half().save(tmp_path)
+            return tmp_path
+        case "tiny":
+            return tiny_prior_folder
+    return stable_diffusion(request.param)
 
 
 def load(pipeline_class, folder):
@@ -44,6 +55,8 @@ def test_text_to_image(folder, guidance_scale):
     assert expected.std() > 0.01
 
 
+# diffusers takes four channels for latents and all others for a picture
+@pytest.mark.parametrize("folder", ["half", "tiny", "epsilon", "v_prediction"], indirect=True)
 def test_image_to_image(folder, monkeypatch):
     prior = load_prior(folder)
     latents = torch.randn(2, *prior.latent_shape)
