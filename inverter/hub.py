@@ -49,6 +49,8 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
             than it was trained with.
     """
     published = read_published(name)
+    if not isinstance(target, TargetSpec | None):
+        raise ValueError(f"target is a {type(target).__name__}; needed: its TargetSpec, target.spec")
     if target is not None:
         check_target(published, target)
     if not isinstance(prior, DiffusionPrior):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.subject import load_trained
-from inverter.config import InvertConfig, SenderConfig
+from inverter.config import InvertConfig, SenderConfig, TargetConfig
 from inverter.data.inputs import Input, batches, read_inputs
 from inverter.device import pick_device
 from inverter.inversion.capture import capture, fitting
@@ -19,7 +19,7 @@ from inverter.inversion.recon import ReconFolder
 from inverter.lock import locked
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
-from inverter.published import names_of
+from inverter.published import list_inverters, names_of
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
@@ -34,7 +34,7 @@ def run(config: InvertConfig) -> Path:
             features that do not fit.
     """
     device, given = torch.device(pick_device(config.device)), config.target.filled()
-    name = config.inverter or next(iter(names_of(given.layer, given.input_size)), given.layer)
+    name = config.inverter or _published_name(given)
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     inverter, target = load_trained(name, config.prior)
     check_given(config.target, target, name)
@@ -60,6 +60,17 @@ def run(config: InvertConfig) -> Path:
             output.summarise({**about, "seconds": time.monotonic() - start})
         output.finish()
     return folder
+
+
+def _published_name(given: TargetConfig) -> str:
+    """The published inverter of a layer and size that was chosen without naming an inverter."""
+    if names := names_of(given.layer, given.input_size):
+        return names[0]
+    known = [published.folder.name for published in list_inverters()]
+    raise ValueError(
+        f"target.layer is {given.layer!r}, of which no inverter is published; allowed: inverter=, a folder, a hub id "
+        f"or a name among {known}, or method=direct, which needs none"
+    )
 
 
 def check_given(given: SenderConfig, target: TargetSpec, inverter: str) -> None:

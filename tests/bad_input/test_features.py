@@ -117,5 +117,6 @@ def test_invert(published, refused_by_command, tmp_path):
     refused_by_command("features saved by torch.save to invert", [*words, f"input={tmp_path / 'feat.pt'}"])
     good = [*words, f"input={features / 'a.npy'}"]
     refused_by_command("a layer that is not the inverter's", [*good, "target.layer=blocks.6"])
+    refused_by_command("a layer of which no inverter is published", [*good[:1], *good[2:], "target.layer=blocks.3"])
     refused_by_command("a prompt that is not read", [*good, "prompt=a dog"])
     assert not (tmp_path / "out" / "summary.json").exists()

@@ -113,6 +113,11 @@ def test_by_name_by_class_and_with_a_prior_at_hand(published, tiny_prior, monkey
         load_inverter("tyo")
 
 
+def test_a_target_in_place_of_its_spec_is_refused(published, tiny_prior):
+    with pytest.raises(ValueError, match=r"target is a Linear; needed: its TargetSpec, target\.spec"):
+        load_inverter(str(published), tiny_prior, torch.nn.Linear(1, 1))
+
+
 def test_a_prior_of_other_weights_is_refused(folder, tiny_prior):
     edit(folder, prior_sha256="f" * 64)
     with pytest.raises(
