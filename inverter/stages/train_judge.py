@@ -59,7 +59,7 @@ def train(config: JudgeConfig, output: Path) -> Path:
     if best.is_file():
         load_weights(module, best)
     judge = module.judge.cpu().float().eval()
-    summary = summarise(trainer, config.data.batch_size, "val/accuracy")
+    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/accuracy")
     parameters = sum(parameter.numel() for parameter in judge.parameters())
     training = summary | {"parameters": parameters, "command": command(config)}
     accuracy = measure(judge, config, output)
