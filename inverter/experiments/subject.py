@@ -17,8 +17,8 @@ from inverter.data.inputs import Input
 from inverter.device import pick_device
 from inverter.inversion.build import decodes_with, find_inverter, hashes, load_devices, statistics
 from inverter.inversion.capture import capture
-from inverter.priors.few_step import SUFFIX, has_few_step
 from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.variant import SUFFIX, has_few_step
 from inverter.published import Published
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget

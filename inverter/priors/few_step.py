@@ -1,4 +1,4 @@
-"""The few-step variant of a prior: a LoRA of the denoiser beside it, chosen by the suffix ``+few-step`` of its name."""
+"""The few-step variant of a prior: a LoRA of the denoiser beside it, made, written and added to the weights."""
 
 from __future__ import annotations
 
@@ -15,27 +15,10 @@ from torch import Tensor, nn
 
 from inverter.atomic import write_bytes, write_text
 from inverter.parse import parse_json
-from inverter.priors.location import find_prior
+from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
 
-SUFFIX = "+few-step"
-FOLDER, WEIGHTS, ABOUT = "lora", "pytorch_lora_weights.safetensors", "few_step.json"
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2")
 MEGABYTE = 1_000_000
-
-
-def split_name(name: str) -> tuple[str, bool]:
-    """Name of the prior without the suffix, and whether its few-step variant is meant."""
-    return (name.removesuffix(SUFFIX), True) if name.endswith(SUFFIX) else (name, False)
-
-
-def has_few_step(name: str) -> bool:
-    """Whether a prior has the variant beside it; one that is itself the variant has none.
-
-    Raises:
-        ValueError: There is no such prior.
-    """
-    base, is_variant = split_name(name)
-    return not is_variant and (find_prior(base) / FOLDER / WEIGHTS).is_file()
 
 
 def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int:

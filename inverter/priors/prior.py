@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from inverter.parse import parse_json
 from inverter.priors.encoding import encode_images
-from inverter.priors.few_step import FOLDER, fuse_lora, split_name
+from inverter.priors.few_step import fuse_lora
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import count_steps, denoise, least_strength, sample
 from inverter.priors.text import tokenize
+from inverter.priors.variant import FOLDER, split_name
 
 DENOISER = ("text_encoder", "unet")
 WEIGHTS = (*DENOISER, "vae")

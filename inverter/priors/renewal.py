@@ -12,9 +12,9 @@ from typing import Any
 from diffusers import AutoencoderDC
 
 from inverter.atomic import whole_folder, write_text
-from inverter.priors.few_step import FOLDER
 from inverter.priors.index import INDEX, TRAINING, read_object_if_there
 from inverter.priors.prior import load_prior
+from inverter.priors.variant import FOLDER
 
 KEPT = (INDEX, "prompts.json", "scheduler", "text_encoder", "tokenizer", "unet", FOLDER)
 

@@ -19,9 +19,10 @@ from inverter.device import pick_device
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.priors.distillation import DistillModule
-from inverter.priors.few_step import FOLDER, SUFFIX, save_lora
+from inverter.priors.few_step import save_lora
 from inverter.priors.location import find_prior
 from inverter.priors.prior import DENOISER, DiffusionPrior, folder_sha256, load_prior
+from inverter.priors.variant import FOLDER, SUFFIX
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 

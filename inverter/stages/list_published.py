@@ -8,10 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from inverter.blackbox.ancestors import ancestors_of
 from inverter.config import ListConfig
 from inverter.priors.index import INDEX, autoencoder_name, read_index
 from inverter.priors.location import checkpoints_root
-from inverter.published import list_inverters
+from inverter.priors.variant import SUFFIX, lies_in
+from inverter.published import Published, list_inverters
 
 log = logging.getLogger(__name__)
 WIDTH = 1000
@@ -28,7 +30,7 @@ def run(config: ListConfig) -> None:
     if not folder.is_dir():
         raise ValueError(f"path is {str(folder)!r}, which is no folder")
     table = Table(title=f"published in {folder}", title_justify="left")
-    for column in ("name", "kind", "target", "layer", "features", "prior", "pairs"):
+    for column in ("name", "kind", "target", "layer", "input px", "features", "prior", "pairs"):
         table.add_column(column)
     for index in sorted(folder.glob(f"[!.]*/{INDEX}")):
         try:
@@ -36,10 +38,22 @@ def run(config: ListConfig) -> None:
         except ValueError as error:
             log.warning("%s", error)
             continue
-        table.add_row(index.parent.name, "prior", autoencoder, "", "", "", "")
+        for name in (index.parent.name, *([f"{index.parent.name}{SUFFIX}"] if lies_in(index.parent) else [])):
+            table.add_row(name, "prior", autoencoder)
     for published in list_inverters(folder):
-        shape = " x ".join(map(str, published.target.feature_shape))
-        pairs = str(published.training.get("pairs", ""))
-        name = published.folder.name
-        table.add_row(name, "inverter", published.target.name, published.target.layer, shape, published.prior, pairs)
+        target = published.target
+        size, shape = str(target.input_size), " x ".join(map(str, target.feature_shape))
+        row = (target.name, target.layer, size, shape, published.prior, pairs(published))
+        table.add_row(published.folder.name, "inverter", *row)
     Console(width=WIDTH).print(table)
+
+
+def pairs(published: Published) -> str:
+    """How many pairs each of its trainings had, the first one first, such as ``40000, then 18000``."""
+    try:
+        before = ancestors_of(published)
+    except ValueError as error:
+        log.warning("%s", error)
+        before = []
+    trainings = [*reversed(before), published.training]
+    return ", then ".join(str(each.get("pairs", "unknown")) for each in trainings)

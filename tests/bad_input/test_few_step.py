@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
-from inverter.priors.few_step import ABOUT, FOLDER, SUFFIX, WEIGHTS, add_lora, save_lora
+from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.prior import DENOISER, folder_sha256, load_prior
+from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
 
 
 def with_lora(prior: Path, folder: Path) -> Path:

@@ -12,6 +12,8 @@ from inverter import hub
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.spec import InverterSpec
 from inverter.hub import load_inverter, save_inverter
+from inverter.priors.few_step import add_lora, save_lora
+from inverter.priors.prior import load_prior
 from inverter.published import check_target, is_run, list_inverters, read_published
 from inverter.stages import list_published
 
@@ -239,9 +241,27 @@ def test_the_list_shows_priors_and_inverters_whole(folder, tiny_prior_folder, ca
     list_published.run(list_published.ListConfig(path=str(folder.parent)))
     shown = capsys.readouterr().out
     assert re.search(r"tiny.*prior.*AutoencoderDC", shown)
-    assert re.search(r"toy.*inverter.*tiny.*features\.2.*6 x 5 x 7", shown)
+    assert re.search(r"toy.*inverter.*tiny.*features\.2.*│ 16 +│ 6 x 5 x 7.*│ 10 ", shown)
+    assert "+few-step" not in shown
     with pytest.raises(ValueError, match="which is no folder"):
         list_published.run(list_published.ListConfig(path=str(folder / "none")))
+
+
+def test_the_list_shows_few_step_variants_and_every_training(folder, tiny_prior_folder, capsys, caplog):
+    tiny = Path(shutil.copytree(tiny_prior_folder, folder.parent / "tiny"))
+    unet = load_prior(tiny).unet
+    add_lora(unet, 2, 5.0)
+    save_lora(unet, tiny, "")
+    first = {"name": "toy", "weights_sha256": "0", "source": "prior", "threat_model": "x", "pairs_seen": 1}
+    edit(folder, training__began_with=[first | {"pairs": 7}, first | {"pairs": 5}])
+    damaged = Path(shutil.copytree(folder, folder.parent / "zoo"))
+    edit(damaged, training__began_with=["toy"])
+    list_published.run(list_published.ListConfig(path=str(folder.parent)))
+    shown = capsys.readouterr().out
+    assert re.findall(r"(\S+) +│ prior ", shown) == ["tiny", "tiny+few-step"]
+    assert re.search(r"toy .*│ 5, then 7, then 10 ", shown)
+    assert re.search(r"zoo .*│ 10 ", shown)
+    assert "zoo: training.began_with is ['toy']" in caplog.text
 
 
 def test_runs_are_told_from_published_inverters(folder, tmp_path):

@@ -8,9 +8,10 @@ import torch
 from inverter.config import DistillConfig, ImageDataConfig
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.distillation import DistillModule, ddim_step, path_timesteps, pseudo_huber
-from inverter.priors.few_step import add_lora, save_lora, split_name
+from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.prior import DENOISER, folder_sha256, load_prior
 from inverter.priors.text import tokenize
+from inverter.priors.variant import split_name
 
 CONFIG = DistillConfig(data=ImageDataConfig(shards="", dev=""), prior="", output="", rank=2, num_ddim_steps=10)
 
