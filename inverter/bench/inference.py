@@ -35,7 +35,7 @@ def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:
 
 def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: torch.device) -> Measurement:
     """Writing pair shards over running target and encoder on pictures that are in memory already."""
-    prior = load_prior(config.prior).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    prior = load_prior(config.prior).place(device)
     t = config.target
     options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
     target = load_targets(t.name, [t.layer], **options).to(device).to(memory_format=torch.channels_last)  # type: ignore[arg-type, call-overload]

@@ -44,6 +44,7 @@ class LatentConfig:
     lr_decay: str = "cosine"  # cosine | constant; ours
     num_inference_steps: int = 4  # DDIM steps of the whole schedule, all differentiated; 0: decoder alone; ours
     strength: float = 1.0  # share of the schedule that is run; below 1 z starts at an inverter's latents, noised; ours
+    kept_steps: int = 1  # last steps that keep what they computed for the gradient; those before compute it again
     jacobian_free: bool = False  # skip the denoiser's gradient: the latents' goes straight through; ours
     tv_weight: float = 1e-3  # ours, for a normalised mean; the paper's is 1, with distance=sum
     tv_beta: float = 1.0  # ours: the paper does not say which form

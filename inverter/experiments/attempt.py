@@ -16,7 +16,7 @@ from inverter.experiments.one_pass import run_one_pass
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import BLACKBOX, Subject, invert_config
 from inverter.inversion.build import make_attack, without_polish_of_clips
-from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_IN_LOOP, recipe
+from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_WITHIN, recipe
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.clip import invert_clip
 from inverter.whitebox.ledger import COUNTS
@@ -64,8 +64,9 @@ class Attempt:
         found = self.config(config)
         others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", found.method}
         values = {k: v for k, v in asdict(found).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
-        may_change = set(MAY_CHANGE_IN_LOOP) - {"max_seconds"}  # here nothing goes on where the seconds ended it
-        values["loop"] = {k: v for k, v in values["loop"].items() if k not in may_change}
+        for group in MAY_CHANGE_WITHIN.keys() & values.keys():
+            may_change = set(MAY_CHANGE_WITHIN[group]) - {"max_seconds"}  # nothing goes on where the seconds ended it
+            values[group] = {k: v for k, v in values[group].items() if k not in may_change}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
         return {**values, "budget": budget, **self.subject.sha256(self.method), "seed": self.seed}
 

@@ -38,7 +38,7 @@ def experiment(config: ExperimentConfig, output: Path, name: str) -> Iterator[Di
             raise ValueError(f"{key} is {getattr(config, key)}; allowed: 1 or more")
     with locked(output):
         record_run(config, output, f"experiment_{name}")
-        yield load_prior(config.prior).to(pick_device(config.device))
+        yield load_prior(config.prior).place(pick_device(config.device))
 
 
 def check_points(layers: Sequence[PointConfig], budgets: Sequence[BudgetConfig]) -> None:

@@ -85,7 +85,7 @@ class Subject:
 @lru_cache(maxsize=1)
 def load_few_step(name: str, device: torch.device) -> DiffusionPrior:
     """The variant of a prior that all layers share."""
-    return load_prior(f"{name}{SUFFIX}").to(device)
+    return load_prior(f"{name}{SUFFIX}").place(device)
 
 
 def point_name(point: PointConfig) -> str:

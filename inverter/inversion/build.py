@@ -53,7 +53,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     if published is None and starts_at_inverter(config.method, config):
         log.warning("no published inverter of these features: the search starts without one")
     prior_name = config.prior or (published.prior if published is not None else "embedded")
-    prior = load_prior(prior_name).to(device) if wants_prior else None
+    prior = load_prior(prior_name).place(device) if wants_prior else None
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
     return Setup(make_attack(config, own, prior, published, std), sender, hashes(spec, prior, published))
 

@@ -13,7 +13,7 @@ from inverter.config import InvertConfig
 
 MAY_CHANGE = ("input", "output", "device", "limit", "video")
 SAID_BY_CONTENT = ("prompt", "prompts", "prompt_kind", "prior", "inverter")
-MAY_CHANGE_IN_LOOP = ("max_seconds", "save_every_n_seconds", "resume")
+MAY_CHANGE_WITHIN = {"loop": ("max_seconds", "save_every_n_seconds", "resume"), "latent": ("kept_steps",)}
 
 
 def recipe(
@@ -38,7 +38,8 @@ def recipe(
     left_out = (*MAY_CHANGE, *SAID_BY_CONTENT)
     values = {name: value for name, value in asdict(config).items() if name not in left_out}
     values["target"] = asdict(config.target.filled())
-    values["loop"] = {name: value for name, value in values["loop"].items() if name not in MAY_CHANGE_IN_LOOP}
+    for group, names in MAY_CHANGE_WITHIN.items():
+        values[group] = {name: value for name, value in values[group].items() if name not in names}
     said = [values, list(keys), list(prompts or []), dict(weights)]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for layer in sorted(features):

@@ -144,11 +144,13 @@ def run_steps(
     unconditional: Tensor | None = None,
     guidance_scale: float = 1.0,
     fresh: Sequence[Tensor] = (),
+    kept_steps: int = 1,
 ) -> Tensor:
-    """Steps from ``current``, noisy as the first timestep says; each is recomputed in the backward pass.
+    """Steps from ``current``, noisy as the first timestep says.
 
     Deterministic DDIM; with ``fresh`` noises, one for every step but the last, a consistency model's steps, whose
-    estimate of x0 is noised anew for the next timestep. ``scheduler`` has had its ``set_timesteps`` called.
+    estimate of x0 is noised anew for the next timestep. ``scheduler`` has had its ``set_timesteps`` called. For the
+    backward pass the last ``kept_steps`` keep what they computed; those before are computed again.
     """
 
     def step(current: Tensor, t: Tensor, conditioning: Tensor, unconditional: Tensor | None, number: int) -> Tensor:
@@ -162,7 +164,8 @@ def run_steps(
         return following
 
     for number, t in enumerate(timesteps):
-        if torch.is_grad_enabled() and (current.requires_grad or conditioning.requires_grad):
+        differentiated = torch.is_grad_enabled() and (current.requires_grad or conditioning.requires_grad)
+        if differentiated and number < len(timesteps) - kept_steps:
             current = checkpoint(step, current, t, conditioning, unconditional, number, use_reentrant=False)
         else:
             current = step(current, t, conditioning, unconditional, number)

@@ -82,8 +82,7 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         return
     device, target = pick_device(configs[0].device), None
     config = replace(configs[0], precision=pick_precision(configs[0].precision, device))
-    prior = load_prior(drawing_prior(config)).to(device)
-    prior.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    prior = load_prior(drawing_prior(config)).place(device)
     source = open_source(config, prior)
     if isinstance(source, CapturedSource):
         specs: Mapping[str, TargetSpec] = {config.target.layer: source.spec}

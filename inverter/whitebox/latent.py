@@ -22,7 +22,8 @@ class Latent(Descent):
     """Minimise ||F(D(G(z, c))) - v||^2 + weight * TV over z, and over c where asked.
 
     G is deterministic on ``strength`` of a schedule of ``num_inference_steps``: DDIM, or a few-step variant whose noise
-    between the steps is kept. Each step is computed again in the backward pass, so memory grows by one latent a step.
+    between the steps is kept. All but the last ``kept_steps`` are computed again in the backward pass, so memory grows
+    by one latent a step.
     With ``jacobian_free`` G's derivative by z is taken to be the identity: the denoiser runs forward only. With no
     steps z is the decoder's latent. z starts as noise (with no steps at 0); with ``strength`` below 1 at a black-box
     inverter's latents, noised to where the schedule begins.
@@ -50,6 +51,8 @@ class Latent(Descent):
                 f"latent.strength is {config.strength}, of latent.num_inference_steps={config.num_inference_steps}; "
                 "allowed: up to 1, with at least one step left to run"
             )
+        if config.kept_steps < 0:
+            raise ValueError(f"latent.kept_steps is {config.kept_steps}; allowed: 0 or more")
         if config.optimise_conditioning and (config.jacobian_free or not config.num_inference_steps):
             raise ValueError(
                 "latent.optimise_conditioning is true, but without the denoiser's gradient nothing depends on the "
@@ -99,6 +102,7 @@ class Latent(Descent):
                 unconditional=problem.free,
                 guidance_scale=problem.guidance_scale,
                 fresh=self._fresh(problem, latents, len(timesteps)),
+                kept_steps=self.config.kept_steps,
             )
         return latents + (drawn - latents).detach() if self.config.jacobian_free else drawn
 

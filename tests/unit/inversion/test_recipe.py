@@ -13,6 +13,7 @@ def test_it_tells_what_changes_the_result_from_what_does_not():
     for same in (
         replace(config, input="a.npy", output="elsewhere", device="cuda", prompts="prompts.csv"),
         replace(config, loop=replace(config.loop, max_seconds=3.0, save_every_n_seconds=1.0)),
+        replace(config, latent=replace(config.latent, kept_steps=9)),
     ):
         assert recipe(same, ["a"], features, prompts, weights) == one
     for other in (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from inverter.config import LatentConfig
+from inverter.priors.sampling import run_steps
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import evaluate
 from inverter.whitebox.latent import Latent
@@ -100,26 +101,34 @@ def kept_bytes(run: Callable[[], Tensor]) -> int:
     return sum(storages.values())
 
 
-def test_memory_is_flat_in_the_number_of_steps(tiny_prior, monkeypatch):
+def test_memory_is_flat_in_the_number_of_steps(tiny_prior):
     """A checkpoint keeps its inputs where no hook sees them: one latent a step, added here."""
-    from inverter.priors import sampling
-
     conditioning = tiny_prior.embed(["a dog"])
     z = torch.randn(1, *tiny_prior.latent_shape)
 
-    def kept(steps: int, plain: bool = False) -> int:
+    def kept(steps: int, **options: int) -> int:
         scheduler = copy.deepcopy(tiny_prior.scheduler)
         scheduler.set_timesteps(steps)
-        if plain:
-            monkeypatch.setattr(sampling, "checkpoint", lambda step, *args, use_reentrant: step(*args))
         start = z.clone().requires_grad_()
-        drawn = lambda: sampling.run_steps(tiny_prior.unet, scheduler, start, scheduler.timesteps, conditioning)  # noqa: E731
-        found = kept_bytes(lambda: tiny_prior.decode(drawn()).square().sum())
-        monkeypatch.undo()
-        return found + (0 if plain else steps * z.nbytes)
+        drawn = lambda: run_steps(tiny_prior.unet, scheduler, start, scheduler.timesteps, conditioning, **options)  # noqa: E731
+        return kept_bytes(lambda: tiny_prior.decode(drawn()).square().sum()) + steps * z.nbytes
 
     assert kept(50) <= 1.3 * kept(5)
-    assert kept(50, plain=True) >= 5 * kept(5, plain=True)
+    assert kept(5, kept_steps=0) < kept(5) < kept(5, kept_steps=2)
+    assert kept(50, kept_steps=50) >= 5 * kept(5, kept_steps=5)
+
+
+def test_steps_that_are_computed_again_give_the_same_gradient(make_problem):
+    problem = make_problem()
+    found = []
+    for kept_steps in (0, 1, 3, 9):
+        method, state = begun(problem, num_inference_steps=3, kept_steps=kept_steps)
+        calls = []
+        handle = problem.model.unet.register_forward_hook(lambda *_, calls=calls: calls.append(torch.is_grad_enabled()))
+        found.append(evaluate(problem, method, state, 0).gradients["latents"])
+        handle.remove()
+        assert len(calls) == 3 + max(0, 3 - kept_steps)
+    assert all(torch.equal(gradient, found[0]) for gradient in found)
 
 
 def test_without_the_jacobian_the_gradient_of_the_latents_is_that_of_the_decoder(make_problem):
@@ -167,6 +176,7 @@ def test_latents_below_full_strength_start_from_those_given(make_problem):
     ("config", "message"),
     [
         ({"num_inference_steps": -1}, r"latent.num_inference_steps is -1; allowed: 0 or more"),
+        ({"kept_steps": -1}, r"latent.kept_steps is -1; allowed: 0 or more"),
         ({"num_inference_steps": 4, "strength": 0.2}, r"latent.strength is 0.2.*at least one step"),
         ({"jacobian_free": True, "optimise_conditioning": True}, r"latent.optimise_conditioning is true"),
         ({"num_steps": 0}, r"num_steps is 0; allowed: 1 or more"),
