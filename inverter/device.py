@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 log = logging.getLogger(__name__)
+Network = TypeVar("Network", bound=nn.Module)
 PRECISIONS = ("auto", "bf16", "fp32")
 BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without them, PyTorch's kernels on x86 are many times slower in bf16
 
@@ -25,6 +27,11 @@ def pick_device(name: str) -> str:
         return "cpu"
     torch.backends.cudnn.allow_tf32 = False  # PyTorch allows it, so that fp32 would convolve with 10 bits of mantissa
     return "cuda"
+
+
+def place(network: Network, device: str | torch.device) -> Network:
+    """A network on a device, in the memory layout whose convolutions are faster there and back."""
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def pick_precision(name: str, device: str | torch.device, key: str = "precision") -> str:

@@ -13,7 +13,7 @@ from inverter.config import BenchConfig, PrepareConfig
 from inverter.data.build import PairBuilder
 from inverter.data.datamodule import pair_loader
 from inverter.data.sources.open import open_source
-from inverter.device import pick_device, pick_precision
+from inverter.device import pick_device, pick_precision, place
 from inverter.hub import load_inverter
 from inverter.priors.prior import load_prior
 from inverter.priors.sampling import count_steps
@@ -35,10 +35,10 @@ def measure(config: BenchConfig, pairs: Path) -> list[Measurement]:
 
 def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: torch.device) -> Measurement:
     """Writing pair shards over running target and encoder on pictures that are in memory already."""
-    prior = load_prior(config.prior).place(device)
+    prior = place(load_prior(config.prior), device)
     t = config.target
     options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
-    target = load_targets(t.name, [t.layer], **options).to(device).to(memory_format=torch.channels_last)  # type: ignore[arg-type, call-overload]
+    target = place(load_targets(t.name, [t.layer], **options), device)  # type: ignore[arg-type]
     recipe = PrepareConfig(
         target=config.target,
         prior=config.prior,
@@ -130,4 +130,4 @@ def inversion(config: BenchConfig, features: list[Tensor], device: torch.device)
 def _target(config: BenchConfig, layer: str, device: torch.device) -> Target:
     t = config.target
     target = load_target(t.name, layer, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
-    return target.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return place(target, device)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
-from inverter.device import pick_device
+from inverter.device import pick_device, place
 from inverter.evaluation.judges import Gallery, load_judges
 from inverter.evaluation.metrics import Missing
 from inverter.experiments.budget import budget_name
@@ -38,7 +38,7 @@ def experiment(config: ExperimentConfig, output: Path, name: str) -> Iterator[Di
             raise ValueError(f"{key} is {getattr(config, key)}; allowed: 1 or more")
     with locked(output):
         record_run(config, output, f"experiment_{name}")
-        yield load_prior(config.prior).place(pick_device(config.device))
+        yield place(load_prior(config.prior), pick_device(config.device))
 
 
 def check_points(layers: Sequence[PointConfig], budgets: Sequence[BudgetConfig]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
 from inverter.data.inputs import Input
-from inverter.device import pick_device
+from inverter.device import pick_device, place
 from inverter.inversion.build import decodes_with, find_inverter, hashes, load_devices, statistics
 from inverter.inversion.capture import capture
 from inverter.priors.prior import DiffusionPrior, load_prior
@@ -85,7 +85,7 @@ class Subject:
 @lru_cache(maxsize=1)
 def load_few_step(name: str, device: torch.device) -> DiffusionPrior:
     """The variant of a prior that all layers share."""
-    return load_prior(f"{name}{SUFFIX}").place(device)
+    return place(load_prior(f"{name}{SUFFIX}"), device)
 
 
 def point_name(point: PointConfig) -> str:

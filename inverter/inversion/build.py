@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.config import InvertConfig, TargetConfig
 from inverter.data.manifest import Manifest, stream_sha256
-from inverter.device import pick_device
+from inverter.device import pick_device, place
 from inverter.hub import load_inverter
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import WEIGHTS, Published, names_of, read_published
@@ -53,7 +53,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     if published is None and starts_at_inverter(config.method, config):
         log.warning("no published inverter of these features: the search starts without one")
     prior_name = config.prior or (published.prior if published is not None else "embedded")
-    prior = load_prior(prior_name).place(device) if wants_prior else None
+    prior = place(load_prior(prior_name), device) if wants_prior else None
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
     return Setup(make_attack(config, own, prior, published, std), sender, hashes(spec, prior, published))
 
@@ -90,10 +90,10 @@ def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.devi
 
     def load(payload: str) -> MultiTarget:
         size, pretrained = target.input_size, target.pretrained
-        return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained).to(device)
+        return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained)
 
     own = load("identity" if target.payload.startswith("gaussian") else target.payload)
-    return load(target.payload), own.to(memory_format=torch.channels_last)  # a third faster there and back on CPUs
+    return load(target.payload).to(device), place(own, device)
 
 
 def make_attack(

@@ -67,10 +67,6 @@ class DiffusionPrior(nn.Module):
     def device(self) -> torch.device:
         return next(self.unet.parameters()).device
 
-    def place(self, device: torch.device | str) -> DiffusionPrior:
-        """Itself on a device, in the memory layout whose convolutions are faster there and back."""
-        return self.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
     def encode(self, images: Tensor) -> Tensor:
         """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where a distribution is encoded."""
         expected = (3, self.resolution, self.resolution)

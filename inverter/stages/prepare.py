@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from inverter.config import PrepareConfig
 from inverter.data.build import Fingerprint, PairBuilder, check_config, check_same_pictures
 from inverter.data.manifest import Manifest
@@ -16,7 +14,7 @@ from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
-from inverter.device import pick_device, pick_precision
+from inverter.device import pick_device, pick_precision, place
 from inverter.lock import locked
 from inverter.priors.prior import load_prior
 from inverter.priors.variant import SUFFIX, has_few_step
@@ -82,7 +80,7 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         return
     device, target = pick_device(configs[0].device), None
     config = replace(configs[0], precision=pick_precision(configs[0].precision, device))
-    prior = load_prior(drawing_prior(config)).place(device)
+    prior = place(load_prior(drawing_prior(config)), device)
     source = open_source(config, prior)
     if isinstance(source, CapturedSource):
         specs: Mapping[str, TargetSpec] = {config.target.layer: source.spec}
@@ -90,7 +88,7 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         t = config.target
         layers = [c.target.layer for c in configs]
         target = load_targets(t.name, layers, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
-        target, specs = target.to(device).to(memory_format=torch.channels_last), target.specs
+        target, specs = place(target, device), target.specs
     folders = {c.target.layer: folder_of(c) for c in configs}
     drawn = {"prior_sha256": prior.weights_sha256} if config.source == "prior" else {}
     for folder in folders.values():

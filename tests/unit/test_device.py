@@ -1,11 +1,13 @@
 """What `auto` stands for: a GPU where there is one, bfloat16 where the device has instructions for it."""
 
+import copy
 import logging
 
 import pytest
 import torch
+from torch import nn
 
-from inverter.device import pick_device, pick_precision
+from inverter.device import pick_device, pick_precision, place
 
 
 def test_devices(monkeypatch):
@@ -54,3 +56,12 @@ def test_a_gpu_is_asked_without_emulation(monkeypatch, supported, picked):
 def test_a_precision_that_is_not_allowed():
     with pytest.raises(ValueError, match=r"optim.precision is 'fp16'; allowed: auto, bf16, fp32"):
         pick_precision("fp16", "cpu", "optim.precision")
+
+
+def test_placing_changes_the_layout_alone():
+    given, images = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Flatten(), nn.Linear(32, 2)), torch.randn(3, 4, 4, 4)
+    placed = place(copy.deepcopy(given), "cpu")
+    kernel = placed[0].weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    assert not kernel.is_contiguous()
+    torch.testing.assert_close(placed(images), given(images))

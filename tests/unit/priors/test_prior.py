@@ -165,12 +165,3 @@ def test_a_turbo_schedule_starts_in_pure_noise_even_for_one_step(sd_prior_folder
     prior.unet.register_forward_pre_hook(lambda unet, args: seen.append(int(args[1])))
     drawn = prior.sample(batch_size=1, num_inference_steps=1)
     assert seen == [999] and drawn.isfinite().all()
-
-
-def test_placing_changes_the_layout_alone(tiny_prior_folder):
-    given, placed = load_prior(tiny_prior_folder), load_prior(tiny_prior_folder).place("cpu")
-    kernel = placed.unet.conv_in.weight
-    assert kernel.is_contiguous(memory_format=torch.channels_last) and not kernel.is_contiguous()
-    latents = torch.randn(2, *given.latent_shape)
-    torch.testing.assert_close(placed.decode(latents), given.decode(latents), rtol=0, atol=1e-5)
-    assert not any(parameter.requires_grad for parameter in placed.parameters())
