@@ -31,7 +31,7 @@ def pick_device(name: str) -> str:
 
 def place(network: Network, device: str | torch.device) -> Network:
     """A network on a device, in the memory layout whose convolutions are faster there and back."""
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def pick_precision(name: str, device: str | torch.device, key: str = "precision") -> str:

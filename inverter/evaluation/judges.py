@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from inverter.device import place
 from inverter.errors import one_line
 from inverter.evaluation.metrics import Missing, to_pictures
 from inverter.evaluation.residual_judge import load_residual_judge
@@ -214,7 +215,7 @@ def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = 
     if name not in LABELS:
         raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(sorted(LABELS))}")
     network = load_residual_judge() if name == "residual" else load_classifier("timm:tf_efficientnet_lite1")
-    classifier = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    classifier = place(network, device)
     return Judge(name, LABELS[name], classifier, batch_size=batch_size, device=device)
 
 

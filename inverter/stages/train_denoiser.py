@@ -21,7 +21,7 @@ from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DenoiserConfig
 from inverter.data.latent_module import LatentModule
 from inverter.data.picture_cache import read_words
-from inverter.device import pick_device
+from inverter.device import pick_device, place
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.parse import parse_json
@@ -51,7 +51,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     L.seed_everything(config.seed, verbose=False)
     folder = Path(config.autoencoder)
     vae = load_autoencoder(folder).eval().requires_grad_(False)
-    vae = vae.to(pick_device(config.trainer.device), memory_format=torch.channels_last)
+    vae = place(vae, pick_device(config.trainer.device))
     weights = folder_sha256(folder.parent, (folder.name,))
     tokenizer, prompts = _tokenizer(config, output, begun=checkpoint is not None)
     drawn = (config.prompt_dropout, config.views, config.seed)
