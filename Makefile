@@ -1,5 +1,5 @@
 # LAYER, LAYERS, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
-# (to the training, in `make train eval`).
+# (to the training, in `make train eval`; to each training, in `make prior`). IMAGES is a folder of image shards.
 LAYER :=
 LAYERS :=
 TARGET :=
@@ -7,6 +7,7 @@ PRIOR :=
 DATA :=
 DEVICE :=
 INPUT :=
+IMAGES :=
 METHOD :=
 RUN :=
 NAME :=
@@ -23,20 +24,25 @@ EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(if $(f
 AUDIT = $(strip $(call key,TARGET,target.name) $(if $(LAYERS),'layers=[$(LAYERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 INVERT = $(strip $(call key,METHOD,method) $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
 BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
+GPU = $(if $(filter cuda,$(DEVICE)),configs/prior_gpu.yaml)
+PHOTOS = $(if $(wildcard $(IMAGES)/photos-*.tar),data.photos='$(IMAGES)/photos-*.tar')
+SHARDS = $(strip data.shards='$(IMAGES)/train-*.tar' data.dev='$(IMAGES)/dev-*.tar' $(PHOTOS) data.cache=runs/pictures $(call key,DEVICE,trainer.device) $(ARGS))
+MEASURED = $(strip val='$(IMAGES)/val-*.tar' train='$(IMAGES)/train-*.tar' cache=runs/pictures $(call key,DEVICE,device))
 PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))
 
 require = $(if $(filter $(1),$(MAKECMDGOALS)),$(if $($(2)),,$(error make $(1) needs $(2)=...)))
 $(call require,invert,INPUT)
+$(call require,prior,IMAGES)
 $(call require,publish,RUN)
 $(call require,publish,NAME)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup prepare train eval audit invert publish bench test lint clean
+.PHONY: help setup prepare train eval audit invert prior publish bench test lint clean
 
 help: ## list the targets
-	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
+	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it
@@ -65,6 +71,13 @@ audit: setup ## prepare, train and evaluate for each of LAYERS (or a choice of t
 
 invert: setup ## reconstruct INPUT (a picture, a clip, a folder or features) by METHOD, else with a published inverter
 	$(BIN)/inverter invert configs/invert.yaml $(INVERT)
+
+prior: setup ## train a prior and its few-step variant on the image shards in IMAGES, and measure them
+	$(BIN)/inverter train_prior autoencoder configs/prior_autoencoder.yaml $(strip $(GPU) $(SHARDS))
+	$(BIN)/inverter train_prior denoiser configs/prior_denoiser.yaml $(strip $(GPU) $(SHARDS))
+	$(BIN)/inverter train_prior distill configs/prior_distill.yaml $(strip $(if $(GPU),data.batch_size=512) $(SHARDS) prior=runs/prior/prior publish=true)
+	$(BIN)/inverter evaluate_prior prior=runs/prior/prior output=runs/prior/measured $(MEASURED)
+	$(BIN)/inverter evaluate_prior prior=runs/prior/prior+few-step output=runs/prior/measured-few-step $(MEASURED)
 
 publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME
 	$(BIN)/inverter publish $(PUBLISH)

@@ -41,7 +41,7 @@ class AutoencoderConfig(ImageTrainingConfig):
     # last resolution; null: the best linear one
     anchor_weight: float = 0.0  # weight of the latents' squared distance from those of start_from, a prior's vae, so
     # that the prior's denoiser serves on: OUTPUT/prior is then that prior with the new autoencoder
-    latent_channels: int = 8
+    latent_channels: int = 12
     widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
     encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage
     decoder_blocks: list[int] = field(default_factory=lambda: [1, 4])

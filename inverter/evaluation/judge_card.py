@@ -12,7 +12,7 @@ tags: [image-classification, feature-inversion]
 # {name}
 
 A small residual classifier, the second judge of reconstructions: `judges=[efficientnet-lite1,residual]` shows it
-beside the first. It was trained on pictures alone; no attack and no prior has used it.
+beside the first. It was trained on pictures alone; no attack and no prior was trained with it.
 
 | | |
 | --- | --- |

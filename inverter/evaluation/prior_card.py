@@ -44,7 +44,7 @@ The spectrum's error is the mean distance in decibels between the power of round
 
 {text}
 
-**Memorisation.** PSNR to the nearest training picture, by pixels.
+**Memorisation.** PSNR to the nearest training picture{mirrored}, by pixels.
 
 {memory}
 
@@ -91,9 +91,10 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
         distribution=_distributions(parts, subject["judges"]),
         gap=_gap(parts, subject),
         text=_texts(parts, subject["judges"]),
+        mirrored=" or mirror image of one" if parts.get("memory", {}).get("mirrored") else "",
         memory=_memory(parts),
         machine=_machine(speed),
-        speed=", ".join(f"{rate:.1f} in {steps} steps" for steps, rate in speed.items() if steps.isdigit()),
+        speed=", ".join(f"{rate:.1f} in {_count(steps, 'step')}" for steps, rate in speed.items() if steps.isdigit()),
         training=_training(subject.get("training") or {}),
     )
 
@@ -156,14 +157,16 @@ def _gap(parts: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
 
 
 def _texts(parts: Mapping[str, Any], judges: list[str]) -> str:
-    lines = ["| question | drawn for it | real pictures | guessing |", "| --- " * 4 + "|"]
+    lines = ["| question | number | drawn for it | real pictures | guessing |", "| --- " * 5 + "|"]
     for judge in judges if "text" in parts else []:
         found = parts["text"][judge]
         drawn, real = _interval(found["drawn_top5"], 3), _interval(found["real_top5"], 3)
-        lines.append(f"| class among the top 5 of {judge} | {drawn} | {real} | {found['chance_top5']:.3f} |")
-    cells = "not measured: no backgrounds in the captions | |"
+        cells = f"{_number(parts['text'])} | {drawn} | {real} | {found['chance_top5']:.3f}"
+        lines.append(f"| class among the top 5 of {judge} | {cells} |")
+    cells = "| not measured: no backgrounds in the captions | |"
     if found := parts.get("background"):
-        cells = f"{_interval(found['drawn'], 3)} | {_interval(found['real'], 3)} | {found['chance']:.3f}"
+        shares = f"{_interval(found['drawn'], 3)} | {_interval(found['real'], 3)} | {found['chance']:.3f}"
+        cells = f"{_number(found)} | {shares}"
     lines.append(f"| border of the background's colour | {cells} |")
     return "\n".join(lines)
 
@@ -171,11 +174,11 @@ def _texts(parts: Mapping[str, Any], judges: list[str]) -> str:
 def _memory(parts: Mapping[str, Any]) -> str:
     if "memory" not in parts:
         return "Not measured: no training pictures given."
-    lines = ["| pictures | mean, dB | median | 95 % | most |", "| --- " * 5 + "|"]
+    lines = ["| pictures | number | mean, dB | median | 95 % | most |", "| --- " * 6 + "|"]
     for name, title in (("drawn", "samples"), ("real", "val")):
         found = parts["memory"][name]
         rest = " | ".join(f"{found[key]:.2f}" for key in ("median", "p95", "max"))
-        lines.append(f"| {title} | {_interval(found['mean'], 2)} | {rest} |")
+        lines.append(f"| {title} | {_number(parts['memory'])} | {_interval(found['mean'], 2)} | {rest} |")
     return "\n".join(lines)
 
 
@@ -185,7 +188,8 @@ def _machine(speed: Mapping[str, Any]) -> str:
         return "machine not recorded"
     environment, commit = speed["environment"], speed["commit"]
     gpu = f"{environment['gpus'][0]}, " if speed["device"] == "cuda" else ""
-    return f"{gpu}{environment['processor']}, {environment['threads']} threads, commit {(commit or 'unknown')[:12]}"
+    threads = _count(environment["threads"], "thread")
+    return f"{gpu}{environment['processor']}, {threads}, commit {(commit or 'unknown')[:12]}"
 
 
 def _training(training: Mapping[str, Any]) -> str:
@@ -195,6 +199,15 @@ def _training(training: Mapping[str, Any]) -> str:
         for part, found in training.items()
     ]
     return "; ".join(said) + "." if said else "Not recorded."
+
+
+def _number(found: Mapping[str, Any]) -> str:
+    """Pictures of a part; records of older versions do not say it of all."""
+    return f"{found['num_pictures']:,}" if "num_pictures" in found else ""
+
+
+def _count(number: int | str, noun: str) -> str:
+    return f"{number} {noun}{'' if int(number) == 1 else 's'}"
 
 
 def _interval(found: Mapping[str, float | None] | None, digits: int) -> str:

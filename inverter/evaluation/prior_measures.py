@@ -107,7 +107,10 @@ def measure_distribution(
 
 
 def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: Sequence[Mapping[str, Any]]) -> dict:
-    """Top-1 and top-5 of each judge for the classes of ``samples``, on what was drawn for them and on real pictures."""
+    """Top-1 and top-5 of each judge for the classes of ``samples``, on what was drawn for them and on real pictures.
+
+    ``chance_top5`` is what guessing among those classes gets.
+    """
     found: dict[str, Any] = {"num_pictures": len(drawn)}
     for judge in judges:
         classes = judge_classes(judge.name, samples)
@@ -117,7 +120,7 @@ def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: 
             for top in (1, 5):
                 hits = top_hits(verdict, classes, top)
                 rows[f"{name}_top{top}"] = interval(bootstrap_mean(hits)) if len(hits) else None
-        rows["chance_top5"] = 5 / verdict.probabilities.shape[1]
+        rows["chance_top5"] = min(1.0, 5 / max(len(classes[classes >= 0].unique()), 1))
     return found
 
 
@@ -126,14 +129,16 @@ def measure_background(words: ColourWords, drawn: Tensor, real: Tensor, said: Se
     found: dict[str, Any] = {"num_words": len(words.words), "chance": words.chance(said)}
     for name, pictures in (("drawn", drawn), ("real", real)):
         hits = words.match(pictures, said).double()
+        found["num_pictures"] = len(hits)
         found[name] = interval(bootstrap_mean(hits)) if len(hits) else None
     return found
 
 
 def measure_memory(drawn: Tensor, real: Tensor, train: Iterable[Mapping[str, Any]]) -> dict:
-    """PSNR to the nearest training picture, by pixels: quantiles over what was drawn and over real pictures."""
-    nearest = nearest_by_pixels(torch.cat([drawn, real]), train).psnr.double()
-    found: dict[str, Any] = {}
+    """PSNR to the nearest training picture or mirror image of one, by pixels: quantiles over what is drawn and real."""
+    views = (view for batch in train for view in (batch, {**batch, "image": batch["image"].flip(-1)}))
+    nearest = nearest_by_pixels(torch.cat([drawn, real]), views).psnr.double()
+    found: dict[str, Any] = {"num_pictures": len(drawn), "mirrored": True}
     for name, values in (("drawn", nearest[: len(drawn)]), ("real", nearest[len(drawn) :])):
         spots = torch.tensor([0.5, 0.95, 1.0], dtype=torch.float64)
         median, high, most = torch.quantile(values, spots).tolist()

@@ -78,7 +78,9 @@ def test_the_job_for_a_cluster_is_a_shell_script():
 
 
 def test_readme_shows_every_stage():
-    shown = {_stage(words) for words in commands(README, "inverter")}
+    by_make = [shlex.split(line) for words in commands(README, "make") for line in make(*words[1:])]
+    run = [words for words in by_make if words[0] == ".venv/bin/inverter"]
+    shown = {_stage(words) for words in [*commands(README, "inverter"), *run]}
     assert shown == set(inverter.__main__.STAGES)
 
 
@@ -123,7 +125,21 @@ def test_make_invert_runs_exactly_one_command():
     assert make("invert", "INPUT=a.npy")[-1] == ".venv/bin/inverter invert configs/invert.yaml input=a.npy"
 
 
-@pytest.mark.parametrize("goal", ["invert", "publish"])
+def test_make_prior_runs_every_stage_of_a_prior():
+    ours = [line for line in make("prior", "IMAGES=i", "DEVICE=cuda", "ARGS=seed=1") if "bin/inverter" in line]
+    shards = "data.shards='i/train-*.tar' data.dev='i/dev-*.tar' data.cache=runs/pictures trainer.device=cuda seed=1"
+    trained, base = ".venv/bin/inverter train_prior", "prior=runs/prior/prior"
+    assert ours[:3] == [
+        f"{trained} autoencoder configs/prior_autoencoder.yaml configs/prior_gpu.yaml {shards}",
+        f"{trained} denoiser configs/prior_denoiser.yaml configs/prior_gpu.yaml {shards}",
+        f"{trained} distill configs/prior_distill.yaml data.batch_size=512 {shards} {base} publish=true",
+    ]
+    for line, suffix in zip(ours[3:], ("", "+few-step"), strict=True):
+        assert line.startswith(f".venv/bin/inverter evaluate_prior {base}{suffix} output=")
+        assert line.endswith("val='i/val-*.tar' train='i/train-*.tar' cache=runs/pictures device=cuda")
+
+
+@pytest.mark.parametrize("goal", ["invert", "prior", "publish"])
 def test_make_says_which_variable_is_missing(goal):
     done = subprocess.run(["make", "--no-print-directory", "-n", goal], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0

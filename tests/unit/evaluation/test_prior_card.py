@@ -21,6 +21,7 @@ def render(record: dict) -> str:
 def test_the_records_of_the_published_prior(name):
     record = json.loads((EMBEDDED / name).read_text())
     card = render(record)
+    assert f"{record['parts']['speed']['1']:.1f} in 1 step, " in card
     assert f"{record['parts']['speed']['4']:.1f} in 4 steps" in card
     assert f"| val | 5,000 | {record['parts']['round_trip/val']['psnr']['mean']:.2f} [" in card
 

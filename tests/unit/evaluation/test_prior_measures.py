@@ -4,9 +4,16 @@ import pytest
 import torch
 
 from inverter.config import EvaluatePriorConfig
+from inverter.evaluation.border_colour import ColourWords
 from inverter.evaluation.judges import Verdict
 from inverter.evaluation.prior_card import closed_gap
-from inverter.evaluation.prior_measures import Drawing, measure_memory, measure_round_trip
+from inverter.evaluation.prior_measures import (
+    Drawing,
+    measure_background,
+    measure_memory,
+    measure_round_trip,
+    measure_text,
+)
 from inverter.evaluation.prior_plan import Settings, choose_settings
 from inverter.evaluation.prior_record import PriorRecord
 from inverter.evaluation.prompted_class import judge_classes, top_hits
@@ -43,9 +50,29 @@ def test_a_perfect_round_trip():
 def test_a_copied_training_picture_shows():
     train = (torch.rand(4, 3, 8, 8) * 255).round() / 255
     batches = [{"key": [str(n) for n in range(4)], "image": train}]
-    found = measure_memory(train[:2], 1 - train[:2], batches)
-    assert found["drawn"]["max"] == found["drawn"]["median"] == 60
-    assert found["real"]["max"] < 20
+    for copies in (train[:2], train[:2].flip(-1)):
+        found = measure_memory(copies, 1 - train[:2], batches)
+        assert found["drawn"]["max"] == found["drawn"]["median"] == 60
+        assert found["real"]["max"] < 20
+
+
+def test_guessing_is_among_the_classes_that_were_asked_for():
+    class Judge:
+        name = "residual"
+
+        def look(self, images):
+            return Verdict(torch.eye(20)[: len(images)], torch.zeros(len(images), 1))
+
+    pictures = torch.zeros(12, 3, 8, 8)
+    few, many = ([{"label": number % classes} for number in range(12)] for classes in (2, 10))
+    assert measure_text([Judge()], pictures, pictures, few)["residual"]["chance_top5"] == 1
+    assert measure_text([Judge()], pictures, pictures, many)["residual"]["chance_top5"] == 0.5
+
+
+def test_pictures_of_a_background_without_a_known_colour_are_not_counted():
+    words = ColourWords(("black", "white"), torch.tensor([[0.0] * 3, [1.0] * 3]))
+    found = measure_background(words, torch.ones(3, 3, 8, 8), torch.zeros(3, 3, 8, 8), ["white", "", "black"])
+    assert (found["num_pictures"], found["drawn"]["mean"], found["chance"]) == (2, 0.5, 0.5)
 
 
 def test_classes_of_the_judges():
