@@ -1,5 +1,6 @@
-# LAYER, LAYERS, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys and do nothing else; ARGS adds further key=value words
-# (to the training, in `make train eval`; to each training, in `make prior`). IMAGES is a folder of image shards.
+# LAYER, LAYERS, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys; ARGS adds further key=value words (to the training, in
+# `make train eval`; to each of the three trainings, in `make prior`, where DEVICE=cuda also takes the sizes of prior_gpu.yaml).
+# IMAGES is a folder of image shards.
 LAYER :=
 LAYERS :=
 TARGET :=
@@ -25,9 +26,9 @@ AUDIT = $(strip $(call key,TARGET,target.name) $(if $(LAYERS),'layers=[$(LAYERS)
 INVERT = $(strip $(call key,METHOD,method) $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
 BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
 GPU = $(if $(filter cuda,$(DEVICE)),configs/prior_gpu.yaml)
-PHOTOS = $(if $(wildcard $(IMAGES)/photos-*.tar),data.photos='$(IMAGES)/photos-*.tar')
-SHARDS = $(strip data.shards='$(IMAGES)/train-*.tar' data.dev='$(IMAGES)/dev-*.tar' $(PHOTOS) data.cache=runs/pictures $(call key,DEVICE,trainer.device) $(ARGS))
-MEASURED = $(strip val='$(IMAGES)/val-*.tar' train='$(IMAGES)/train-*.tar' cache=runs/pictures $(call key,DEVICE,device))
+PHOTOS = $(if $(wildcard $(IMAGES)/photos-*.tar*),data.photos='$(IMAGES)/photos-*.tar*')
+SHARDS = $(strip data.shards='$(IMAGES)/train-*.tar*' data.dev='$(IMAGES)/dev-*.tar*' $(PHOTOS) data.cache=runs/pictures $(call key,DEVICE,trainer.device) $(ARGS))
+MEASURED = $(strip val='$(IMAGES)/val-*.tar*' train='$(IMAGES)/train-*.tar*' cache=runs/pictures $(call key,DEVICE,device))
 PUBLISH = $(strip $(call key,RUN,run) $(call key,NAME,name) $(ARGS))
 
 require = $(if $(filter $(1),$(MAKECMDGOALS)),$(if $($(2)),,$(error make $(1) needs $(2)=...)))

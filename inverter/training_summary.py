@@ -25,7 +25,12 @@ def summarise(
         batch_size: Images a batch and process.
         monitor: Metric of the checkpoints.
         more: Further plain data.
+    Returns:
+        Plain data; where a finished run was started again and took no step, what it said the first time.
     """
+    kept = read_run(summary_path(output, stage))
+    if kept and kept.get("steps") == trainer.global_step:
+        return kept
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
     best = trainer.checkpoint_callback.best_model_score  # type: ignore[union-attr]
     last = trainer.callback_metrics.get(monitor)

@@ -48,7 +48,7 @@ The spectrum's error is the mean distance in decibels between the power of round
 
 {memory}
 
-**Speed** ({machine}): {speed} samples a second.
+**Speed** ({machine}), samples a second: {speed}.
 
 **Cost of training.** {training}
 """
@@ -94,7 +94,7 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
         mirrored=" or mirror image of one" if parts.get("memory", {}).get("mirrored") else "",
         memory=_memory(parts),
         machine=_machine(speed),
-        speed=", ".join(f"{rate:.1f} in {_count(steps, 'step')}" for steps, rate in speed.items() if steps.isdigit()),
+        speed=_speed(speed),
         training=_training(subject.get("training") or {}),
     )
 
@@ -157,11 +157,12 @@ def _gap(parts: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
 
 
 def _texts(parts: Mapping[str, Any], judges: list[str]) -> str:
-    lines = ["| question | number | drawn for it | real pictures | guessing |", "| --- " * 5 + "|"]
+    lines = ["| question | number | drawn for it | real pictures | by chance |", "| --- " * 5 + "|"]
     for judge in judges if "text" in parts else []:
         found = parts["text"][judge]
         drawn, real = _interval(found["drawn_top5"], 3), _interval(found["real_top5"], 3)
-        cells = f"{_number(parts['text'])} | {drawn} | {real} | {found['chance_top5']:.3f}"
+        chance = "" if found["chance_top5"] is None else f"{found['chance_top5']:.3f}"
+        cells = f"{_number(found)} | {drawn or 'not measured: classes unknown'} | {real} | {chance}"
         lines.append(f"| class among the top 5 of {judge} | {cells} |")
     cells = "| not measured: no backgrounds in the captions | |"
     if found := parts.get("background"):
@@ -180,6 +181,11 @@ def _memory(parts: Mapping[str, Any]) -> str:
         rest = " | ".join(f"{found[key]:.2f}" for key in ("median", "p95", "max"))
         lines.append(f"| {title} | {_number(parts['memory'])} | {_interval(found['mean'], 2)} | {rest} |")
     return "\n".join(lines)
+
+
+def _speed(speed: Mapping[str, Any]) -> str:
+    rates = [f"{rate:.1f} in {_count(steps, 'step')}" for steps, rate in speed.items() if steps.isdigit()]
+    return ", ".join(rates) or "not measured"
 
 
 def _machine(speed: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from inverter.evaluation.intervals import Bootstrap, Interval, bootstrap_mean
 from inverter.evaluation.judges import Judge
 from inverter.evaluation.metrics import Missing, psnr, quantise, ssim
 from inverter.evaluation.nearest import nearest_by_pixels
-from inverter.evaluation.prompted_class import judge_classes, top_hits
+from inverter.evaluation.prompted_class import judge_classes, shuffled_hits, top_hits
 from inverter.evaluation.spectrum import spectrum_error
 from inverter.priors.prior import DiffusionPrior
 from inverter.progress import track
@@ -109,27 +109,29 @@ def measure_distribution(
 def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: Sequence[Mapping[str, Any]]) -> dict:
     """Top-1 and top-5 of each judge for the classes of ``samples``, on what was drawn for them and on real pictures.
 
-    ``chance_top5`` is what guessing among those classes gets.
+    ``chance_top5`` is what was drawn would get with its prompts shuffled.
     """
     found: dict[str, Any] = {"num_pictures": len(drawn)}
     for judge in judges:
         classes = judge_classes(judge.name, samples)
-        rows = found[judge.name] = {}
+        rows: dict[str, Any] = {"num_pictures": int((classes >= 0).sum())}
+        found[judge.name] = rows
         for name, pictures in (("drawn", drawn), ("real", real)):
             verdict = judge.look(pictures)
+            if name == "drawn":
+                rows["chance_top5"] = shuffled_hits(verdict, classes, 5)
             for top in (1, 5):
                 hits = top_hits(verdict, classes, top)
                 rows[f"{name}_top{top}"] = interval(bootstrap_mean(hits)) if len(hits) else None
-        rows["chance_top5"] = min(1.0, 5 / max(len(classes[classes >= 0].unique()), 1))
     return found
 
 
 def measure_background(words: ColourWords, drawn: Tensor, real: Tensor, said: Sequence[str]) -> dict:
     """Share of pictures whose border has the colour of their background in words, drawn for it and real."""
-    found: dict[str, Any] = {"num_words": len(words.words), "chance": words.chance(said)}
+    known = sum(word in words.words for word in said)
+    found: dict[str, Any] = {"num_words": len(words.words), "num_pictures": known, "chance": words.chance(said)}
     for name, pictures in (("drawn", drawn), ("real", real)):
         hits = words.match(pictures, said).double()
-        found["num_pictures"] = len(hits)
         found[name] = interval(bootstrap_mean(hits)) if len(hits) else None
     return found
 

@@ -23,6 +23,20 @@ def judge_classes(judge: str, samples: Sequence[Mapping[str, Any]]) -> Tensor:
 def top_hits(verdict: Verdict, classes: Tensor, top: int) -> Tensor:
     """Whether the class is among the first ``top`` of the judge, ``(M,)`` float64, of the M images with a class."""
     known = classes >= 0
-    probabilities = verdict.probabilities[known]
-    ranked = probabilities.topk(min(top, probabilities.shape[1]), dim=1).indices
-    return (ranked == classes[known, None]).any(1).double()
+    return (_ranked(verdict, top)[known] == classes[known, None]).any(1).double()
+
+
+def shuffled_hits(verdict: Verdict, classes: Tensor, top: int) -> float | None:
+    """Share of hits to expect were the classes shuffled among the M images with a class; None where M is 0."""
+    known = classes >= 0
+    if not known.any():
+        return None
+    total = verdict.probabilities.shape[1]
+    named = _ranked(verdict, top)[known].flatten().bincount(minlength=total)
+    asked = classes[known].bincount(minlength=total)
+    return float((named * asked).sum() / known.sum() ** 2)
+
+
+def _ranked(verdict: Verdict, top: int) -> Tensor:
+    probabilities = verdict.probabilities
+    return probabilities.topk(min(top, probabilities.shape[1]), dim=1).indices

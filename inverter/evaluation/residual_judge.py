@@ -1,4 +1,4 @@
-"""The project's own judge: a small residual classifier that no attack and no prior uses; build, save, load."""
+"""The project's own judge: a small residual classifier that no attack or prior is trained with; build, save, load."""
 
 from __future__ import annotations
 

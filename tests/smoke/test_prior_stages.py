@@ -112,6 +112,17 @@ def test_both_prior_stages_make_a_prior_that_loads(autoencoder: Path, denoiser: 
         assert list((run / "grids").glob("step-*.png"))
 
 
+def test_a_finished_training_that_is_started_again_says_what_it_said(
+    autoencoder: Path, denoiser: Path, data: list[str]
+) -> None:
+    """Else a measurement of the prior would be refused as one of another."""
+    said = (denoiser / "prior" / "training.json").read_bytes()
+    assert b"null" not in said.replace(b'"commit": null', b"")
+    assert main(autoencoder_words(data, autoencoder)) == 0
+    assert main(denoiser_words(autoencoder, data, denoiser)) == 0
+    assert (denoiser / "prior" / "training.json").read_bytes() == said
+
+
 def test_an_anchored_autoencoder_renews_its_prior(
     denoiser: Path, distilled: Path, data: list[str], tmp_path: Path
 ) -> None:

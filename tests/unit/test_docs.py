@@ -125,9 +125,9 @@ def test_make_invert_runs_exactly_one_command():
     assert make("invert", "INPUT=a.npy")[-1] == ".venv/bin/inverter invert configs/invert.yaml input=a.npy"
 
 
-def test_make_prior_runs_every_stage_of_a_prior():
+def test_make_prior_runs_every_stage_of_a_prior(tmp_path):
     ours = [line for line in make("prior", "IMAGES=i", "DEVICE=cuda", "ARGS=seed=1") if "bin/inverter" in line]
-    shards = "data.shards='i/train-*.tar' data.dev='i/dev-*.tar' data.cache=runs/pictures trainer.device=cuda seed=1"
+    shards = "data.shards='i/train-*.tar*' data.dev='i/dev-*.tar*' data.cache=runs/pictures trainer.device=cuda seed=1"
     trained, base = ".venv/bin/inverter train_prior", "prior=runs/prior/prior"
     assert ours[:3] == [
         f"{trained} autoencoder configs/prior_autoencoder.yaml configs/prior_gpu.yaml {shards}",
@@ -136,7 +136,9 @@ def test_make_prior_runs_every_stage_of_a_prior():
     ]
     for line, suffix in zip(ours[3:], ("", "+few-step"), strict=True):
         assert line.startswith(f".venv/bin/inverter evaluate_prior {base}{suffix} output=")
-        assert line.endswith("val='i/val-*.tar' train='i/train-*.tar' cache=runs/pictures device=cuda")
+        assert line.endswith("val='i/val-*.tar*' train='i/train-*.tar*' cache=runs/pictures device=cuda")
+    (tmp_path / "photos-000.tar.gz").touch()
+    assert f"data.photos='{tmp_path}/photos-*.tar*'" in make("prior", f"IMAGES={tmp_path}")[-5]
 
 
 @pytest.mark.parametrize("goal", ["invert", "prior", "publish"])

@@ -1,4 +1,5 @@
 import json
+from itertools import permutations
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from inverter.evaluation.prior_measures import (
 )
 from inverter.evaluation.prior_plan import Settings, choose_settings
 from inverter.evaluation.prior_record import PriorRecord
-from inverter.evaluation.prompted_class import judge_classes, top_hits
+from inverter.evaluation.prompted_class import judge_classes, shuffled_hits, top_hits
 
 
 def test_what_is_drawn_depends_on_number_and_part(tiny_prior):
@@ -56,17 +57,24 @@ def test_a_copied_training_picture_shows():
         assert found["real"]["max"] < 20
 
 
-def test_guessing_is_among_the_classes_that_were_asked_for():
+def test_chance_is_that_of_shuffled_prompts():
+    verdict = Verdict(torch.eye(4)[[0, 0, 1, 2]], torch.zeros(4, 1))
+    classes = torch.tensor([0, 1, 1, -1])
+    hits = [top_hits(verdict, torch.tensor([*order, -1]), 1).mean().item() for order in permutations([0, 1, 1])]
+    assert shuffled_hits(verdict, classes, 1) == pytest.approx(sum(hits) / len(hits))
+    assert shuffled_hits(verdict, torch.full((4,), -1), 1) is None
+
+
+def test_classes_that_a_judge_does_not_know_are_not_counted():
     class Judge:
         name = "residual"
 
         def look(self, images):
-            return Verdict(torch.eye(20)[: len(images)], torch.zeros(len(images), 1))
+            return Verdict(torch.eye(8)[: len(images)], torch.zeros(len(images), 1))
 
-    pictures = torch.zeros(12, 3, 8, 8)
-    few, many = ([{"label": number % classes} for number in range(12)] for classes in (2, 10))
-    assert measure_text([Judge()], pictures, pictures, few)["residual"]["chance_top5"] == 1
-    assert measure_text([Judge()], pictures, pictures, many)["residual"]["chance_top5"] == 0.5
+    pictures = torch.zeros(3, 3, 8, 8)
+    found = measure_text([Judge()], pictures, pictures, [{"label": label} for label in (0, 1, -1)])["residual"]
+    assert (found["num_pictures"], found["drawn_top1"]["mean"]) == (2, 1)
 
 
 def test_pictures_of_a_background_without_a_known_colour_are_not_counted():
