@@ -48,7 +48,7 @@ The spectrum's error is the mean distance in decibels between the power of round
 
 {memory}
 
-**Speed** ({machine}), samples a second: {speed}.
+**Speed** ({machine}), samples a second, of {num_speed} without guidance: {speed}.
 
 **Cost of training.** {training}
 """
@@ -94,6 +94,7 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
         mirrored=" or mirror image of one" if parts.get("memory", {}).get("mirrored") else "",
         memory=_memory(parts),
         machine=_machine(speed),
+        num_speed=config["num_speed"],
         speed=_speed(speed),
         training=_training(subject.get("training") or {}),
     )
