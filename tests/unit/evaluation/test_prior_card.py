@@ -35,4 +35,4 @@ def test_speed_names_what_measured_it(device, said):
     environment = {"processor": "Xeon", "threads": 4, "gpus": ["H200"]}
     record["parts"]["speed"] = {"8": 9.04, "device": device, "environment": environment, "commit": "0123456789abcdef"}
     card = render(record)
-    assert f"**Speed** {said}" in card and ", without guidance: 9.0 in 8 steps." in card
+    assert f"**Speed** {said}" in card and ", samples a second, of 64 without guidance: 9.0 in 8 steps." in card

@@ -44,7 +44,7 @@ def test_a_record_of_an_older_version_goes_on(config):
     values["parts"]["speed"] = {"1": 53.4}
     path.write_text(json.dumps(values))
     card = (evaluate_prior.run(config) / "README.md").read_text()
-    assert "**Speed** (machine not recorded): 53.4 in 1 steps samples a second." in card
+    assert "**Speed** (machine not recorded), samples a second, of 64 without guidance: 53.4 in 1 step." in card
     config.num_speed = 1
     with pytest.raises(ValueError, match="is of another prior or setting"):
         evaluate_prior.run(config)
@@ -53,5 +53,5 @@ def test_a_record_of_an_older_version_goes_on(config):
 def test_pictures_without_captions_have_no_backgrounds(config):
     output = evaluate_prior.run(config)
     assert "background" not in json.loads((output / "prior_metrics.json").read_text())["parts"]
-    said = "| border of the background's colour | not measured: no backgrounds in the captions | | |"
+    said = "| border of the background's colour | | not measured: no backgrounds in the captions | | |"
     assert said in (output / "README.md").read_text()
