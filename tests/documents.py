@@ -47,3 +47,10 @@ def make(*words: str) -> list[str]:
         check=True,
     )
     return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def stages(command: list[str]) -> list[list[str]]:
+    """Words that a command of a page has ``inverter`` run, whatever program it begins with."""
+    if command[0] == "make":
+        return [shlex.split(line)[1:] for line in make(*command[1:]) if line.startswith(".venv/bin/inverter ")]
+    return [command[command.index("inverter") + 1 :]] if "inverter" in command else []

@@ -116,10 +116,9 @@ def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: 
         classes = judge_classes(judge.name, samples)
         rows: dict[str, Any] = {"num_pictures": int((classes >= 0).sum())}
         found[judge.name] = rows
-        for name, pictures in (("drawn", drawn), ("real", real)):
-            verdict = judge.look(pictures)
-            if name == "drawn":
-                rows["chance_top5"] = shuffled_hits(verdict, classes, 5)
+        verdicts = {"drawn": judge.look(drawn), "real": judge.look(real)}
+        rows["chance_top5"] = shuffled_hits(verdicts["drawn"], classes, 5)
+        for name, verdict in verdicts.items():
             for top in (1, 5):
                 hits = top_hits(verdict, classes, top)
                 rows[f"{name}_top{top}"] = interval(bootstrap_mean(hits)) if len(hits) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from documents import DOCS, commands, make, read
+from documents import DOCS, commands, read, stages
 from furniture import furnish
 
 from inverter.__main__ import main
@@ -102,13 +102,6 @@ def checkout(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for words in stages(["make", "prepare", "LAYER=blocks.2"]):
             run(words)
     return folder
-
-
-def stages(command: list[str]) -> list[list[str]]:
-    """Words that a command of a page has ``inverter`` run, whatever program it begins with."""
-    if command[0] == "make":
-        return [shlex.split(line)[1:] for line in make(*command[1:]) if line.startswith(".venv/bin/inverter ")]
-    return [command[command.index("inverter") + 1 :]] if "inverter" in command else []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

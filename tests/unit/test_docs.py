@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from documents import CODE, DOCS, PLACEHOLDER, ROOT, code, commands, make, read
+from documents import CODE, DOCS, PLACEHOLDER, ROOT, code, commands, make, read, stages
 
 import inverter.__main__
 import inverter.memory
@@ -78,9 +78,7 @@ def test_the_job_for_a_cluster_is_a_shell_script():
 
 
 def test_readme_shows_every_stage():
-    by_make = [shlex.split(line) for words in commands(README, "make") for line in make(*words[1:])]
-    run = [words for words in by_make if words[0] == ".venv/bin/inverter"]
-    shown = {_stage(words) for words in [*commands(README, "inverter"), *run]}
+    shown = {_stage(["inverter", *run]) for words in commands(README, "inverter", "make") for run in stages(words)}
     assert shown == set(inverter.__main__.STAGES)
 
 
