@@ -16,6 +16,10 @@ ARGS :=
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DEV := .venv/.installed-dev
+INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e
+# A package is compiled when it is first imported (--no-compile), not all of them at once; this would have it done each time:
+unexport PYTHONDONTWRITEBYTECODE
 
 key = $(if $($(1)),$(2)=$(if $(word 2,$($(1))),'$($(1))',$($(1))))
 PAIRS = $(strip $(call key,TARGET,target.name) $(call key,LAYER,target.layer))
@@ -40,7 +44,7 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup prepare train eval audit invert prior publish bench test lint clean
+.PHONY: help setup dev prepare train eval audit invert prior publish bench test lint clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
@@ -48,12 +52,18 @@ help: ## list the targets
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it
 
+dev: $(DEV) ## install what tests and lint need as well
+
 $(BIN)/python:
-	$(or $(PYTHON),$(error no Python 3.11 or newer found; give PYTHON=/path/to/python)) -m venv .venv
+	$(or $(PYTHON),$(error no Python 3.11 or newer found; give PYTHON=/path/to/python)) -m venv --upgrade-deps .venv
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing into .venv, which takes a few minutes the first time'
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) .
+	@touch $@
+
+$(DEV): $(INSTALLED)
+	$(INSTALL) '.[dev]'
 	@touch $@
 
 prepare: setup ## write train, dev and val pair shards
@@ -86,10 +96,10 @@ publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME
 bench: setup ## measure how fast this machine is
 	$(BIN)/inverter bench configs/bench.yaml $(BENCH)
 
-test: setup ## run the tests
+test: dev ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-lint: setup ## check style, format, types, and that notebooks hold no outputs
+lint: dev ## check style, format, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -49,7 +49,7 @@ class OptimConfig:
     gradient_clip: float = 1.0
     ema_decay: float = 0.999
     max_steps: int | None = None  # null: max_time alone ends the training
-    max_time: int | None = 480  # seconds of training; the learning rate falls over whichever ends first
+    max_time: int | None = 360  # seconds of training; the learning rate falls over whichever ends first
     precision: str = "auto"  # auto | bf16 | fp32
     patience: int | None = 20  # validations without a better dev score before training stops
 
