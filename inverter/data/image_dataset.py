@@ -7,7 +7,6 @@ import tarfile
 from pathlib import PurePosixPath
 from typing import Any
 
-import fsspec
 import torch
 from torch.utils.data import Dataset
 
@@ -16,6 +15,7 @@ from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import expand_shards
 from inverter.data.tar import tar_entries
+from inverter.data.url import open_url
 from inverter.errors import one_line
 
 
@@ -71,7 +71,7 @@ def find_pictures(file: str) -> list[tuple[int, int]]:
         ValueError: The file is no uncompressed tar.
     """
     try:
-        with fsspec.open(file, "rb") as stream:
+        with open_url(file) as stream:
             return [
                 (entry.offset_data, entry.size)
                 for entry in tar_entries(stream, f"shard {file}")

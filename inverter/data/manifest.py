@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from inverter.atomic import write_text
+from inverter.data.url import is_url, open_url
 from inverter.errors import one_line
 from inverter.parse import parse_json
 from inverter.targets.spec import TargetSpec
@@ -200,18 +201,11 @@ def check_shard_name(name: str) -> None:
         )
 
 
-def is_url(location: str | Path) -> bool:
-    """Whether a location is opened by fsspec rather than by path."""
-    return "://" in str(location)
-
-
 def open_member(folder: str | Path, name: str) -> BinaryIO:
     """Open ``folder/name`` for reading, by path or, where ``folder`` is a URL, by fsspec."""
     if not is_url(folder):
         return (Path(folder) / name).open("rb")
-    import fsspec  # only URLs need it
-
-    return cast(BinaryIO, fsspec.open(f"{str(folder).rstrip('/')}/{name}", "rb").open())
+    return open_url(f"{str(folder).rstrip('/')}/{name}")
 
 
 def stream_sha256(stream: BinaryIO) -> str:

@@ -6,9 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import fsspec
-
-from inverter.data.manifest import is_url
+from inverter.data.url import file_system, is_url
 
 
 class RangeReader:
@@ -27,7 +25,7 @@ class RangeReader:
         if ranges and is_url(self.files[0]):
             urls = [self.files[file] for file, _, _ in ranges]
             starts, ends = [offset for _, offset, _ in ranges], [offset + size for _, offset, size in ranges]
-            return fsspec.url_to_fs(urls[0])[0].cat_ranges(urls, starts, ends, on_error="raise")
+            return file_system(urls[0])[0].cat_ranges(urls, starts, ends, on_error="raise")
         return [os.pread(self._descriptor(file), size, offset) for file, offset, size in ranges]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inverter.config import InvertConfig
-from inverter.data.manifest import is_url
+from inverter.data.url import is_url
 from inverter.inversion.recon import check_apart
 from inverter.inversion.unread import BLACKBOX, WHITEBOX, check_read
 from inverter.stages import invert_blackbox, invert_whitebox

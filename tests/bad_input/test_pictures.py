@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import tarfile
 import zlib
 
@@ -57,11 +58,13 @@ def test_refused(tmp_path, refused, what, data):
     refused(what, lambda: read_picture(tmp_path / "x.png", str(tmp_path / "x.png")))
 
 
-def test_folders_without_pictures(tmp_path, refused):
+def test_folders_without_pictures(tmp_path, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
     for what, source in (
         ("an empty folder as source", f"folder:{tmp_path}"),
         ("a source folder that is not there", f"folder:{tmp_path / 'none'}"),
         ("a `pipe:` URL as source", f"shards:pipe:touch {tmp_path / 'executed'}"),
+        ("a URL whose file system is not installed", "shards:gs://bucket/*.tar"),
         ("an unknown source", "webcam:0"),
     ):
         refused(what, lambda source=source: open_source(PrepareConfig(output="unused", source=source)))

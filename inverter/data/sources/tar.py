@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import braceexpand
-import fsspec
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
-from inverter.data.manifest import is_url
 from inverter.data.pictures import read_picture
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
 from inverter.data.tar import DAMAGED
+from inverter.data.url import file_system, is_url, open_url
 from inverter.parse import parse_json
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
 
     def _streams(self) -> Iterator[dict[str, Any]]:
         for url in self.urls:  # opened here rather than by WebDataset, which would also run `pipe:` commands
-            with fsspec.open(url, "rb") as stream:
+            with open_url(url) as stream:
                 yield {"url": url, "stream": stream}
 
 
@@ -88,7 +87,7 @@ def expand_shards(pattern: str) -> list[str]:
 def _glob_url(url: str) -> list[str]:
     if not glob.has_magic(url):
         return [url]
-    files, pattern = fsspec.url_to_fs(url)
+    files, pattern = file_system(url)
     return sorted(files.unstrip_protocol(path) for path in files.glob(pattern))
 
 
