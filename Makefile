@@ -17,8 +17,8 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(s
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEV := .venv/.installed-dev
-INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e
-# A package is compiled when it is first imported (--no-compile), not all of them at once; this would have it done each time:
+INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt
+# Packages are not compiled when they are installed but when they are first imported; with this variable set, at every import.
 unexport PYTHONDONTWRITEBYTECODE
 
 key = $(if $($(1)),$(2)=$(if $(word 2,$($(1))),'$($(1))',$($(1))))
@@ -55,15 +55,17 @@ setup: $(INSTALLED) ## make .venv and install the tested versions into it
 dev: $(DEV) ## install what tests and lint need as well
 
 $(BIN)/python:
-	$(or $(PYTHON),$(error no Python 3.11 or newer found; give PYTHON=/path/to/python)) -m venv --upgrade-deps .venv
+	$(or $(PYTHON),$(error no Python 3.11 or newer found; give PYTHON=/path/to/python)) -m venv .venv
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing into .venv, which takes a few minutes the first time'
-	$(INSTALL) .
+	$(INSTALL) --upgrade pip
+	$(INSTALL) -e .
 	@touch $@
 
 $(DEV): $(INSTALLED)
-	$(INSTALL) '.[dev]'
+	@echo 'installing what tests and lint need, which takes a minute the first time'
+	$(INSTALL) -e '.[dev]'
 	@touch $@
 
 prepare: setup ## write train, dev and val pair shards

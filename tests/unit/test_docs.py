@@ -88,6 +88,14 @@ def test_make_train_runs_exactly_one_command():
     assert [line for line in lines if " train " in line] == lines[-1:]
 
 
+@pytest.mark.parametrize(
+    ("goal", "installed"), [("train", ["."]), ("test", [".", ".[dev]"]), ("lint", [".", ".[dev]"])]
+)
+def test_make_installs_what_tests_need_for_these_alone(goal, installed):
+    lines = make("-W", "pyproject.toml", goal)
+    assert [shlex.split(line)[-1] for line in lines if "pip install" in line and " -e " in line] == installed
+
+
 def test_make_maps_variables_to_keys():
     words = ["TARGET=timm:resnet18", "LAYER=layer3", "PRIOR=mine", "DEVICE=cpu", "ARGS=seed=1"]
     target = "target.name=timm:resnet18 target.layer=layer3"
