@@ -55,7 +55,7 @@ class Judge:
         label: str,
         classifier: ClassifierLike,
         *,
-        batch_size: int = 32,
+        batch_size: int = 64,
         device: torch.device | str = "cpu",
     ) -> None:
         self.name, self.label, self.classifier = name, label, classifier
@@ -206,7 +206,7 @@ LABELS = {
 """Registered judges: what each is and what it was trained on."""
 
 
-def load_judge(name: str, *, batch_size: int = 32, device: torch.device | str = "cpu") -> Judge:
+def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = "cpu") -> Judge:
     """Load a judge by its registered name, frozen, with its trained weights, in float32: half precision moves labels.
 
     Raises:
@@ -220,7 +220,7 @@ def load_judge(name: str, *, batch_size: int = 32, device: torch.device | str = 
 
 
 def load_judges(
-    names: Iterable[str], *, batch_size: int = 32, device: torch.device | str = "cpu"
+    names: Iterable[str], *, batch_size: int = 64, device: torch.device | str = "cpu"
 ) -> tuple[list[Judge], list[Missing]]:
     """The judges whose weights are at hand, and of each other one why it is missing.
 
