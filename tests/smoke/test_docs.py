@@ -21,6 +21,7 @@ PAGES = [doc for doc in GUIDES if commands(read(doc), *PROGRAMS)]
 NOT_RUN = {  # command: why
     "make help": "runs no stage",
     "make clean": "runs no stage",
+    "make dev": "runs no stage",
     "make test": "runs this",
     "make test ARGS=-m slow": "runs tests of their own",
     "sbatch configs/cluster.sbatch target.layer=blocks.4": "needs SLURM; tests/unit/test_docs.py reads its commands",
