@@ -34,7 +34,7 @@ class EvaluateConfig:
 class SplitConfig:
     source: str = "prior"  # as for prepare
     pairs: int | None = None  # number of pairs a layer; null takes all that the source has
-    augment: str = "none"  # none | jitter
+    augment: str = "none"  # none | jitter | vary
     max_time: int | None = None  # seconds for all layers together; stops after the shard under way
     seed: int = 0
 

@@ -63,7 +63,7 @@ class PrepareConfig:
     shard_size: int = 512
     feature_dtype: str = "float16"  # float16 | float32
     latents: bool = True  # store the prior's latents beside the features
-    augment: str = "none"  # none | jitter
+    augment: str = "none"  # none | jitter | vary
     num_inference_steps: int | None = None  # of the prior source; null: 4, of a few-step variant 2
     batch_size: int = 32
     precision: str = "auto"  # auto | bf16 | fp32

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from inverter.atomic import write_text
 from inverter.data.manifest import MANIFEST, SPLITS
-from inverter.data.pictures import AUGMENTS, derive_seed, jitter, square, to_tensor
+from inverter.data.pictures import AUGMENTS, derive_seed, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
 from inverter.device import PRECISIONS
@@ -104,9 +104,8 @@ class PairBuilder:
                 )
 
     def _picture(self, source: SourceImage) -> Any:
-        if self.config.augment == "none":
-            return square(source.image, self.resolution)
-        return jitter(source.image, self.resolution, derive_seed(self.config.seed, "jitter", source.key))
+        seed = derive_seed(self.config.seed, "jitter", source.key)
+        return AUGMENTS[self.config.augment](source.image, self.resolution, seed)
 
 
 class Fingerprint:
@@ -190,7 +189,7 @@ def check_config(config: PrepareConfig) -> None:
     Raises:
         ValueError: ``split``, ``augment``, ``precision`` or ``batch_size`` is not allowed.
     """
-    for name, choices in (("split", SPLITS), ("augment", AUGMENTS), ("precision", PRECISIONS)):
+    for name, choices in (("split", SPLITS), ("augment", tuple(AUGMENTS)), ("precision", PRECISIONS)):
         if getattr(config, name) not in choices:
             raise ValueError(f"{name}={getattr(config, name)!r}; allowed: {', '.join(choices)}")
     if config.batch_size < 1:

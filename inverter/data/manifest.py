@@ -73,7 +73,7 @@ class Manifest:
         shards: The shards, in reading order.
         threat_model: What the attacker was given, in words.
         seed: Seed of everything random in ``prepare``.
-        augment: ``none`` or ``jitter``.
+        augment: ``none``, ``jitter`` or ``vary``.
         schema_version: Version of this schema.
     Raises:
         ValueError: A field has another type or a value that is not allowed.

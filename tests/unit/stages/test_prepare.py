@@ -286,7 +286,7 @@ def test_fewer_pictures_than_pairs_is_a_warning(config, tmp_path, caplog):
     [
         ("source", "webcam", "allowed: prior, photos, folder:PATH, shards:PATTERN, video:PATH, torchvision:NAME"),
         ("split", "test", "split='test'; allowed: train, dev, val"),
-        ("augment", "flip", "augment='flip'; allowed: none, jitter"),
+        ("augment", "flip", "augment='flip'; allowed: none, jitter, vary"),
         ("precision", "fp16", "precision='fp16'; allowed: auto, bf16, fp32"),
         ("batch_size", 0, "batch_size=0"),
         ("shard_size", 0, "shard_size=0"),
