@@ -85,7 +85,7 @@ class PairBuilder:
         inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             made = None if self.target is None else self.target(inputs)
-        latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
+            latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         for layer, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
             for source, image, feature, latent in zip(batch, images, features, latents, strict=True):
