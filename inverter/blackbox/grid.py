@@ -92,6 +92,13 @@ class FeatureGrid(nn.Module):
         return F.pixel_unshuffle(grid, fold) if fold > 1 else grid
 
 
+def natural_side(feature_shape: tuple[int, ...]) -> int:
+    """Side of the square grid on which features lie without loss of place: 4 for those that have none."""
+    if math.prod(feature_shape) == num_channels(feature_shape):
+        return 4
+    return max(feature_shape[1:]) if len(feature_shape) == 3 else math.isqrt(feature_shape[0])
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with group normalisation; the branch starts at zero."""
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from inverter.atomic import write_text
 from inverter.data.manifest import MANIFEST, SPLITS
-from inverter.data.pictures import AUGMENTS, derive_seed, to_tensor
+from inverter.data.pictures import AUGMENTS, derive_seed, mirrors, swap_sides, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
 from inverter.device import PRECISIONS
@@ -81,14 +82,15 @@ class PairBuilder:
         return self.source.num_images is not None and num_pairs >= self.source.num_images
 
     def _add(self, writers: Mapping[str, ShardWriter], batch: list[SourceImage]) -> None:
-        images = torch.stack([to_tensor(self._picture(source)) for source in batch])
+        views = [self._view(source) for source in batch]
+        images = torch.stack([to_tensor(picture) for picture, _ in views])
         inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             made = None if self.target is None else self.target(inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         for layer, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            for source, image, feature, latent in zip(batch, images, features, latents, strict=True):
+            for source, image, (_, text), feature, latent in zip(batch, images, views, features, latents, strict=True):
                 if feature is None:
                     raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
                 writer.add(
@@ -96,16 +98,19 @@ class PairBuilder:
                     image,
                     feature,
                     latents=latent,
-                    text=source.text,
+                    text=text,
                     label=source.label,
                     group=source.group,
                     clip=source.clip,
                     frame=source.frame,
                 )
 
-    def _picture(self, source: SourceImage) -> Any:
-        seed = derive_seed(self.config.seed, "jitter", source.key)
-        return AUGMENTS[self.config.augment](source.image, self.resolution, seed)
+    def _view(self, source: SourceImage) -> tuple[Image.Image, str]:
+        """The picture as it is stored, and its text."""
+        augment, seed = self.config.augment, derive_seed(self.config.seed, "jitter", source.key)
+        mirrored = augment != "none" and mirrors(seed)
+        picture = AUGMENTS[augment](source.image, self.resolution, seed)
+        return picture, swap_sides(source.text) if mirrored else source.text
 
 
 class Fingerprint:

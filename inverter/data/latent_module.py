@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from inverter.data.datamodule import PairLoader, ShareSampler
 from inverter.data.image_module import check_photos, num_squares, open_photos, picture_folder, random_view
 from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import TEXTS, PictureCache, identity
-from inverter.data.pictures import derive_seed
+from inverter.data.pictures import derive_seed, swap_sides
 from inverter.data.workers import start_server, worker_options
 from inverter.device import pick_precision
 from inverter.priors.encoding import encode_images
@@ -189,10 +188,7 @@ def draw_prompt(captions: dict[str, str], dropout: float, mirrored: bool, random
     if random.random() < dropout:
         return ""
     prompt = captions[random.choices(TEXTS, weights=(2, 1, 1))[0]]
-    if mirrored:
-        swapped = {"left": "right", "right": "left"}
-        prompt = re.sub(r"\b(left|right)\b", lambda word: swapped[word[0]], prompt)
-    return prompt
+    return swap_sides(prompt) if mirrored else prompt
 
 
 @dataclass(frozen=True)

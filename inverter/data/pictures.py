@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -55,6 +56,16 @@ def square(picture: Image.Image, size: int) -> Image.Image:
     return picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
 
+def mirrors(seed: int) -> bool:
+    """Whether an augmentation mirrors the picture; its text then changes sides, see :func:`swap_sides`."""
+    return seed % 2 == 1
+
+
+def swap_sides(text: str) -> str:
+    """The text of a mirrored picture: left becomes right and right left."""
+    return re.sub(r"\b(left|right)\b", lambda word: {"left": "right", "right": "left"}[word[0]], text)
+
+
 def jitter(picture: Image.Image, size: int, seed: int) -> Image.Image:
     """Random crop (60 % of the area or more), mirror, brightness, contrast, saturation, gamma; ``size`` pixels wide."""
     with torch.random.fork_rng(devices=[]):
@@ -62,7 +73,7 @@ def jitter(picture: Image.Image, size: int, seed: int) -> Image.Image:
         transform = v2.Compose(
             [
                 v2.RandomResizedCrop(size, scale=(0.6, 1.0), interpolation=v2.InterpolationMode.BICUBIC),
-                v2.RandomHorizontalFlip(),
+                v2.RandomHorizontalFlip(float(mirrors(seed))),
                 v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25),
             ]
         )
@@ -73,7 +84,7 @@ def jitter(picture: Image.Image, size: int, seed: int) -> Image.Image:
 def vary(picture: Image.Image, size: int, seed: int) -> Image.Image:
     """What other cameras and senders would have made of a picture, so that an inverter does not know one data set alone.
 
-    Half of them a random crop (35 % of the area or more), all mirrored at random, most with another brightness,
+    Half of them a random crop (35 % of the area or more), every second mirrored, most with another brightness,
     contrast, saturation, hue and gamma, a sixth blurred, a third through JPEG of quality 30 to 95.
     """
     with torch.random.fork_rng(devices=[]):
@@ -83,7 +94,7 @@ def vary(picture: Image.Image, size: int, seed: int) -> Image.Image:
         transform = v2.Compose(
             [
                 v2.RandomChoice([crop, v2.Lambda(lambda whole: square(whole, size))]),
-                v2.RandomHorizontalFlip(),
+                v2.RandomHorizontalFlip(float(mirrors(seed))),
                 v2.RandomApply([colour], p=0.7),
                 v2.PILToTensor(),
                 v2.RandomApply([v2.GaussianBlur(5, sigma=(0.3, 1.2))], p=1 / 6),
