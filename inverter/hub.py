@@ -15,6 +15,7 @@ from inverter.atomic import write_bytes, write_text
 from inverter.blackbox.inverter import Inverter
 from inverter.checkpoints import check_weights
 from inverter.errors import one_line
+from inverter.priors.control import ControlShape
 from inverter.priors.prior import DiffusionPrior, load_prior
 from inverter.published import CONFIG, SCHEMA_VERSION, WEIGHTS, Published, check_target, read_published
 from inverter.targets.spec import TargetSpec
@@ -60,22 +61,25 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
             f"the one at hand has {prior.weights_sha256[:12]}"
         )
-    return read_inverter(published).attach(prior).eval()
+    return read_inverter(published, prior.control_shape).attach(prior).eval()
 
 
-def read_inverter(published: Published) -> Inverter:
-    """A published inverter's weights without a prior.
+def read_inverter(published: Published, control_shape: ControlShape) -> Inverter:
+    """A published inverter's weights without a prior, whose denoiser takes control of the given shape.
 
     Raises:
         ValueError: Weights that are damaged or do not fit.
     """
     try:
-        state = {key: value.float() for key, value in load_file(published.folder / WEIGHTS).items()}
+        state = {
+            key.replace("aligner.", "conditioner.", 1) if key.startswith("aligner.") else key: value.float()
+            for key, value in load_file(published.folder / WEIGHTS).items()
+        }
         if broken := [key for key, value in state.items() if not value.isfinite().all()]:
             raise ValueError(f"weight {broken[0]} holds NaN or infinity")
         with torch.device("meta"):  # takes no memory, whatever sizes the config asks for
-            check_weights(Inverter(published.spec), state)
-        inverter = Inverter(published.spec)
+            check_weights(Inverter(published.spec, control_shape=control_shape), state)
+        inverter = Inverter(published.spec, control_shape=control_shape)
         inverter.load_state_dict(state)
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         message = f"published inverter {published.folder}: {WEIGHTS} cannot be used: {one_line(error)}"

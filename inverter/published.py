@@ -15,7 +15,7 @@ from inverter.priors.location import checkpoints_root, find_published
 from inverter.targets.spec import TargetSpec, check_same_features
 
 log = logging.getLogger(__name__)
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
 
 
@@ -72,7 +72,9 @@ def read_published(name: str) -> Published:
         _check_config(values)
         return Published(
             folder=folder,
-            spec=InverterSpec.from_dict(values["inverter"]),
+            spec=(InverterSpec.from_first_version if values["schema_version"] == 1 else InverterSpec.from_dict)(
+                values["inverter"]
+            ),
             target=TargetSpec.from_dict(values["target"]),
             prior=values["prior"],
             prior_sha256=values["prior_sha256"],
@@ -91,8 +93,8 @@ def _check_config(values: Any) -> None:
     for key, kind in kinds.items():
         if type(values[key]) is not kind:
             raise ValueError(f"{key} is {values[key]!r}; allowed: a {kind.__name__}")
-    if values["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {values['schema_version']}; allowed: {SCHEMA_VERSION}")
+    if values["schema_version"] not in (1, SCHEMA_VERSION):
+        raise ValueError(f"schema_version is {values['schema_version']}; allowed: 1, {SCHEMA_VERSION}")
 
 
 def check_target(published: Published, target: TargetSpec) -> None:

@@ -19,7 +19,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from inverter.bench.measurement import Measurement, alternate, clock, divide, synchronise
 from inverter.blackbox.build import build_module
-from inverter.blackbox.module import InverterModule, PairModule
+from inverter.blackbox.module import InverterModule
+from inverter.blackbox.pair_module import PairModule
 from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.device import pick_device, pick_precision
@@ -106,9 +107,7 @@ def _step_seconds(
 
     steps = [step(False, False), step(True, False), step(False, True)]
     return [
-        plain
-        + (decoding - plain) / model.image_every_n_steps
-        + (conditioning - plain) / model.conditioning_every_n_steps
+        plain + (decoding - plain) / model.image_every_n_steps + (conditioning - plain) / model.denoising_every_n_steps
         for plain, decoding, conditioning in zip(*alternate(steps, rounds, device, repeats=3), strict=True)
     ]
 
@@ -139,7 +138,7 @@ def _loops(
     train: TrainConfig, data: PairDataModule, steps: int, device: torch.device, precision: str
 ) -> tuple[float, float]:
     """Seconds of ``steps`` steps under Lightning's Trainer and in a bare loop; each decodes, none denoises."""
-    train.model.image_every_n_steps, train.model.conditioning_weight = 1, 0.0
+    train.model.image_every_n_steps, train.model.denoising_weight = 1, 0.0
     with tempfile.TemporaryDirectory() as folder, _without_trainer():
         watch = _Watch(device)
         trainer = build_trainer(train.optim, train.trainer, Path(folder), monitor="dev/psnr", callbacks=[watch])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.module import InverterModule, PairModule, UpconvModule
+from inverter.blackbox.module import InverterModule
+from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
+from inverter.blackbox.upconv_module import UpconvModule
 from inverter.callbacks.made_of import made_of
 from inverter.checkpoints import load_weights
 from inverter.config import TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
+from inverter.data.several import SeveralPairModule
 from inverter.device import pick_device, pick_precision
 from inverter.priors.prior import DiffusionPrior, load_prior
 
@@ -29,19 +33,24 @@ def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -
         resolution=prior.resolution,
         width=model.width,
         depth=model.depth,
-        num_tokens=min(model.num_tokens, prior.conditioning_shape[0]),
         dropout=model.dropout,
         head_width=model.head_width if model.head else None,
         strength=model.strength,
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
+        conditioning=model.conditioning,
+        coarse_width=model.coarse_width,
+        num_tokens=min(model.num_tokens, prior.conditioning_shape[0]),
+        guidance_interval=(model.guidance_interval[0], model.guidance_interval[-1]),
+        tune=model.tune,
+        rank=model.rank,
         feature_mean=list(manifest.feature_mean),
         feature_std=list(manifest.feature_std),
     )
 
 
-def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
-    """Fresh module of the config's kind.
+def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifest] = ()) -> PairModule:
+    """Fresh module of the config's kind; ``also`` are the manifests of further inverters that share the denoiser.
 
     Raises:
         ValueError: An unknown kind, or a prior that is not the one whose latents the pairs hold.
@@ -53,7 +62,7 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         return UpconvModule(decoder, config.optim, config.seed)
     if config.model.kind != "inverter":
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
-    for key in ("image_every_n_steps", "conditioning_every_n_steps"):
+    for key in ("image_every_n_steps", "denoising_every_n_steps"):
         if (every := getattr(config.model, key)) < 1:
             raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
     prior = load_prior(config.prior)
@@ -64,12 +73,13 @@ def build_module(config: TrainConfig, manifest: Manifest) -> PairModule:
         )
     if manifest.resolution != prior.resolution:
         raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
-    if prior.few_step and config.model.conditioning_weight:
+    if prior.few_step and config.model.denoising_weight:
         raise ValueError(
             f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
-            "model.conditioning_weight=0"
+            "model.denoising_weight=0"
         )
-    return InverterModule(build_spec(config, manifest, prior), config.model, config.optim, prior, config.seed)
+    specs = [build_spec(config, each, prior) for each in (manifest, *also)]
+    return InverterModule(specs, config.model, config.optim, prior, config.seed)
 
 
 def build_data(config: TrainConfig) -> PairDataModule:
@@ -81,6 +91,13 @@ def build_data(config: TrainConfig) -> PairDataModule:
     data, target = config.data, config.target
     train, dev = (f"{data.path.rstrip('/')}/{split}" for split in ("train", "dev"))
     check_target(config, Manifest.load(train))
+    if data.also:
+        if data.images is not None:
+            raise ValueError(
+                "data.also and data.images are both given; allowed: stored pairs of several layers, or one"
+            )
+        folders, options = [data.path, *data.also], (data.batch_size, data.num_workers, config.seed, data.limit)
+        return SeveralPairModule(folders, data.shares, *options, data.pin_memory)
     if data.images is None:
         return PairDataModule(train, dev, data.batch_size, data.num_workers, config.seed, data.limit, data.pin_memory)
     from inverter.data.online import OnlinePairModule  # stored pairs are trained on without the target's package
@@ -126,9 +143,14 @@ def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
         raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
     config = load_config(TrainConfig, [run / "train.yaml"])
     manifest = Manifest.load(run)
-    module = build_module(config, manifest)
+    module = build_module(config, manifest, [Manifest.load(folder) for folder in also_folders(run, config)])
     check_prior(module, made_of(load_weights(module, checkpoint)), run)
     return module.eval(), config, manifest
+
+
+def also_folders(run: Path, config: TrainConfig) -> list[Path]:
+    """Where a run keeps the manifests of ``data.also``."""
+    return [run / f"also-{number}" for number, _ in enumerate(config.data.also, 1)]
 
 
 def check_prior(module: PairModule, trained_with: str | None, run: Path) -> None:

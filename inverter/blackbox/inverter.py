@@ -1,4 +1,4 @@
-"""The inverter: aligner, image head and prior behind two operating points. This is what gets published."""
+"""The inverter: conditioner, image head and prior behind two operating points. This is what gets published."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inverter.blackbox.aligner import Aligner, ImageHead
+from inverter.blackbox.conditioner import Conditioner, Encoding
+from inverter.blackbox.head import ImageHead
 from inverter.blackbox.spec import InverterSpec
+from inverter.blackbox.token_conditioner import TokenConditioner
+from inverter.priors.control import Control, ControlShape
 from inverter.priors.prior import DiffusionPrior
 from inverter.targets.spec import TargetSpec
 
 
 class _Shared:
-    """Holds the frozen prior outside of the module tree; copies of an inverter (such as its average) share it."""
+    """Holds the prior outside of the module tree; copies of an inverter (such as its average) share it."""
 
     def __init__(self, prior: DiffusionPrior | None) -> None:
         self.prior = prior
@@ -31,20 +34,13 @@ class Inverter(nn.Module):
     inverter to another device, dtype or memory format.
     """
 
-    def __init__(self, spec: InverterSpec, prior: DiffusionPrior | None = None) -> None:
+    def __init__(
+        self, spec: InverterSpec, prior: DiffusionPrior | None = None, control_shape: ControlShape | None = None
+    ) -> None:
+        """``control_shape`` is needed where there is no prior to ask."""
         super().__init__()
         self.spec = spec
-        self.aligner = Aligner(
-            spec.feature_shape,
-            spec.latent_shape,
-            spec.conditioning_shape,
-            width=spec.width,
-            depth=spec.depth,
-            num_tokens=spec.num_tokens,
-            dropout=spec.dropout,
-            feature_mean=spec.feature_mean or None,
-            feature_std=spec.feature_std or None,
-        )
+        self.conditioner = build_conditioner(spec, prior.control_shape if prior is not None else control_shape)
         upsampling = spec.resolution // spec.latent_shape[-1]
         self.head = ImageHead(spec.width, spec.head_width, upsampling) if spec.head_width else None
         self._shared = _Shared(prior)
@@ -73,22 +69,24 @@ class Inverter(nn.Module):
             self._shared.prior._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
-    def align(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents ``(B, C, h, w)`` and conditioning ``(B, K, D)`` of features ``(B, *feature_shape)``."""
-        latents, conditioning, _ = self.aligner(features)
-        return latents.float(), conditioning.float()
+    def encode(self, features: Tensor, noise_level: Tensor | None = None, keep: Tensor | None = None) -> Encoding:
+        """What features ``(B, *feature_shape)`` say: latents, control and trunk; see :class:`Conditioner`."""
+        return self.conditioner(features, noise_level, keep)
 
-    def reconstruct(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Latents, conditioning, decoded image and image with the head's residual, both images unclamped."""
-        latents, conditioning, trunk = self.aligner(features)
-        decoded = self.prior.decode(latents, clamp=False).float()
-        lifted = decoded if self.head is None else decoded + self.head(trunk, decoded.detach()).float()
-        return latents.float(), conditioning.float(), decoded, lifted
+    def align(self, features: Tensor) -> Tensor:
+        """Latents ``(B, C, h, w)`` of features ``(B, *feature_shape)``."""
+        return self.encode(features).latents.float()
+
+    def decode(self, encoding: Encoding) -> tuple[Tensor, Tensor]:
+        """Decoded image and image with the head's residual, both unclamped."""
+        decoded = self.prior.decode(encoding.latents, clamp=False).float()
+        lifted = decoded if self.head is None else decoded + self.head(encoding.trunk, decoded.detach()).float()
+        return decoded, lifted
 
     @torch.no_grad()
     def mean(self, features: Tensor, head: bool = True) -> Tensor:
         """One pass: images ``(B, 3, S, S)`` in [0, 1], best in PSNR; ``head=False`` leaves the image head out."""
-        _, _, decoded, lifted = self.reconstruct(features)
+        decoded, lifted = self.decode(self.encode(features))
         return (lifted if head else decoded).clamp(0, 1)
 
     @torch.no_grad()
@@ -100,37 +98,77 @@ class Inverter(nn.Module):
         strength: float | None = None,
         num_inference_steps: int | None = None,
         guidance_scale: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
     ) -> Tensor:
-        """The prior denoises from the aligned latents: images ``(B, 3, S, S)`` in [0, 1], best in recognition.
+        """The prior draws what the features leave open: images ``(B, 3, S, S)`` in [0, 1], best in recognition.
 
         Args:
             features: ``(B, *feature_shape)``.
-            prompt: Text in place of the predicted conditioning, for all images or one each; None keeps it predicted.
+            prompt: Text beside the features, for all images or one each; None is none. Where the features stand in the
+                text's place (``spec.conditioning`` is ``tokens``) a prompt replaces them.
             strength: 0 keeps the aligned latents, 1 starts from noise; None as published.
             num_inference_steps: Steps of the whole schedule; None as published.
             guidance_scale: None as published.
+            guidance_interval: Shares of the noise schedule between which guidance acts; None as published.
             generator: CPU generator of the noise, or one an image.
         """
-        latents, conditioning = self.align(features)
-        if prompt is not None:
-            prompts = [prompt] * len(latents) if isinstance(prompt, str) else list(prompt)
-            if len(prompts) != len(latents):
-                raise ValueError(
-                    f"prompt has {len(prompts)} texts for {len(latents)} images; allowed: one, or one each"
-                )
-            given = torch.tensor([text is not None for text in prompts], device=conditioning.device)
-            texts = self.prior.embed([text or "" for text in prompts])
-            conditioning = torch.where(given[:, None, None], texts, conditioning)
-        drawn = self.prior.sample(
-            conditioning,
-            latents=latents,
-            strength=self.spec.strength if strength is None else strength,
-            num_inference_steps=self.spec.num_inference_steps if num_inference_steps is None else num_inference_steps,
-            guidance_scale=self.spec.guidance_scale if guidance_scale is None else guidance_scale,
+        encoding = self.encode(features)
+        text, control = self._under_prompt(prompt, encoding.control)
+        drawn = self.draw(
+            text,
+            encoding.latents.float(),
+            control,
+            strength=strength,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_interval=guidance_interval,
             generator=generator,
         )
         return self.prior.decode(drawn)
+
+    def draw(
+        self,
+        text: Tensor | None,
+        latents: Tensor,
+        control: Control,
+        *,
+        strength: float | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        guidance_interval: tuple[float, float] | None = None,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+    ) -> Tensor:
+        """Latents that the prior draws under control, beginning at ``latents``; None is as published."""
+        spec = self.spec
+        return self.prior.sample(
+            text,
+            latents=latents,
+            control=control,
+            null_control=self.conditioner.null_control(len(latents)),
+            strength=spec.strength if strength is None else strength,
+            num_inference_steps=spec.num_inference_steps if num_inference_steps is None else num_inference_steps,
+            guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
+            guidance_interval=spec.guidance_interval if guidance_interval is None else guidance_interval,
+            generator=generator,
+        )
+
+    def _under_prompt(
+        self, prompt: str | Sequence[str | None] | None, control: Control
+    ) -> tuple[Tensor | None, Control]:
+        """Conditioning by text, and control beside it."""
+        if prompt is None:
+            return None, control
+        size = len(control.tokens)
+        prompts = [prompt] * size if isinstance(prompt, str) else list(prompt)
+        if len(prompts) != size:
+            raise ValueError(f"prompt has {len(prompts)} texts for {size} images; allowed: one, or one each")
+        text = self.prior.embed([each or "" for each in prompts])
+        if control.in_place_of_text:
+            given = torch.tensor([each is not None for each in prompts], device=text.device)
+            tokens = torch.where(given[:, None, None], text, control.tokens)
+            control = Control(control.hint, control.residuals, control.middle, tokens, in_place_of_text=True)
+        return text, control
 
     @classmethod
     def from_pretrained(
@@ -143,3 +181,16 @@ class Inverter(nn.Module):
         from inverter.hub import load_inverter
 
         return load_inverter(name, prior, target)
+
+
+def build_conditioner(spec: InverterSpec, control_shape: ControlShape | None) -> Conditioner | TokenConditioner:
+    """Fresh conditioner of a spec; control needs the shape that the denoiser takes."""
+    statistics = {"feature_mean": spec.feature_mean or None, "feature_std": spec.feature_std or None}
+    common = {"width": spec.width, "depth": spec.depth, "dropout": spec.dropout, **statistics}
+    if spec.conditioning == "tokens":
+        return TokenConditioner(
+            spec.feature_shape, spec.latent_shape, spec.conditioning_shape, num_tokens=spec.num_tokens, **common
+        )
+    if control_shape is None:
+        raise ValueError("an inverter with control needs its prior, or control_shape, before it can be built")
+    return Conditioner(spec.feature_shape, spec.latent_shape, control_shape, coarse_width=spec.coarse_width, **common)

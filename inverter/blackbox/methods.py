@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.module import PairModule
+from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import Method
 from inverter.priors.sampling import count_steps
 

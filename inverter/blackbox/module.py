@@ -1,78 +1,78 @@
-"""Black-box training: a LightningModule for the inverter and one for the baseline, in the same harness."""
+"""Black-box training of an inverter, or of several that share a denoiser, as a LightningModule."""
 
 from __future__ import annotations
 
-import lightning as L
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.spec import InverterSpec
-from inverter.blackbox.upconv import UpconvDecoder
+from inverter.blackbox.token_conditioner import TokenConditioner
 from inverter.config import ModelConfig, OptimConfig
-from inverter.data.pictures import derive_seed
 from inverter.evaluation.metrics import psnr
 from inverter.losses.image import image_distance
+from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
 from inverter.priors.training import unfuse_attention_on_cpu
 from inverter.training import build_optimizer
 
 
-class PairModule(L.LightningModule):
-    """What the inverter and the baseline share: validation by PSNR and the optimiser."""
-
-    def __init__(self, optim: OptimConfig, seed: int = 0) -> None:
-        super().__init__()
-        self.optim, self.seed = optim, seed
-        self.dev_psnr = MeanMetric()  # over images, whichever process has them
-
-    def network(self) -> nn.Module:
-        """The part that is trained and saved."""
-        raise NotImplementedError
-
-    def reconstruct(self, features: Tensor) -> Tensor:
-        """Images ``(B, 3, S, S)`` in [0, 1]."""
-        raise NotImplementedError
-
-    def compile_parts(self) -> None:
-        """Compile what is run in each step, in place: names of parameters stay the same."""
-        for part in self.network().children():
-            part.compile()
-
-    def on_train_batch_start(self, batch: dict, batch_idx: int) -> None:
-        """Draw each step's noise from (seed, step, rank) alone, so that a resumed run repeats it exactly."""
-        torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
-
-    def validation_step(self, batch: dict, batch_idx: int) -> None:
-        self.dev_psnr(psnr(self.reconstruct(batch["features"]), batch["image"]))
-        self.log("dev/psnr", self.dev_psnr, prog_bar=True)
-
-    def configure_optimizers(self) -> dict:
-        return build_optimizer(self, self.network().parameters(), self.optim)
-
-
 class InverterModule(PairModule):
-    """Train an inverter from stored features to the prior's latents and conditioning (no target in sight).
+    """Train inverters from stored features to the prior's latents and to control for its denoiser (no target in sight).
 
     Loss: latents (squared error) and, every few steps, decoded image and image with the head's residual (squared plus
-    absolute error, through the frozen decoder), and the frozen denoiser's own loss on the true latents under the
-    predicted conditioning, which is what teaches the conditioning tokens what the features know. Where the attacker's
-    pictures come with texts, the conditioning is also drawn to theirs, which is a far cheaper lesson.
+    absolute error, through the frozen decoder), and the denoising loss on the true latents under the features' control,
+    which teaches conditioner and, as far as it is tuned, denoiser. Features get noise of a drawn level that the
+    conditioner is told, and are replaced by a learned null now and then, for guidance. Where the attacker's pictures
+    come with texts, some steps show the text beside the features, so that a prompt still steers, and a tuned denoiser
+    trains some steps on texts alone, so that it does not forget to draw without features.
+
+    Args:
+        specs: Of each inverter; those after the first are of other layers or networks, and share the denoiser.
+        model: Weights and shares of the losses.
+        optim: Of conditioner, head and denoiser.
+        prior: Its denoiser is tuned in place as ``model.tune`` says.
+        seed: Of everything drawn.
     """
 
+    monitor, mode = "dev/denoising", "min"
+
     def __init__(
-        self, spec: InverterSpec, model: ModelConfig, optim: OptimConfig, prior: DiffusionPrior, seed: int = 0
+        self,
+        specs: Sequence[InverterSpec],
+        model: ModelConfig,
+        optim: OptimConfig,
+        prior: DiffusionPrior,
+        seed: int = 0,
     ) -> None:
         super().__init__(optim, seed)
         self.model = model
-        self.inverter = Inverter(spec, prior)
-        self.inverter.aligner.base.data.copy_(prior.embed([""])[0])
+        self.inverters = nn.ModuleList(Inverter(spec, prior) for spec in specs)
+        for inverter in self.inverters:
+            if isinstance(inverter.conditioner, TokenConditioner):
+                inverter.conditioner.base.data.copy_(prior.embed([""])[0])
+        self.denoiser = tune(prior, model.tune, model.rank)
+        self.dev_denoising = MeanMetric()
+
+    @property
+    def inverter(self) -> Inverter:
+        """The first."""
+        return cast(Inverter, self.inverters[0])
 
     def network(self) -> nn.Module:
-        return self.inverter
+        return self.inverters
+
+    def compile_parts(self) -> None:
+        for inverter in self.inverters:
+            for part in inverter.children():
+                part.compile()
 
     def on_fit_start(self) -> None:
         unfuse_attention_on_cpu(self.inverter.prior.unet)
@@ -82,72 +82,120 @@ class InverterModule(PairModule):
         losses = self.losses(
             batch,
             decode=step % model.image_every_n_steps == 0,
-            condition=step % model.conditioning_every_n_steps == 0,
+            denoise=step % model.denoising_every_n_steps == 0,
         )
         loss = torch.stack(list(losses.values())).sum()
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
-    def losses(self, batch: dict, *, decode: bool, condition: bool) -> dict[str, Tensor]:
+    def losses(self, batch: dict, *, decode: bool, denoise: bool) -> dict[str, Tensor]:
         """Weighted losses by name, as far as they have a weight; with ``decode`` those of image and head too, with
-        ``condition`` that of the conditioning."""
-        model, image = self.model, batch["image"]
+        ``denoise`` that of the denoiser."""
+        model, image, features = self.model, batch["image"], batch["features"]
+        inverter = cast(Inverter, self.inverters[batch.get("inverter", 0)])
         truth = batch["latents"] if "latents" in batch else self._encode(image)
-        losses = {}
-        if decode and (model.image_weight or self.inverter.head is not None):
-            latents, conditioning, decoded, lifted = self.inverter.reconstruct(batch["features"])
-            losses["image"] = model.image_weight * image_loss(decoded, image)
-            if self.inverter.head is not None:
-                losses["head"] = model.head_weight * image_loss(lifted, image)
-        else:
-            latents, conditioning = self.inverter.align(batch["features"])
+        size, device = len(image), image.device
+        keep = torch.rand(size, device=device) >= model.null_share
+        level = model.noise_level * torch.rand(size, device=device) * (torch.rand(size, device=device) < 0.5)
+        encoding = inverter.encode(features, level if model.noise_level else None, keep)
+        latents = encoding.latents.float()
         if truth.shape != latents.shape:
             raise ValueError(f"latents of the pairs are {tuple(truth.shape)}; the prior's are {tuple(latents.shape)}")
-        losses["latents"] = model.latent_weight * F.mse_loss(latents, truth)
-        texts = batch.get("text", [])
-        if model.text_weight and any(texts):
-            losses["text"] = model.text_weight * self._text_distance(conditioning, texts)
-        if condition and model.conditioning_weight:
-            prior = self.inverter.prior
-            loss = denoising_loss(prior.unet, prior.scheduler, truth, conditioning)
-            losses["conditioning"] = model.conditioning_weight * loss
+        losses = {"latents": model.latent_weight * mean_of(squared(latents, truth), keep)}
+        if decode and (model.image_weight or inverter.head is not None):
+            decoded, lifted = inverter.decode(encoding)
+            losses["image"] = model.image_weight * mean_of(image_loss(decoded, image), keep)
+            if inverter.head is not None:
+                losses["head"] = model.head_weight * mean_of(image_loss(lifted, image), keep)
+        texts = batch.get("text") or [""] * size
+        tokens = encoding.control.tokens
+        if model.text_weight and encoding.control.in_place_of_text and any(texts):
+            losses["text"] = model.text_weight * self._text_distance(tokens, texts)
+        if denoise and model.denoising_weight:
+            alone = self.denoiser is not None and float(torch.rand(())) < model.alone_share
+            beside = any(texts) and float(torch.rand(())) < model.text_share
+            shown = texts if alone or beside else [""] * size
+            losses["denoising"] = model.denoising_weight * denoising_loss(
+                inverter.prior.unet,
+                inverter.prior.scheduler,
+                truth,
+                self._embed(shown),
+                snr_gamma=model.snr_gamma,
+                control=None if alone else encoding.control,
+                towards_noise=True,
+            )
         return losses
+
+    def validation_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> None:
+        inverter, image = cast(Inverter, self.inverters[dataloader_idx]), batch["image"]
+        encoding = inverter.encode(batch["features"])
+        self.dev_psnr(psnr(inverter.decode(encoding)[1].clamp(0, 1), image))
+        fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
+        truth = batch["latents"] if "latents" in batch else self._encode(image)
+        prior, text = inverter.prior, self._embed([""] * len(image))
+        loss = denoising_loss(
+            prior.unet, prior.scheduler, truth, text, fixed, self.model.snr_gamma, encoding.control, towards_noise=True
+        )
+        self.dev_denoising(loss, len(image))
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        self.log("dev/denoising", self.dev_denoising.compute(), prog_bar=True)
+        self.dev_denoising.reset()
 
     def reconstruct(self, features: Tensor) -> Tensor:
         return self.inverter.mean(features)
 
-    def _text_distance(self, conditioning: Tensor, texts: list[str]) -> Tensor:
-        """Squared error of conditioning ``(B, K, D)`` from that of the pictures' texts, where they have one."""
+    def configure_optimizers(self) -> dict:
+        groups = [{"params": list(self.inverters.parameters())}]
+        if self.denoiser is not None:
+            tuned = [parameter for parameter in self.denoiser.parameters() if parameter.requires_grad]
+            groups.append({"params": tuned, "lr": self.optim.lr * self.model.tune_lr})
+        return build_optimizer(self, groups, self.optim)
+
+    def _text_distance(self, tokens: Tensor, texts: list[str]) -> Tensor:
+        """Squared error of tokens ``(B, K, D)`` from those of the pictures' texts, where they have one."""
         told = [number for number, text in enumerate(texts) if text]
-        with torch.no_grad():
-            goal = self.inverter.prior.embed([texts[number] for number in told])
-        return F.mse_loss(conditioning[told], goal)
+        return F.mse_loss(tokens[told], self._embed([texts[number] for number in told]))
+
+    @torch.no_grad()
+    def _embed(self, texts: list[str]) -> Tensor:
+        if not any(texts):
+            return self.inverter.prior.embed([""]).expand(len(texts), -1, -1)
+        return self.inverter.prior.embed(texts)
 
     @torch.no_grad()
     def _encode(self, image: Tensor) -> Tensor:
         return self.inverter.prior.encode(image).float()
 
 
-class UpconvModule(PairModule):
-    """Train the up-convolutional pixel decoder with the squared error of its paper."""
+def tune(prior: DiffusionPrior, how: str, rank: int) -> nn.Module | None:
+    """The prior's denoiser with what of it is to be trained made trainable; None where that is nothing.
 
-    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig, seed: int = 0) -> None:
-        super().__init__(optim, seed)
-        self.decoder = decoder
+    Raises:
+        ValueError: ``how`` is unknown.
+    """
+    if how == "none":
+        return None
+    if how == "full":
+        return prior.unet.requires_grad_(True)
+    if how == "lora":
+        add_lora(prior.unet, rank, max_megabytes=float("inf"))
+        return prior.unet
+    raise ValueError(f"model.tune is {how!r}; allowed: none, lora, full")
 
-    def network(self) -> nn.Module:
-        return self.decoder
 
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        loss = F.mse_loss(self.decoder(batch["features"]), batch["image"])
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        return loss
+def squared(latents: Tensor, truth: Tensor) -> Tensor:
+    """Squared error ``(B,)`` of latents ``(B, C, h, w)``."""
+    return (latents - truth).square().flatten(1).mean(1)
 
-    def reconstruct(self, features: Tensor) -> Tensor:
-        return self.decoder(features).clamp(0, 1)
+
+def mean_of(values: Tensor, keep: Tensor) -> Tensor:
+    """Mean of values ``(B,)`` over the images that ``keep`` names; 0 where it names none."""
+    return (values * keep).sum() / keep.sum().clamp_min(1)
 
 
 def image_loss(recon: Tensor, image: Tensor) -> Tensor:
-    """Squared plus a little absolute error of images in [0, 1], scaled to the size of a unit-variance latent loss."""
-    return (10 * image_distance(recon, image, "mse") + 0.5 * image_distance(recon, image, "l1")).mean()
+    """Squared plus a little absolute error ``(B,)`` of images in [0, 1], of the size of a unit-variance latent loss."""
+    return 10 * image_distance(recon, image, "mse") + 0.5 * image_distance(recon, image, "l1")

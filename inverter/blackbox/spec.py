@@ -7,11 +7,41 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from inverter.data.manifest import num_channels
+from inverter.priors.interval import check_interval
+
+CONDITIONINGS = ("control", "tokens")
+TUNINGS = ("none", "lora", "full")
+AXES = {"feature_shape": (1, 2, 3), "latent_shape": (3,), "conditioning_shape": (2,), "guidance_interval": (2,)}
 
 
 @dataclass(frozen=True)
 class InverterSpec:
-    """Plain data that rebuilds an inverter's modules; shapes without the batch."""
+    """Plain data that rebuilds an inverter's modules; shapes without the batch.
+
+    Args:
+        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        latent_shape: ``(c, S, S)`` of the prior.
+        conditioning_shape: ``(K, D)`` of the prior's text.
+        resolution: Side of the images in pixels.
+        width: Channels of the map at the latents' side.
+        depth: Residual blocks.
+        dropout: Share of channels dropped while training.
+        head_width: Channels of the image head; None has none.
+        strength: Share of the schedule that ``sample`` runs: 1 starts from noise, less from the noised aligned latents.
+        num_inference_steps: Steps of the whole schedule.
+        guidance_scale: Of the features; 1 is none.
+        conditioning: ``control`` (maps and a token a position) or ``tokens`` (the mean of the trunk, in the text's
+            place).
+        coarse_width: Channels of the coarse map; of ``control``.
+        num_tokens: Tokens that the features shift; of ``tokens``.
+        guidance_interval: Shares of the noise schedule, from image (0) to noise (1), between which guidance acts.
+        tune: What of the denoiser was trained along: ``none``, ``lora`` or ``full``.
+        rank: Of the LoRA.
+        feature_mean: Mean of each feature channel, or empty.
+        feature_std: Deviation of each feature channel, or empty.
+    Raises:
+        ValueError: A value of another type, or one that no inverter can have.
+    """
 
     feature_shape: tuple[int, ...]
     latent_shape: tuple[int, int, int]
@@ -19,17 +49,23 @@ class InverterSpec:
     resolution: int
     width: int
     depth: int
-    num_tokens: int
     dropout: float
-    head_width: int | None  # None: no image head
+    head_width: int | None
     strength: float
     num_inference_steps: int
     guidance_scale: float
+    conditioning: str = "control"
+    coarse_width: int = 192
+    num_tokens: int = 24
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    tune: str = "none"
+    rank: int = 16
     feature_mean: list[float] = field(default_factory=list)
     feature_std: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        counts = {key: getattr(self, key) for key in ("resolution", "width", "num_tokens", "num_inference_steps")}
+        names = ("resolution", "width", "coarse_width", "num_tokens", "num_inference_steps", "rank")
+        counts = {key: getattr(self, key) for key in names}
         for key in ("feature_shape", "latent_shape", "conditioning_shape"):
             counts |= {f"{key}[{axis}]": size for axis, size in enumerate(getattr(self, key))}
         if self.head_width is not None:
@@ -39,6 +75,10 @@ class InverterSpec:
         _check_number("depth", self.depth, (int,), 0, 256)
         for key, most in (("dropout", 1.0), ("strength", 1.0), ("guidance_scale", 100.0)):
             _check_number(key, getattr(self, key), (int, float), 0.0, most)
+        check_interval(self.guidance_interval)
+        for key, allowed in (("conditioning", CONDITIONINGS), ("tune", TUNINGS)):
+            if getattr(self, key) not in allowed:
+                raise ValueError(f"inverter spec: {key} is {getattr(self, key)!r}; allowed: {', '.join(allowed)}")
         for key in ("feature_mean", "feature_std"):
             values = getattr(self, key)
             if values and len(values) != num_channels(self.feature_shape):
@@ -58,7 +98,7 @@ class InverterSpec:
             unknown = sorted(map(str, set(values) - known))
             raise ValueError(f"inverter spec: missing keys {sorted(known - set(values))}, unknown keys {unknown}")
         shapes = {}
-        for key, axes in (("feature_shape", (1, 2, 3)), ("latent_shape", (3,)), ("conditioning_shape", (2,))):
+        for key, axes in AXES.items():
             if not isinstance(values[key], list) or len(values[key]) not in axes:
                 raise ValueError(f"inverter spec: {key} is {values[key]!r}; allowed: a list of {axes} sizes")
             shapes[key] = tuple(values[key])
@@ -66,6 +106,12 @@ class InverterSpec:
             if not isinstance(values[key], list):
                 raise ValueError(f"inverter spec: {key} is {values[key]!r}; allowed: a list of numbers")
         return cls(**(values | shapes))
+
+    @classmethod
+    def from_first_version(cls, values: dict[str, Any]) -> InverterSpec:
+        """Of an inverter that was published before there was control: its features reach the denoiser as tokens."""
+        later = {"conditioning": "tokens", "coarse_width": 192, "guidance_interval": [0.0, 1.0], "tune": "none"}
+        return cls.from_dict({**later, "rank": 16, **values})
 
 
 def _check_number(key: str, value: Any, kinds: tuple[type, ...], least: float, most: float) -> None:

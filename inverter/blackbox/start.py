@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from inverter.blackbox.ancestors import ancestors
-from inverter.blackbox.module import InverterModule, PairModule
+from inverter.blackbox.module import InverterModule
+from inverter.blackbox.pair_module import PairModule
 from inverter.errors import one_line
 from inverter.hub import read_inverter
 from inverter.published import check_target, read_published
@@ -13,7 +14,7 @@ from inverter.targets.spec import TargetSpec
 
 SIZES = (
     *("feature_shape", "latent_shape", "conditioning_shape", "resolution"),
-    *("width", "depth", "num_tokens", "head_width"),
+    *("conditioning", "width", "coarse_width", "depth", "num_tokens", "head_width"),
 )
 
 
@@ -40,7 +41,7 @@ def start(module: PairModule, name: str, target: TargetSpec) -> list[dict[str, A
             its, ours = getattr(published.spec, key), getattr(module.inverter.spec, key)
             if its != ours:
                 raise ValueError(f"its {key} is {its}; allowed: {ours}, that of model, pairs and prior")
-        module.inverter.load_state_dict(read_inverter(published).state_dict())
+        module.inverter.load_state_dict(read_inverter(published, module.inverter.prior.control_shape).state_dict())
         return ancestors(published)
     except ValueError as error:
         raise ValueError(f"start_from={name}: {one_line(error)}") from error

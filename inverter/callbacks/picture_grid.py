@@ -36,7 +36,7 @@ class PictureGrid(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
+        if batch_idx or dataloader_idx or trainer.sanity_checking or not trainer.is_global_zero:
             return
         with torch.no_grad():
             grid = self.draw(pl_module, batch)

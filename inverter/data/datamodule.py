@@ -87,6 +87,13 @@ class StreamSampler(DistributedSampler):
         return torch.randperm(self.num_pairs, generator=generator)[self.rank :: self.num_replicas].tolist()
 
 
+class EpochSampler(StreamSampler):
+    """The stream of a ``StreamSampler`` whose numbers also say the epoch, for what is drawn anew in each."""
+
+    def _order(self, epoch: int) -> list[int]:
+        return [epoch * self.num_pairs + number for number in super()._order(epoch)]
+
+
 class PairLoader(DataLoader):
     """Training loader that goes on exactly where a stopped run was, in the middle of an epoch too.
 

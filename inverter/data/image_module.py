@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from inverter.config import ImageDataConfig
-from inverter.data.datamodule import PairLoader, ShareSampler
-from inverter.data.online import EpochSampler
+from inverter.data.datamodule import EpochSampler, PairLoader, ShareSampler
 from inverter.data.picture_cache import PictureCache, collate
 from inverter.data.pictures import derive_seed
 from inverter.data.workers import start_server

@@ -19,9 +19,8 @@ from transformers import CLIPTokenizer
 
 from inverter.atomic import write_text
 from inverter.config import ImageDataConfig
-from inverter.data.datamodule import PairLoader, ShareSampler
+from inverter.data.datamodule import EpochSampler, PairLoader, ShareSampler
 from inverter.data.image_module import check_photos, num_squares, open_photos, picture_folder, random_view
-from inverter.data.online import EpochSampler
 from inverter.data.picture_cache import TEXTS, PictureCache, identity
 from inverter.data.pictures import derive_seed, swap_sides
 from inverter.data.workers import start_server, worker_options

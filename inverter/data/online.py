@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from inverter.data.datamodule import PairDataModule, PairLoader, StreamSampler
+from inverter.data.datamodule import EpochSampler, PairDataModule, PairLoader
 from inverter.data.image_dataset import ImageShardDataset, collate_pictures
 from inverter.data.pictures import derive_seed
 from inverter.data.summary import describe_source, threat_model
@@ -16,13 +16,6 @@ from inverter.targets.spec import check_same_features
 
 if TYPE_CHECKING:
     from inverter.targets.target import Target
-
-
-class EpochSampler(StreamSampler):
-    """The stream of a ``StreamSampler`` whose numbers also say the epoch, which the augmentation depends on."""
-
-    def _order(self, epoch: int) -> list[int]:
-        return [epoch * self.num_pairs + number for number in super()._order(epoch)]
 
 
 class OnlinePairModule(PairDataModule):

@@ -82,7 +82,7 @@ def jitter(picture: Image.Image, size: int, seed: int) -> Image.Image:
 
 
 def vary(picture: Image.Image, size: int, seed: int) -> Image.Image:
-    """What other cameras and senders would have made of a picture, so that an inverter does not know one data set alone.
+    """What other cameras and senders would have made of a picture: an inverter must not know one data set alone.
 
     Half of them a random crop (35 % of the area or more), every second mirrored, most with another brightness,
     contrast, saturation, hue and gamma, a sixth blurred, a third through JPEG of quality 30 to 95.

@@ -15,9 +15,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 from inverter.parse import parse_json
+from inverter.priors.control import Control, unet_control_shape
 from inverter.priors.encoding import encode_images
 from inverter.priors.few_step import fuse_lora
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
+from inverter.priors.interval import check_interval
 from inverter.priors.location import find_prior
 from inverter.priors.quiet import quiet
 from inverter.priors.sampling import count_steps, denoise, least_strength, sample
@@ -61,6 +63,7 @@ class DiffusionPrior(nn.Module):
         self.latent_shape: tuple[int, int, int] = (channels, side, side)
         self.resolution: int = side * self.downsampling
         self.conditioning_shape: tuple[int, int] = (tokenizer.model_max_length, unet.config.cross_attention_dim)
+        self.control_shape = unet_control_shape(unet, self.conditioning_shape[0])
         self.eval().requires_grad_(False)
 
     @property
@@ -84,9 +87,9 @@ class DiffusionPrior(nn.Module):
         """Conditioning ``(B, K, D)`` of B prompts; longer ones are cut at K tokens."""
         return self.text_encoder(tokenize(self.tokenizer, prompts).to(self.device))[0]
 
-    def denoise(self, latents: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
+    def denoise(self, latents: Tensor, t: Tensor, conditioning: Tensor, control: Control | None = None) -> Tensor:
         """Denoised estimate x0 of noisy latents ``(B, C, h, w)`` at integer timesteps ``t`` ``(B,)``."""
-        return denoise(self.unet, self.scheduler, latents, t, conditioning)
+        return denoise(self.unet, self.scheduler, latents, t, conditioning, control)
 
     def sample(
         self,
@@ -97,6 +100,9 @@ class DiffusionPrior(nn.Module):
         strength: float = 1.0,
         num_inference_steps: int = 8,
         guidance_scale: float = 1.0,
+        guidance_interval: tuple[float, float] = (0.0, 1.0),
+        control: Control | None = None,
+        null_control: Control | None = None,
         generator: torch.Generator | list[torch.Generator] | None = None,
     ) -> Tensor:
         """Draw latents from noise or from noised latents: by DDIM, deterministic, or as a few-step variant does.
@@ -107,7 +113,10 @@ class DiffusionPrior(nn.Module):
             latents: Clean latents ``(B, C, h, w)`` to start from; None starts from noise.
             strength: Share in (0, 1] of the schedule that ``latents`` are noised to; 1 forgets them, 0 returns them.
             num_inference_steps: Denoising steps of the whole schedule; ``strength`` of them are run.
-            guidance_scale: Classifier-free guidance; 1 is none.
+            guidance_scale: Classifier-free guidance, away from the empty prompt under ``null_control``; 1 is none.
+            guidance_interval: Shares of the noise schedule, 0 is the image, between which guidance acts.
+            control: How features reach the denoiser.
+            null_control: Control that knows nothing of them.
             generator: Source of the noise, or one an image, on the CPU, so that every device draws the same.
         Returns:
             Latents ``(B, C, h, w)``, differentiable in conditioning and latents; memory for the backward pass grows
@@ -127,6 +136,7 @@ class DiffusionPrior(nn.Module):
             )
         if latents is not None:
             self._check_latents(latents)
+        check_interval(guidance_interval)
         sizes = {len(x) for x in (conditioning, latents) if x is not None} | ({batch_size} if batch_size else set())
         if len(sizes) != 1:
             raise ValueError(f"batch sizes of conditioning, latents and batch_size are {sorted(sizes)}; give one size")
@@ -150,6 +160,9 @@ class DiffusionPrior(nn.Module):
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             fresh=fresh,
+            control=control,
+            null_control=null_control,
+            guidance_interval=guidance_interval,
         )
 
     def save(self, folder: Path) -> None:

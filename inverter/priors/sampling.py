@@ -12,10 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from inverter.priors.control import Control, run_unet
 
-def denoise(unet: nn.Module, scheduler: DDIMScheduler, latents: Tensor, t: Tensor, conditioning: Tensor) -> Tensor:
+
+def denoise(
+    unet: nn.Module,
+    scheduler: DDIMScheduler,
+    latents: Tensor,
+    t: Tensor,
+    conditioning: Tensor,
+    control: Control | None = None,
+) -> Tensor:
     """Denoised estimate x0 ``(B, C, h, w)`` of ``latents`` at integer timesteps ``t`` ``(B,)``."""
-    output = unet(latents, t, encoder_hidden_states=conditioning, return_dict=False)[0]
+    output = run_unet(unet, latents, t, conditioning, control)
     alpha = scheduler.alphas_cumprod.to(latents.device)[t].view(-1, 1, 1, 1)
     return read_prediction(scheduler, output, latents, alpha)[0]
 
@@ -44,18 +53,22 @@ def denoising_loss(
     conditioning: Tensor,
     generator: torch.Generator | None = None,
     snr_gamma: float | None = None,
+    control: Control | None = None,
+    towards_noise: bool = False,
 ) -> Tensor:
     """Mean squared error of the denoiser's prediction on latents ``(B, C, h, w)`` noised to random timesteps.
 
     The prediction is what the scheduler's config says (noise or velocity). ``snr_gamma`` bounds what a timestep's
-    error of x0 weighs, see :func:`loss_weights`; None takes the prediction's own weights.
+    error of x0 weighs, see :func:`loss_weights`; None takes the prediction's own weights. Timesteps are drawn evenly,
+    or ``towards_noise`` with a density that rises linearly, where a picture's content is decided.
     """
     steps, source = scheduler.config.num_train_timesteps, generator.device if generator else latents.device
-    t = torch.randint(0, steps, (len(latents),), generator=generator, device=source).to(latents.device)
+    share = torch.rand(len(latents), generator=generator, device=source)
+    t = ((share.sqrt() if towards_noise else share) * steps).long().clamp_max(steps - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
     noisy = scheduler.add_noise(latents, noise, t)
     goal = noise if scheduler.config.prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, t)
-    output = unet(noisy, t, encoder_hidden_states=conditioning, return_dict=False)[0]
+    output = run_unet(unet, noisy, t, conditioning, control)
     if snr_gamma is None:
         return F.mse_loss(output.float(), goal.float())
     errors = (output.float() - goal.float()).square().flatten(1).mean(1)  # (B,)
@@ -91,6 +104,9 @@ def sample(
     num_inference_steps: int = 8,
     guidance_scale: float = 1.0,
     fresh: Sequence[Tensor] = (),
+    control: Control | None = None,
+    null_control: Control | None = None,
+    guidance_interval: tuple[float, float] = (0.0, 1.0),
 ) -> Tensor:
     """Steps from ``noise``, or from ``latents`` noised to ``strength`` of the schedule: :func:`run_steps`.
 
@@ -115,6 +131,9 @@ def sample(
         unconditional=unconditional,
         guidance_scale=guidance_scale,
         fresh=fresh,
+        control=control,
+        null_control=null_control,
+        guidance_interval=guidance_interval,
     )
 
 
@@ -145,18 +164,23 @@ def run_steps(
     guidance_scale: float = 1.0,
     fresh: Sequence[Tensor] = (),
     kept_steps: int = 1,
+    control: Control | None = None,
+    null_control: Control | None = None,
+    guidance_interval: tuple[float, float] = (0.0, 1.0),
 ) -> Tensor:
     """Steps from ``current``, noisy as the first timestep says.
 
     Deterministic DDIM; with ``fresh`` noises, one for every step but the last, a consistency model's steps, whose
     estimate of x0 is noised anew for the next timestep. ``scheduler`` has had its ``set_timesteps`` called. For the
-    backward pass the last ``kept_steps`` keep what they computed; those before are computed again.
+    backward pass the last ``kept_steps`` keep what they computed; those before are computed again. Guidance, where there
+    is ``unconditional``, acts at timesteps in ``guidance_interval`` of the noise schedule.
     """
+    longest = scheduler.config.num_train_timesteps
 
     def step(current: Tensor, t: Tensor, conditioning: Tensor, unconditional: Tensor | None, number: int) -> Tensor:
-        output = unet(current, t, encoder_hidden_states=conditioning, return_dict=False)[0]
-        if unconditional is not None:
-            free = unet(current, t, encoder_hidden_states=unconditional, return_dict=False)[0]
+        output = run_unet(unet, current, t, conditioning, control)
+        if unconditional is not None and guidance_interval[0] * longest <= int(t) + 1 <= guidance_interval[1] * longest:
+            free = run_unet(unet, current, t, unconditional, null_control)
             output = free + guidance_scale * (output - free)
         following, x0 = scheduler.step(output, t, current, eta=0.0, return_dict=False)
         if fresh and number + 1 < len(timesteps):
@@ -164,7 +188,8 @@ def run_steps(
         return following
 
     for number, t in enumerate(timesteps):
-        differentiated = torch.is_grad_enabled() and (current.requires_grad or conditioning.requires_grad)
+        inputs = [current, conditioning, *([control.tokens] if control is not None else [])]
+        differentiated = torch.is_grad_enabled() and any(value.requires_grad for value in inputs)
         if differentiated and number < len(timesteps) - kept_steps:
             current = checkpoint(step, current, t, conditioning, unconditional, number, use_reentrant=False)
         else:

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, Timer
 
 from inverter.atomic import write_text
-from inverter.blackbox.build import build_data, build_module
+from inverter.blackbox.build import also_folders, build_data, build_module
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.start import start
 from inverter.callbacks.made_of import MadeOf
@@ -19,6 +19,7 @@ from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
+from inverter.data.several import SeveralPairModule
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.processes import rank
@@ -47,7 +48,8 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     if checkpoint and Manifest.load(output) != data.manifest:
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     L.seed_everything(config.seed, verbose=False)
-    module = build_module(config, data.manifest)
+    also = data.manifests[1:] if isinstance(data, SeveralPairModule) else []
+    module = build_module(config, data.manifest, also)
     began_with = []
     if config.start_from is not None and checkpoint is None:
         began_with = start(module, config.start_from, data.manifest.target)
@@ -58,15 +60,20 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     callbacks: list[Callback] = [ReconstructionGrid(output)]
     if isinstance(module, InverterModule):
         callbacks.append(MadeOf("prior", module.inverter.prior.weights_sha256))
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="dev/psnr", callbacks=callbacks)
+    trainer = build_trainer(
+        config.optim, config.trainer, output, monitor=module.monitor, mode=module.mode, callbacks=callbacks
+    )
     record_training(trainer, config, "train", checkpoint, began_with=began_with)
     if rank() == 0:
         data.manifest.save(output)
+        for folder, manifest in zip(also_folders(output, config), also, strict=True):
+            folder.mkdir(parents=True, exist_ok=True)
+            manifest.save(folder)
     fit(trainer, module, data, checkpoint)
     trainer.validate(module, data, verbose=False)
     close_loggers(trainer.loggers)
-    best, last = trainer.checkpoint_callback.best_model_score, float(trainer.callback_metrics["dev/psnr"])  # type: ignore[union-attr]
-    if best is None or last > float(best):
+    best, last = trainer.checkpoint_callback.best_model_score, float(trainer.callback_metrics[module.monitor])  # type: ignore[union-attr]
+    if best is None or (last > float(best) if module.mode == "max" else last < float(best)):
         trainer.save_checkpoint(output / "checkpoints" / "best.ckpt")
         best = last
     if not trainer.is_global_zero:
@@ -77,8 +84,8 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
         "pairs_seen": trainer.global_step * config.data.batch_size * trainer.world_size,
         "steps": trainer.global_step,
         "seconds": timer.time_elapsed(),
-        "dev/psnr": last,
-        "best dev/psnr": float(best),
+        module.monitor: last,
+        f"best {module.monitor}": float(best),
     }
     write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
     log.info("trained: %s; run in %s", ", ".join(f"{key} {value:.6g}" for key, value in summary.items()), output)

@@ -1,4 +1,4 @@
-"""The aligner: features to the prior's latents and conditioning. The image head: what the autoencoder cannot hold."""
+"""The conditioner without places: features reach the denoiser as a few tokens in the place of the text's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.blackbox.conditioner import Encoding
 from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise
+from inverter.priors.control import Control
 
 
-class Aligner(nn.Module):
+class TokenConditioner(nn.Module):
     """Map features to latents on the prior's grid and to conditioning tokens for its denoiser.
 
     Args:
@@ -58,41 +60,10 @@ class Aligner(nn.Module):
         nn.init.zeros_(self.to_tokens[-1].bias)
         self.base = nn.Parameter(torch.zeros(conditioning_shape))  # set to the empty prompt before training
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents ``(B, c, side, side)``, conditioning ``(B, K, D)`` and trunk ``(B, width, side, side)``."""
+    def forward(self, features: Tensor, noise_level: Tensor | None = None, keep: Tensor | None = None) -> Encoding:
+        """Encode features ``(B, *feature_shape)``; it knows neither noise nor a null, which guidance needs."""
         trunk = self.trunk(self.stem(self.grid(self.standardise(features))))
         latents = self.to_latents(trunk)
         shift = self.to_tokens(trunk.mean((2, 3))).unflatten(1, (self.num_tokens, -1))  # (B, num_tokens, D)
         shift = F.pad(shift, (0, 0, 0, self.base.shape[0] - self.num_tokens))
-        return latents, self.base + shift, trunk
-
-
-class ImageHead(nn.Module):
-    """Residual on the decoded image, from the trunk and the image itself; starts at zero.
-
-    Works at half the image's resolution and unfolds at the end (depth to space), which is cheap and loses no frequency.
-    """
-
-    def __init__(self, trunk_width: int, width: int, upsampling: int) -> None:
-        super().__init__()
-        if upsampling % 2:
-            raise ValueError(f"upsampling is {upsampling}; the image head needs an even ratio of image to latent side")
-        self.fold = upsampling // 2
-        self.unfold = nn.Sequential(
-            nn.Conv2d(trunk_width, width // 2 * self.fold**2, 1), nn.PixelShuffle(self.fold), nn.SiLU()
-        )
-        self.body = nn.Sequential(
-            nn.Conv2d(width // 2 + 12, width, 3, padding=1),
-            ResidualBlock(width),
-            nn.GroupNorm(8, width),
-            nn.SiLU(),
-            nn.Conv2d(width, 12, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
-        last = self.body[-2]
-        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-
-    def forward(self, trunk: Tensor, image: Tensor) -> Tensor:
-        folded = F.pixel_unshuffle(image, 2) * 2 - 1
-        return self.body(torch.cat([self.unfold(trunk), folded.to(trunk.dtype)], 1))  # (B, 3, S, S)
+        return Encoding(latents, Control(None, (), None, self.base + shift, in_place_of_text=True), trunk)
