@@ -16,7 +16,8 @@ from inverter.blackbox.inverter import Inverter
 from inverter.checkpoints import check_weights
 from inverter.errors import one_line
 from inverter.priors.control import ControlShape
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.published import CONFIG, SCHEMA_VERSION, WEIGHTS, Published, check_target, read_published
 from inverter.targets.spec import TargetSpec
 

@@ -31,7 +31,8 @@ from inverter.data.shards import ShardWriter
 from inverter.hub import save_inverter
 from inverter.priors.autoencoder import build_autoencoder
 from inverter.priors.denoiser import build_scheduler, build_unet
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.priors.text import build_text_encoder, train_tokenizer
 from inverter.targets.spec import RESIZE, TargetSpec
 

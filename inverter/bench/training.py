@@ -99,9 +99,9 @@ def _step_seconds(
     """Seconds of an average step: what most steps leave out is timed apart and weighted."""
     optimizer, model = torch.optim.AdamW(module.network().parameters(), lr=1e-4), module.model
 
-    def step(decode: bool, condition: bool) -> Callable[[], None]:
+    def step(decode: bool, denoise: bool) -> Callable[[], None]:
         def loss() -> Tensor:
-            return torch.stack([*module.losses(batch, decode=decode, condition=condition).values()]).sum()
+            return torch.stack([*module.losses(batch, decode=decode, denoise=denoise).values()]).sum()
 
         return lambda: _optimise(module, loss, optimizer, device, precision)
 

@@ -18,7 +18,8 @@ from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
 from inverter.device import pick_device, pick_precision
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 
 KINDS = ("inverter", "upconv")
 

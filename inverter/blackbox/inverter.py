@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from inverter.blackbox.conditioner import Conditioner, Encoding
 from inverter.blackbox.head import ImageHead
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.token_conditioner import TokenConditioner
+from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.prior import DiffusionPrior
 from inverter.targets.spec import TargetSpec
@@ -114,9 +116,9 @@ class Inverter(nn.Module):
             generator: CPU generator of the noise, or one an image.
         """
         encoding = self.encode(features)
-        text, control = self._under_prompt(prompt, encoding.control)
+        conditioning, control = self.under_prompt(prompt, encoding.control)
         drawn = self.draw(
-            text,
+            conditioning,
             encoding.latents.float(),
             control,
             strength=strength,
@@ -127,9 +129,13 @@ class Inverter(nn.Module):
         )
         return self.prior.decode(drawn)
 
+    def null_control(self, batch_size: int) -> Control | None:
+        """Control that knows nothing of the features, for guidance; None where it is no control at all."""
+        return self.conditioner.null_control(batch_size)
+
     def draw(
         self,
-        text: Tensor | None,
+        conditioning: Conditioning | None,
         latents: Tensor,
         control: Control,
         *,
@@ -141,34 +147,39 @@ class Inverter(nn.Module):
     ) -> Tensor:
         """Latents that the prior draws under control, beginning at ``latents``; None is as published."""
         spec = self.spec
+        strength = spec.strength if strength is None else strength
         return self.prior.sample(
-            text,
-            latents=latents,
+            conditioning,
+            batch_size=len(latents),
+            latents=None if strength == 1 else latents,
             control=control,
-            null_control=self.conditioner.null_control(len(latents)),
-            strength=spec.strength if strength is None else strength,
+            null_control=self.null_control(len(latents)),
+            strength=strength,
             num_inference_steps=spec.num_inference_steps if num_inference_steps is None else num_inference_steps,
             guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
             guidance_interval=spec.guidance_interval if guidance_interval is None else guidance_interval,
             generator=generator,
         )
 
-    def _under_prompt(
+    def under_prompt(
         self, prompt: str | Sequence[str | None] | None, control: Control
-    ) -> tuple[Tensor | None, Control]:
-        """Conditioning by text, and control beside it."""
+    ) -> tuple[Conditioning | None, Control]:
+        """Conditioning by text, for all images or one each, and the control beside it; None is no text.
+
+        Raises:
+            ValueError: As many texts as images are needed.
+        """
         if prompt is None:
             return None, control
         size = len(control.tokens)
         prompts = [prompt] * size if isinstance(prompt, str) else list(prompt)
         if len(prompts) != size:
             raise ValueError(f"prompt has {len(prompts)} texts for {size} images; allowed: one, or one each")
-        text = self.prior.embed([each or "" for each in prompts])
+        conditioning = self.prior.condition([each or "" for each in prompts])
         if control.in_place_of_text:
-            given = torch.tensor([each is not None for each in prompts], device=text.device)
-            tokens = torch.where(given[:, None, None], text, control.tokens)
-            control = Control(control.hint, control.residuals, control.middle, tokens, in_place_of_text=True)
-        return text, control
+            chosen = conditioning.where([each is not None for each in prompts], Conditioning(control.tokens))
+            control = replace(control, tokens=chosen.tokens)
+        return conditioning, control
 
     @classmethod
     def from_pretrained(
@@ -185,8 +196,13 @@ class Inverter(nn.Module):
 
 def build_conditioner(spec: InverterSpec, control_shape: ControlShape | None) -> Conditioner | TokenConditioner:
     """Fresh conditioner of a spec; control needs the shape that the denoiser takes."""
-    statistics = {"feature_mean": spec.feature_mean or None, "feature_std": spec.feature_std or None}
-    common = {"width": spec.width, "depth": spec.depth, "dropout": spec.dropout, **statistics}
+    common: dict[str, Any] = {
+        "width": spec.width,
+        "depth": spec.depth,
+        "dropout": spec.dropout,
+        "feature_mean": spec.feature_mean or None,
+        "feature_std": spec.feature_std or None,
+    }
     if spec.conditioning == "tokens":
         return TokenConditioner(
             spec.feature_shape, spec.latent_shape, spec.conditioning_shape, num_tokens=spec.num_tokens, **common

@@ -10,7 +10,7 @@ from torch import Tensor
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import Method
-from inverter.priors.sampling import count_steps
+from inverter.priors.process import count_steps
 
 BASELINE = "upconv"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from inverter.blackbox.token_conditioner import TokenConditioner
 from inverter.config import ModelConfig, OptimConfig
 from inverter.evaluation.metrics import psnr
 from inverter.losses.image import image_distance
+from inverter.priors.conditioning import Conditioning
+from inverter.priors.control import Control
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
@@ -57,7 +59,7 @@ class InverterModule(PairModule):
         self.inverters = nn.ModuleList(Inverter(spec, prior) for spec in specs)
         for inverter in self.inverters:
             if isinstance(inverter.conditioner, TokenConditioner):
-                inverter.conditioner.base.data.copy_(prior.embed([""])[0])
+                inverter.conditioner.base.data.copy_(prior.condition([""]).tokens[0])
         self.denoiser = tune(prior, model.tune, model.rank)
         self.dev_denoising = MeanMetric()
 
@@ -75,7 +77,7 @@ class InverterModule(PairModule):
                 part.compile()
 
     def on_fit_start(self) -> None:
-        unfuse_attention_on_cpu(self.inverter.prior.unet)
+        unfuse_attention_on_cpu(self.inverter.prior.denoiser)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         model, step = self.model, self.global_step
@@ -115,15 +117,9 @@ class InverterModule(PairModule):
         if denoise and model.denoising_weight:
             alone = self.denoiser is not None and float(torch.rand(())) < model.alone_share
             beside = any(texts) and float(torch.rand(())) < model.text_share
-            shown = texts if alone or beside else [""] * size
-            losses["denoising"] = model.denoising_weight * denoising_loss(
-                inverter.prior.unet,
-                inverter.prior.scheduler,
-                truth,
-                self._embed(shown),
-                snr_gamma=model.snr_gamma,
-                control=None if alone else encoding.control,
-                towards_noise=True,
+            shown = self._condition(texts if alone or beside else [""] * size)
+            losses["denoising"] = model.denoising_weight * self._denoising_loss(
+                truth, shown, None if alone else encoding.control
             )
         return losses
 
@@ -133,10 +129,7 @@ class InverterModule(PairModule):
         self.dev_psnr(psnr(inverter.decode(encoding)[1].clamp(0, 1), image))
         fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
         truth = batch["latents"] if "latents" in batch else self._encode(image)
-        prior, text = inverter.prior, self._embed([""] * len(image))
-        loss = denoising_loss(
-            prior.unet, prior.scheduler, truth, text, fixed, self.model.snr_gamma, encoding.control, towards_noise=True
-        )
+        loss = self._denoising_loss(truth, self._condition([""] * len(image)), encoding.control, fixed)
         self.dev_denoising(loss, len(image))
 
     def on_validation_epoch_end(self) -> None:
@@ -148,22 +141,38 @@ class InverterModule(PairModule):
         return self.inverter.mean(features)
 
     def configure_optimizers(self) -> dict:
-        groups = [{"params": list(self.inverters.parameters())}]
+        groups: list[dict[str, Any]] = [{"params": list(self.inverters.parameters())}]
         if self.denoiser is not None:
             tuned = [parameter for parameter in self.denoiser.parameters() if parameter.requires_grad]
             groups.append({"params": tuned, "lr": self.optim.lr * self.model.tune_lr})
         return build_optimizer(self, groups, self.optim)
 
+    def _denoising_loss(
+        self,
+        truth: Tensor,
+        conditioning: Conditioning,
+        control: Control | None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        prior = self.inverter.prior
+        return denoising_loss(
+            prior.process,
+            lambda noisy, t: prior.run(noisy, t, conditioning, control),
+            truth,
+            generator=generator,
+            snr_gamma=self.model.snr_gamma,
+            towards_noise=True,
+        )
+
     def _text_distance(self, tokens: Tensor, texts: list[str]) -> Tensor:
         """Squared error of tokens ``(B, K, D)`` from those of the pictures' texts, where they have one."""
         told = [number for number, text in enumerate(texts) if text]
-        return F.mse_loss(tokens[told], self._embed([texts[number] for number in told]))
+        return F.mse_loss(tokens[told], self._condition([texts[number] for number in told]).tokens)
 
     @torch.no_grad()
-    def _embed(self, texts: list[str]) -> Tensor:
-        if not any(texts):
-            return self.inverter.prior.embed([""]).expand(len(texts), -1, -1)
-        return self.inverter.prior.embed(texts)
+    def _condition(self, texts: list[str]) -> Conditioning:
+        prior = self.inverter.prior
+        return prior.condition(texts) if any(texts) else prior.condition([""]).expand(len(texts))
 
     @torch.no_grad()
     def _encode(self, image: Tensor) -> Tensor:
@@ -179,10 +188,10 @@ def tune(prior: DiffusionPrior, how: str, rank: int) -> nn.Module | None:
     if how == "none":
         return None
     if how == "full":
-        return prior.unet.requires_grad_(True)
+        return prior.denoiser.requires_grad_(True)
     if how == "lora":
-        add_lora(prior.unet, rank, max_megabytes=float("inf"))
-        return prior.unet
+        add_lora(prior.denoiser, rank, max_megabytes=float("inf"))
+        return prior.denoiser
     raise ValueError(f"model.tune is {how!r}; allowed: none, lora, full")
 
 

@@ -67,3 +67,6 @@ class TokenConditioner(nn.Module):
         shift = self.to_tokens(trunk.mean((2, 3))).unflatten(1, (self.num_tokens, -1))  # (B, num_tokens, D)
         shift = F.pad(shift, (0, 0, 0, self.base.shape[0] - self.num_tokens))
         return Encoding(latents, Control(None, (), None, self.base + shift, in_place_of_text=True), trunk)
+
+    def null_control(self, batch_size: int) -> None:
+        """None: the empty prompt takes the place of what features said."""

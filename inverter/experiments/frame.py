@@ -18,7 +18,8 @@ from inverter.experiments.remembering import RememberingJudge
 from inverter.experiments.run import Job, run_jobs
 from inverter.experiments.subject import point_name
 from inverter.lock import locked
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.run_record import record_run
 
 log = logging.getLogger(__name__)

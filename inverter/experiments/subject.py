@@ -17,7 +17,8 @@ from inverter.data.inputs import Input
 from inverter.device import pick_device, place
 from inverter.inversion.build import decodes_with, find_inverter, hashes, load_devices, statistics
 from inverter.inversion.capture import capture
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import SUFFIX, has_few_step
 from inverter.published import Published
 from inverter.targets.spec import TargetSpec

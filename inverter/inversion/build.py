@@ -13,7 +13,8 @@ from inverter.config import InvertConfig, TargetConfig
 from inverter.data.manifest import Manifest, stream_sha256
 from inverter.device import pick_device, place
 from inverter.hub import load_inverter
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.published import WEIGHTS, Published, names_of, read_published
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
@@ -112,16 +113,16 @@ def make_attack(
         published: Inverter of these features, as ``find_inverter`` finds it; None where there is none.
         std: Deviation of each channel by layer.
     """
-    align = None
+    inverter = None
     starts = starts_at_inverter(config.method, config)
     if starts and published is not None and (config.inverter or decodes_with(published, prior)):
-        align = load_inverter(str(published.folder), prior).to(pick_device(config.device)).align
+        inverter = load_inverter(str(published.folder), prior).to(pick_device(config.device))
     return Attack(
         config.method,
         target,
         prior,
         config,
-        align=align,
+        inverter=inverter,
         std=std,
         image_size=config.image_size,
         guidance_scale=1.0 if config.guidance_scale is None else config.guidance_scale,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,12 +104,17 @@ def unet_control_shape(unet: nn.Module, text_tokens: int) -> ControlShape:
     )
 
 
-def run_unet(unet: nn.Module, noisy: Tensor, t: Tensor, text: Tensor, control: Control | None = None) -> Tensor:
-    """Output of a U-Net for noisy latents ``(B, C, h, w)`` at timesteps ``t``, under text ``(B, K, D)`` and control."""
+def run_unet(
+    unet: nn.Module, noisy: Tensor, t: Tensor, text: Tensor, control: Control | None = None, **more: Any
+) -> Tensor:
+    """Output of a U-Net for noisy latents ``(B, C, h, w)`` at timesteps ``t``, under text ``(B, K, D)`` and control.
+
+    ``more`` is what the U-Net of a family takes beside.
+    """
     if control is None:
-        return unet(noisy, t, encoder_hidden_states=text, return_dict=False)[0]
-    maps = {}
+        return unet(noisy, t, encoder_hidden_states=text, return_dict=False, **more)[0]
+    maps: dict[str, Any] = {}
     if control.residuals:
         maps = {"down_block_additional_residuals": control.residuals, "mid_block_additional_residual": control.middle}
     with added_behind(unet.conv_in, control.hint):
-        return unet(noisy, t, encoder_hidden_states=control.add_tokens(text), return_dict=False, **maps)[0]
+        return unet(noisy, t, encoder_hidden_states=control.add_tokens(text), return_dict=False, **maps, **more)[0]

@@ -8,9 +8,11 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from inverter.config import DenoiserConfig
+from inverter.priors.control import run_unet
 from inverter.priors.cost import check_macs, count_macs
+from inverter.priors.process import Diffusion
 from inverter.priors.sampling import denoising_loss
-from inverter.priors.text import build_text_encoder, tokenize
+from inverter.priors.text import build_text_encoder
 from inverter.priors.training import LatentTraining, unfuse_attention_on_cpu
 from inverter.training import build_optimizer
 
@@ -83,10 +85,12 @@ class DenoiserModule(LatentTraining):
     def configure_optimizers(self) -> dict:
         return build_optimizer(self, [*self.unet.parameters(), *self.text_encoder.parameters()], self.config.optim)
 
-    def embed(self, prompts: list[str]) -> Tensor:
-        """Conditioning ``(B, K, D)`` of B prompts."""
-        return self.text_encoder(tokenize(self.tokenizer, prompts).to(self.device))[0]
-
     def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
-        text, gamma = self.text_encoder(batch["tokens"])[0], self.config.snr_gamma
-        return denoising_loss(self.unet, self.scheduler, batch["latents"], text, generator, gamma)
+        text = self.text_encoder(batch["tokens"])[0]
+        return denoising_loss(
+            Diffusion(self.scheduler),
+            lambda noisy, t: run_unet(self.unet, noisy, t, text),
+            batch["latents"],
+            generator=generator,
+            snr_gamma=self.config.snr_gamma,
+        )

@@ -13,7 +13,7 @@ from diffusers import AutoencoderDC
 
 from inverter.atomic import whole_folder, write_text
 from inverter.priors.index import INDEX, TRAINING, read_object_if_there
-from inverter.priors.prior import load_prior
+from inverter.priors.load import load_prior
 from inverter.priors.variant import FOLDER
 
 KEPT = (INDEX, "prompts.json", "scheduler", "text_encoder", "tokenizer", "unet", FOLDER)

@@ -20,8 +20,10 @@ from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.priors.distillation import DistillModule
 from inverter.priors.few_step import save_lora
+from inverter.priors.load import DENOISER, load_prior
 from inverter.priors.location import find_prior
-from inverter.priors.prior import DENOISER, DiffusionPrior, folder_sha256, load_prior
+from inverter.priors.parts import folder_sha256
+from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import FOLDER, SUFFIX
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
@@ -61,9 +63,9 @@ def train(config: DistillConfig, output: Path) -> Path:
     save_summary(summary, output, STAGE)
     about = {"guidance_scale": config.guidance_scale, "training": summary}
     denoiser = folder_sha256(folder, DENOISER)
-    path = save_lora(prior.unet, output, denoiser, **about)
+    path = save_lora(prior.denoiser, output, denoiser, **about)
     if config.publish:
-        save_lora(prior.unet, folder, denoiser, **about)
+        save_lora(prior.denoiser, folder, denoiser, **about)
         log.info("load_prior(%r) is the few-step variant", f"{config.prior}{SUFFIX}")
     log.info("LoRA in %s", path)
     return path.parent
@@ -71,7 +73,7 @@ def train(config: DistillConfig, output: Path) -> Path:
 
 def _samples(prior: DiffusionPrior, prompts: list[str]) -> Tensor:
     """Grid ``(3, H, W)``: a row of samples in 1, 2 and 4 steps each, the same noise each time."""
-    conditioning, rows = prior.embed(prompts), []
+    conditioning, rows = prior.condition(prompts), []
     for steps in STEPS:
         fixed = torch.Generator().manual_seed(0)
         rows.append(prior.decode(prior.sample(conditioning, num_inference_steps=steps, generator=fixed)).float().cpu())

@@ -19,8 +19,9 @@ from inverter.evaluation.prior_plan import PriorPlan, Settings, choose_settings
 from inverter.evaluation.prior_record import ADVICE, FILE, PriorRecord
 from inverter.lock import locked
 from inverter.priors.index import TRAINING, read_object_if_there
+from inverter.priors.load import load_prior
 from inverter.priors.location import find_prior
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import ABOUT, FOLDER, split_name
 from inverter.run_record import record_run
 

@@ -16,7 +16,7 @@ from inverter.data.summary import summarise
 from inverter.data.write import write_shards
 from inverter.device import pick_device, pick_precision, place
 from inverter.lock import locked
-from inverter.priors.prior import load_prior
+from inverter.priors.load import load_prior
 from inverter.priors.variant import SUFFIX, has_few_step
 from inverter.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets

@@ -25,7 +25,7 @@ from inverter.loggers import close_loggers
 from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
-from inverter.priors.prior import load_autoencoder
+from inverter.priors.parts import load_autoencoder
 from inverter.priors.renewal import prior_to_renew, renew_prior
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from pathlib import Path
@@ -28,8 +29,8 @@ from inverter.parse import parse_json
 from inverter.priors.cost import GIGA
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.index import TRAINING
-from inverter.priors.prior import DiffusionPrior, folder_sha256, load_autoencoder
-from inverter.priors.sampling import sample
+from inverter.priors.parts import folder_sha256, load_autoencoder
+from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import train_tokenizer
 from inverter.processes import rank
 from inverter.training import build_trainer, fit, record_training, resume_path
@@ -76,7 +77,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     if not trainer.is_global_zero:
         return output / "prior"
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    prior = DiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
+    prior = StableDiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
     prior.to("cpu", memory_format=torch.contiguous_format).half()  # type: ignore[call-overload]
     summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/loss", gmac=round(module.macs / GIGA, 3))
     save_summary(summary, output, STAGE)
@@ -90,12 +91,11 @@ def train(config: DenoiserConfig, output: Path) -> Path:
 
 def _samples(module: DenoiserModule, vae: diffusers.AutoencoderDC, prompts: list[str]) -> Tensor:
     """Grid ``(3, H, W)`` of samples for some prompts: 8 steps, guidance 2, the same noise each time."""
-    shape = (len(prompts), vae.config.latent_channels, module.unet.config.sample_size, module.unet.config.sample_size)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(module.device)
-    text, empty = module.embed(prompts), module.embed([""] * len(prompts))
-    latents = sample(module.unet, module.scheduler, noise, text, unconditional=empty, guidance_scale=2.0)
-    images = vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5
-    return make_grid(images.clamp(0, 1).float().cpu(), nrow=8)
+    networks = copy.deepcopy((module.unet, module.text_encoder))  # a prior is frozen, and these are in training
+    prior = StableDiffusionPrior(vae, networks[0], module.scheduler, networks[1], module.tokenizer)
+    generator = torch.Generator().manual_seed(0)
+    images = prior.decode(prior.sample(prior.condition(prompts), guidance_scale=2.0, generator=generator))
+    return make_grid(images.float().cpu(), nrow=8)
 
 
 def _tokenizer(config: DenoiserConfig, output: Path, begun: bool) -> tuple[CLIPTokenizer, list[str]]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from inverter.blackbox.inverter import Inverter
 from inverter.config import MethodsConfig
+from inverter.data.pictures import derive_seed
+from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
 from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.direct import Direct
@@ -25,9 +29,6 @@ from inverter.whitebox.saved import SavedState
 
 log = logging.getLogger(__name__)
 METHODS = ("direct", "latent", "guided", "hybrid")
-
-Align = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Features ``(B, ...)`` to latents ``(B, C, h, w)`` and conditioning ``(B, K, D)``: ``align`` of an inverter."""
 
 
 def starts_at_inverter(method: str, config: MethodsConfig) -> bool:
@@ -45,8 +46,9 @@ class Attack:
         target: The network, tapped where the features come from.
         prior: Latent diffusion model; ``direct`` needs none.
         config: Parameters of the methods and of the loop.
-        align: A black-box inverter of the same features, which ``hybrid``, ``guided.start=inverter`` and
-            ``latent.strength`` below 1 start from.
+        inverter: A black-box inverter of the same features with the same prior, which ``hybrid``,
+            ``guided.start=inverter`` and ``latent.strength`` below 1 start from: at what it draws where features
+            control the denoiser, which they then do in the method's own calls too; else at its aligned latents.
         std: By layer, deviation of each channel that the loss is normalised by; absent layers by their own features.
         image_size: Pixels a side; None takes the prior's, which methods with a prior always do.
         guidance_scale: Classifier-free guidance of the denoiser; 1 is none.
@@ -59,7 +61,7 @@ class Attack:
     target: Target | MultiTarget
     prior: DiffusionPrior | None = None
     config: MethodsConfig = field(default_factory=MethodsConfig)
-    align: Align | None = None
+    inverter: Inverter | None = None
     std: Mapping[str, Tensor] = field(default_factory=dict)
     image_size: int | None = None
     guidance_scale: float = 1.0
@@ -111,15 +113,18 @@ class Attack:
             if given is not None and len(given) != size:
                 raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
         goal = Goal(self._query, by_layer, self.config.loop.distance, self.std)
-        latents, conditioning = self._start(by_layer)
-        if self.method == "hybrid" and latents is None and (strength := self.config.hybrid.strength) is not None:
+        start = self._start(by_layer, prompts, names)
+        if self.method == "hybrid" and start is None and (strength := self.config.hybrid.strength) is not None:
             log.warning("hybrid.strength=%s changes nothing: without an inverter the search starts at noise", strength)
+        problem = Problem(names, goal, self.prior, guidance_scale=self.guidance_scale, seed=self.seed, chain=chain)
         if self.prior is not None and self.method != "direct":
-            conditioning = self._condition(prompts or [None] * size, conditioning)
-        free = self._embed([""]).expand(size, -1, -1) if self.prior is not None and self.guidance_scale != 1 else None
-        problem = Problem(
-            names, goal, self.prior, conditioning, free, self.guidance_scale, latents, self.seed, chain=chain
-        )
+            problem = replace(
+                problem,
+                conditioning=self._condition([prompt or "" for prompt in prompts or [None] * size]),
+                unconditional=self._condition([""]).expand(size) if self.guidance_scale != 1 else None,
+            )
+        if start is not None:
+            problem = replace(problem, **start)
         return optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun)
 
     @property
@@ -148,24 +153,28 @@ class Attack:
         found = self.target(images)
         return {self.layers[0]: found} if isinstance(found, Tensor) else found
 
-    def _start(self, features: Mapping[str, Tensor]) -> tuple[Tensor | None, Tensor | None]:
-        if self.align is None or not starts_at_inverter(self.method, self.config):
-            return None, None
-        with torch.no_grad():
-            return self.align(features[self.layers[0]])
-
-    def _condition(self, prompts: Sequence[str | None], predicted: Tensor | None) -> Tensor:
-        conditioning = self._embed([prompt or "" for prompt in prompts])
-        if predicted is not None:
-            given = torch.tensor([prompt is not None for prompt in prompts], device=conditioning.device)
-            conditioning = torch.where(given[:, None, None], conditioning, predicted.to(conditioning))
-        return conditioning
+    @torch.no_grad()
+    def _start(
+        self, features: Mapping[str, Tensor], prompts: Sequence[str | None] | None, keys: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """What the inverter gives a problem: latents, and control where features reach the denoiser by it."""
+        if self.inverter is None or not starts_at_inverter(self.method, self.config):
+            return None
+        inverter = self.inverter
+        encoding = inverter.encode(features[self.layers[0]])
+        conditioning, control = inverter.under_prompt(prompts, encoding.control)
+        latents = encoding.latents.float()
+        start = {"control": control, "null_control": inverter.null_control(len(latents))}
+        if inverter.spec.conditioning == "control":
+            generators = [torch.Generator().manual_seed(derive_seed(self.seed, "start", key)) for key in keys]
+            latents = inverter.draw(conditioning, latents, control, generator=generators)
+        return {**start, "latents": latents}
 
     @torch.no_grad()
-    def _embed(self, prompts: Sequence[str]) -> Tensor:
+    def _condition(self, prompts: Sequence[str]) -> Conditioning:
         if self.prior is None:
             raise ValueError("prior is None; allowed with prompts: a prior")
-        return self.prior.embed(prompts)
+        return self.prior.condition(prompts)
 
     def _check(self, features: Mapping[str, Tensor]) -> None:
         if set(features) != set(self.layers):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
 from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
-from inverter.priors.sampling import count_steps, last_timesteps, least_strength, read_prediction
+from inverter.priors.process import count_steps, least_strength
 from inverter.whitebox.adam import State, adam_direction, begin_adam
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
@@ -29,7 +27,7 @@ class Guided(Method):
         ValueError: A value that is not allowed.
     Source:
         DRAG, github.com/ntuaislab/DRAG commit 32ffd8c, MIT; DRAG++ with ``start=inverter``. Differs: works on batches,
-        every norm is an image's own, and v-prediction priors are taken too.
+        every norm is an image's own, and any noise process is taken.
     """
 
     variables = ("latents",)
@@ -66,21 +64,19 @@ class Guided(Method):
 
     def begin(self, problem: Problem, best: State | None) -> State:
         problem.check_base("guided")
-        scheduler, timesteps = self._schedule(problem)
         latents = image_noise(problem.keys, problem.model.latent_shape, problem.seed, "guided").to(
             problem.device, problem.dtype
         )
         if self.config.start == "inverter":
             if problem.latents is None:
                 raise ValueError("guided.start is 'inverter', but there is none; allowed: noise, or name an inverter")
-            latents = scheduler.add_noise(problem.latents, latents, timesteps[:1].expand(len(latents)))
+            latents = problem.model.add_noise(problem.latents, latents, self._schedule(problem)[0])
         return begin_adam({"latents": latents, "rate": rates(latents)}, "latents")
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
         z = state["latents"]
-        a = self._alphas(problem, step)[0]
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.jacobian_free):
-            x0, eps = predict(problem, z, self._timestep(problem, step), a)
+            x0, eps = problem.model.guide(z, self._timesteps(problem, step)[0], problem.text, **problem.guidance)
         through = z + (x0 - z).detach() if self.config.jacobian_free else x0
         image = problem.model.decode(through).to(z.dtype)
         penalty = self.config.l2_weight * mean_square(image)
@@ -93,15 +89,19 @@ class Guided(Method):
         norm = gradient.flatten(1).norm(dim=1)
         gradient = gradient * rows((config.clip / norm.clamp(min=1e-12)).clamp(max=1), gradient)
         smooth, state = adam_direction(state, "latents", gradient, (config.betas[0], config.betas[1]))
-        a, a_next = self._alphas(problem, step)
-        s = config.eta * ((1 - a_next) / (1 - a) * (1 - a / a_next)).clamp(min=0).sqrt()
+        process, (t, following) = problem.model.process, self._timesteps(problem, step)
+        signal, spread = process.coefficients(t, gradient)
+        next_signal, next_spread = process.coefficients(following, gradient)
+        back = signal / next_signal
+        s = config.eta * next_spread / spread * (spread**2 - (back * next_spread) ** 2).clamp(min=0).sqrt()
         radius = s * smooth[0].numel() ** 0.5
         xi = self._noise(problem, smooth, "guided noise", step)
         mixed = (1 - config.guidance) * s * xi - config.guidance * radius * unit(smooth)
-        z = a_next.sqrt() * extra["x0"] + (1 - a_next - s**2).clamp(min=0).sqrt() * extra["eps"] + radius * unit(mixed)
+        kept = (next_spread**2 - s**2).clamp(min=0).sqrt()
+        z = next_signal * extra["x0"] + kept * extra["eps"] + radius * unit(mixed)
         if (step + 1) % self.recurrences:  # the same timestep again
-            back = a / a_next
-            z = back.sqrt() * z + (1 - back).sqrt() * self._noise(problem, z, "guided recurrence", step)
+            again = (spread**2 - (back * next_spread) ** 2).clamp(min=0).sqrt()
+            z = back * z + again * self._noise(problem, z, "guided recurrence", step)
         return {**state, "latents": z}
 
     def repair(self, problem: Problem, state: State, best: State, extra: State, step: int) -> State:
@@ -115,32 +115,13 @@ class Guided(Method):
     def _noise(self, problem: Problem, like: Tensor, *label: object) -> Tensor:
         return image_noise(problem.keys, like.shape[1:], problem.seed, *label).to(like)
 
-    def _schedule(self, problem: Problem) -> tuple[DDIMScheduler, Tensor]:
-        scheduler = copy.deepcopy(problem.model.scheduler)
-        scheduler.set_timesteps(self.grid, device=problem.model.device)
-        return scheduler, last_timesteps(scheduler, self.share)
+    def _schedule(self, problem: Problem) -> Tensor:
+        return problem.model.schedule(self.grid, self.share)
 
-    def _timestep(self, problem: Problem, step: int) -> Tensor:
-        return self._schedule(problem)[1][step // self.recurrences]
-
-    def _alphas(self, problem: Problem, step: int) -> tuple[Tensor, Tensor]:
-        """Share of the signal at the step's timestep and at the one after it; 1 behind the last."""
-        scheduler, timesteps = self._schedule(problem)
+    def _timesteps(self, problem: Problem, step: int) -> Tensor:
+        """The step's timestep and the one after it."""
         number = step // self.recurrences
-        cumulative = scheduler.alphas_cumprod.to(timesteps.device)
-        last = number + 1 == len(timesteps)
-        after = scheduler.final_alpha_cumprod.to(timesteps.device) if last else cumulative[timesteps[number + 1]]
-        return cumulative[timesteps[number]], after
-
-
-def predict(problem: Problem, latents: Tensor, t: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
-    """Denoised estimate and noise, each ``(B, C, h, w)``, that the denoiser sees in noisy latents at timestep ``t``."""
-    prior = problem.model
-    output = prior.unet(latents, t, encoder_hidden_states=problem.text, return_dict=False)[0]
-    if problem.free is not None:
-        free = prior.unet(latents, t, encoder_hidden_states=problem.free, return_dict=False)[0]
-        output = free + problem.guidance_scale * (output - free)
-    return read_prediction(prior.scheduler, output.to(latents.dtype), latents, a.to(latents))
+        return self._schedule(problem)[number : number + 2]
 
 
 def unit(direction: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.direct import Direct
 from inverter.whitebox.evaluate import finite_rows
-from inverter.whitebox.guided import predict
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.problem import Problem
@@ -69,12 +68,12 @@ class Refine(Descent):
     def prepare(self, problem: Problem, state: State, step: int) -> State:
         if not self.prepare_calls(problem, step):
             return state
-        scheduler = problem.model.scheduler
+        process = problem.model.process
         strength = 1.0 if problem.latents is None else self.strength
         left = strength * (1 - step / (self.config.prior_until * self.num_steps))
-        t = torch.tensor(max(1, round(left * scheduler.config.num_train_timesteps)) - 1, device=problem.device)
-        noisy = scheduler.add_noise(state["latents"], state["noise"], t.expand(len(problem.keys)))
-        latents, noise = predict(problem, noisy, t, scheduler.alphas_cumprod.to(problem.device)[t])
+        t = process.timesteps_at(torch.tensor([left - 0.5 / process.num_train_timesteps]))[0].to(problem.device)
+        noisy = process.add_noise(state["latents"], state["noise"], t)
+        latents, noise = problem.model.guide(noisy, t, problem.text, **problem.guidance)
         drawn = finite_rows(latents) & finite_rows(noise)
         if problem.chain is not None and problem.chain.known is not None:
             drawn[: len(problem.chain.known)] = False

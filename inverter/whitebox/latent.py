@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
-from diffusers import DDIMScheduler
 from torch import Tensor
 
 from inverter.config import LatentConfig
 from inverter.losses.natural import total_variation_norm
-from inverter.priors.sampling import count_steps, last_timesteps, run_steps
+from inverter.priors.process import count_steps
+from inverter.priors.sampling import run_steps
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.method import Rendered, rates
@@ -73,13 +71,12 @@ class Latent(Descent):
         elif not self.config.num_inference_steps:
             latents = problem.latents
         else:
-            scheduler, timesteps = self._schedule(problem)
-            latents = scheduler.add_noise(problem.latents, noise, timesteps[:1].expand(len(noise)))
+            latents = prior.add_noise(problem.latents, noise, self._schedule(problem)[0])
         if problem.chain is not None:
             latents = problem.chain.start(latents, follow=problem.latents is None)
         state = begin_adam({"latents": latents, "rate": rates(latents)}, "latents")
         if self.config.optimise_conditioning:
-            state = begin_adam({**state, "conditioning": problem.text}, "conditioning")
+            state = begin_adam({**state, "conditioning": problem.text.tokens}, "conditioning")
         return state
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:
@@ -91,17 +88,15 @@ class Latent(Descent):
         """G(z, c): the decoder's latents ``(B, C, h, w)`` of input latents ``(B, C, h, w)``; None: the problem's c."""
         if not self.config.num_inference_steps:
             return latents
-        scheduler, timesteps = self._schedule(problem)
+        timesteps, text = self._schedule(problem), problem.text
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.jacobian_free):
             drawn = run_steps(
-                problem.model.unet,
-                scheduler,
+                problem.model,
                 latents,
                 timesteps,
-                problem.text if conditioning is None else conditioning,
-                unconditional=problem.free,
-                guidance_scale=problem.guidance_scale,
-                fresh=self._fresh(problem, latents, len(timesteps)),
+                text if conditioning is None else text.with_tokens(conditioning),
+                **problem.guidance,
+                fresh=self._fresh(problem, latents, len(timesteps) - 1),
                 kept_steps=self.config.kept_steps,
             )
         return latents + (drawn - latents).detach() if self.config.jacobian_free else drawn
@@ -122,7 +117,5 @@ class Latent(Descent):
         keys, shape, seed = problem.noise_keys, latents.shape[1:], problem.seed
         return [image_noise(keys, shape, seed, "latent step", number).to(latents) for number in range(1, num_steps)]
 
-    def _schedule(self, problem: Problem) -> tuple[DDIMScheduler, Tensor]:
-        scheduler = copy.deepcopy(problem.model.scheduler)
-        scheduler.set_timesteps(self.config.num_inference_steps, device=problem.model.device)
-        return scheduler, last_timesteps(scheduler, self.config.strength)
+    def _schedule(self, problem: Problem) -> Tensor:
+        return problem.model.schedule(self.config.num_inference_steps, self.config.strength)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from inverter.losses.temporal import smoothing
+from inverter.priors.conditioning import Conditioning
+from inverter.priors.control import Control
 from inverter.priors.prior import DiffusionPrior
 from inverter.whitebox.goal import Goal
 
@@ -58,9 +61,11 @@ class Problem:
         keys: Names of the B images; noise depends on them.
         goal: Their features.
         prior: Latent diffusion model; None for methods without one.
-        conditioning: ``(B, K, D)`` for the prior's denoiser.
+        conditioning: Text of the B images for the prior's denoiser.
         unconditional: The same for the empty prompt.
         guidance_scale: Classifier-free guidance of the denoiser; 1 is none.
+        control: How features reach the denoiser, from a black-box inverter; None where there is none.
+        null_control: Control that knows nothing of them.
         latents: ``(B, C, h, w)`` to start from, such as a black-box inverter's; None where there are none.
         seed: Of all noise.
         chain: Set where the images are frames of one clip.
@@ -69,9 +74,11 @@ class Problem:
     keys: tuple[str, ...]
     goal: Goal
     prior: DiffusionPrior | None = None
-    conditioning: Tensor | None = None
-    unconditional: Tensor | None = None
+    conditioning: Conditioning | None = None
+    unconditional: Conditioning | None = None
     guidance_scale: float = 1.0
+    control: Control | None = None
+    null_control: Control | None = None
     latents: Tensor | None = None
     seed: int = 0
     chain: Chain | None = None
@@ -84,6 +91,8 @@ class Problem:
             goal=self.goal.select(index),
             conditioning=None if self.conditioning is None else self.conditioning[index],
             unconditional=None if self.unconditional is None else self.unconditional[index],
+            control=None if self.control is None else self.control[index],
+            null_control=None if self.null_control is None else self.null_control[index],
             latents=None if self.latents is None else self.latents[index],
         )
 
@@ -105,10 +114,10 @@ class Problem:
         return self.keys if self.chain is None else ("clip",) * len(self.keys)
 
     @property
-    def text(self) -> Tensor:
+    def text(self) -> Conditioning:
         """The conditioning, of methods that call the denoiser."""
         if self.conditioning is None:
-            raise ValueError("conditioning is None; allowed: (B, K, D), which this method's denoiser needs")
+            raise ValueError("conditioning is None; allowed: that of B texts, which this method's denoiser needs")
         return self.conditioning
 
     @property
@@ -121,9 +130,14 @@ class Problem:
         return next(iter(self.goal.features.values())).device
 
     @property
-    def free(self) -> Tensor | None:
-        """Conditioning of the empty prompt where guidance needs it."""
-        return self.unconditional if self.guidance_scale != 1 else None
+    def guidance(self) -> dict[str, Any]:
+        """Control and guidance, as the prior's ``guide`` takes them."""
+        return {
+            "control": self.control,
+            "unconditional": self.unconditional if self.guidance_scale != 1 else None,
+            "null_control": self.null_control,
+            "guidance_scale": self.guidance_scale,
+        }
 
     @property
     def calls(self) -> int:

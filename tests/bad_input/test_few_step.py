@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load, save_file
 
 from inverter.priors.few_step import add_lora, save_lora
-from inverter.priors.prior import DENOISER, folder_sha256, load_prior
+from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.parts import folder_sha256
 from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
 
 
@@ -16,8 +17,8 @@ def with_lora(prior: Path, folder: Path) -> Path:
     """A copy of a prior with a LoRA of rank 2."""
     shutil.copytree(prior, folder)
     base = load_prior(folder)
-    add_lora(base.unet, 2, 5.0)
-    save_lora(base.unet, folder, folder_sha256(folder, DENOISER))
+    add_lora(base.denoiser, 2, 5.0)
+    save_lora(base.denoiser, folder, folder_sha256(folder, DENOISER))
     return folder
 
 

@@ -12,7 +12,7 @@ from inverter import Inverter
 from inverter.__main__ import main
 from inverter.config import TrainConfig, load_config
 from inverter.data.sources.photos import PHOTOS
-from inverter.priors.prior import load_prior
+from inverter.priors.load import load_prior
 
 TARGET = ["target.layer=blocks.1", "target.input_size=64"]
 LAYER_SHAPE = (24, 16, 16)

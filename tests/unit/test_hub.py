@@ -13,7 +13,7 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.spec import InverterSpec
 from inverter.hub import load_inverter, save_inverter
 from inverter.priors.few_step import add_lora, save_lora
-from inverter.priors.prior import load_prior
+from inverter.priors.load import load_prior
 from inverter.published import check_target, is_run, list_inverters, read_published
 from inverter.stages import list_published
 
@@ -249,7 +249,7 @@ def test_the_list_shows_priors_and_inverters_whole(folder, tiny_prior_folder, ca
 
 def test_the_list_shows_few_step_variants_and_every_training(folder, tiny_prior_folder, capsys, caplog):
     tiny = Path(shutil.copytree(tiny_prior_folder, folder.parent / "tiny"))
-    unet = load_prior(tiny).unet
+    unet = load_prior(tiny).denoiser
     add_lora(unet, 2, 5.0)
     save_lora(unet, tiny, "")
     first = {"name": "toy", "weights_sha256": "0", "source": "prior", "threat_model": "x", "pairs_seen": 1}

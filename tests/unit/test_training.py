@@ -22,7 +22,8 @@ from inverter.config import OptimConfig, TrainConfig, TrainerConfig, save_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.muon import Muon
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 from inverter.stages import train
 from inverter.training import build_optimizer, build_trainer, ema, fit, resume_path
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -21,9 +21,9 @@ class Prior(Protocol):
 
     @property
     def prompts(self) -> Sequence[str]: ...
-    def embed(self, prompts: Sequence[str], /) -> Tensor: ...
+    def condition(self, prompts: Sequence[str], /) -> Any: ...
     def sample(
-        self, conditioning: Tensor | None = None, *, num_inference_steps: int, generator: torch.Generator | None
+        self, conditioning: Any = None, *, num_inference_steps: int, generator: torch.Generator | None
     ) -> Tensor: ...
     def decode(self, latents: Tensor, /) -> Tensor: ...
 
@@ -77,7 +77,7 @@ class PriorSource(ImageSource):
 
     def _draw(self, prompts: list[str], generator: torch.Generator) -> Tensor:
         """Pictures ``(B, 3, S, S)`` float32 in [0, 1]."""
-        conditioning = self.prior.embed(prompts)
+        conditioning = self.prior.condition(prompts)
         with torch.autocast(conditioning.device.type, torch.bfloat16, enabled=self.bf16):
             latents = self.prior.sample(conditioning, num_inference_steps=self.num_inference_steps, generator=generator)
             return self.prior.decode(latents).float().clamp(0, 1)

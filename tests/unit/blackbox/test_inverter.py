@@ -6,7 +6,7 @@ import torch
 
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.spec import InverterSpec
-from inverter.priors.prior import load_prior
+from inverter.priors.load import load_prior
 
 
 @pytest.fixture

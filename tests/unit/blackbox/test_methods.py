@@ -28,7 +28,7 @@ def test_the_cost_of_sampling_is_what_the_denoiser_does(build, monkeypatch, stre
     inverter = build(strength=strength, guidance_scale=guidance_scale, num_inference_steps=4).inverter
     methods = methods_of(inverter)
     counted = []
-    unet = inverter.prior.unet
+    unet = inverter.prior.denoiser
     forward = unet.forward
     monkeypatch.setattr(unet, "forward", lambda *args, **kwargs: counted.append(1) or forward(*args, **kwargs))
     methods["sample"].reconstruct(torch.randn(2, 6, 5, 7))

@@ -12,7 +12,8 @@ from inverter.experiments.attempt import Attempt
 from inverter.experiments.cell import CellFile
 from inverter.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
 from inverter.priors.few_step import add_lora, save_lora
-from inverter.priors.prior import DENOISER, folder_sha256, load_prior
+from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.parts import folder_sha256
 
 
 def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):
@@ -92,8 +93,8 @@ def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior
     subject = load_subject(config, point, prior)
     assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
     variant = load_prior(folder)
-    add_lora(variant.unet, 2, 5.0)
-    save_lora(variant.unet, folder, folder_sha256(folder, DENOISER))
+    add_lora(variant.denoiser, 2, 5.0)
+    save_lora(variant.denoiser, folder, folder_sha256(folder, DENOISER))
     assert FEW_STEP in applicable(subject, METHODS, config, prior.resolution)
     assert subject.prior_of("latent") is prior
     assert subject.prior_of(FEW_STEP).few_step and not prior.few_step

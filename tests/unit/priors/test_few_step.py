@@ -9,7 +9,8 @@ from inverter.config import DistillConfig, ImageDataConfig
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.distillation import DistillModule, ddim_step, path_timesteps, pseudo_huber
 from inverter.priors.few_step import add_lora, save_lora
-from inverter.priors.prior import DENOISER, folder_sha256, load_prior
+from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.parts import folder_sha256
 from inverter.priors.text import tokenize
 from inverter.priors.variant import split_name
 
@@ -22,13 +23,13 @@ def folder(tiny_prior_folder, tmp_path):
     path = tmp_path / "prior"
     shutil.copytree(tiny_prior_folder, path)
     prior = load_prior(path)
-    add_lora(prior.unet, 2, 5.0)
+    add_lora(prior.denoiser, 2, 5.0)
     with torch.no_grad():
-        for name, parameter in prior.unet.named_parameters():
+        for name, parameter in prior.denoiser.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.2)
-    save_lora(prior.unet, path, folder_sha256(path, DENOISER))
-    trained[path] = predict(prior.unet)
+    save_lora(prior.denoiser, path, folder_sha256(path, DENOISER))
+    trained[path] = predict(prior.denoiser)
     return path
 
 
@@ -44,33 +45,33 @@ def predict(unet):
 
 def test_without_the_suffix_the_prior_is_the_base(folder, tiny_prior):
     base = load_prior(folder)
-    assert torch.equal(predict(base.unet), predict(tiny_prior.unet))
+    assert torch.equal(predict(base.denoiser), predict(tiny_prior.denoiser))
     assert base.weights_sha256 == tiny_prior.weights_sha256
     assert not base.few_step and load_prior(f"{folder}+few-step").few_step
 
 
 def test_a_fresh_or_disabled_lora_changes_nothing(tiny_prior_folder, tiny_prior):
-    unet = load_prior(tiny_prior_folder).unet
+    unet = load_prior(tiny_prior_folder).denoiser
     add_lora(unet, 2, 5.0)
-    assert torch.equal(predict(unet), predict(tiny_prior.unet))
+    assert torch.equal(predict(unet), predict(tiny_prior.denoiser))
     with torch.no_grad():
         for name, parameter in unet.named_parameters():
             if "lora_B" in name:
                 parameter.fill_(1.0)
-    assert not torch.allclose(predict(unet), predict(tiny_prior.unet))
+    assert not torch.allclose(predict(unet), predict(tiny_prior.denoiser))
     unet.disable_adapters()
-    assert torch.equal(predict(unet), predict(tiny_prior.unet))
+    assert torch.equal(predict(unet), predict(tiny_prior.denoiser))
 
 
 def test_diffusers_loads_the_folder_and_predicts_the_same(folder, tiny_prior):
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(folder)
     pipeline.load_lora_weights(folder / "lora")
     few = load_prior(f"{folder}+few-step")
-    torch.testing.assert_close(predict(few.unet), predict(pipeline.unet), rtol=0, atol=1e-5)
-    torch.testing.assert_close(predict(few.unet), trained[folder], rtol=0, atol=1e-2)  # stored in half precision
-    assert not torch.allclose(predict(few.unet), predict(tiny_prior.unet), atol=1e-2)
+    torch.testing.assert_close(predict(few.denoiser), predict(pipeline.unet), rtol=0, atol=1e-5)
+    torch.testing.assert_close(predict(few.denoiser), trained[folder], rtol=0, atol=1e-2)  # stored in half precision
+    assert not torch.allclose(predict(few.denoiser), predict(tiny_prior.denoiser), atol=1e-2)
     assert few.weights_sha256 != tiny_prior.weights_sha256 and few.autoencoder_sha256 == tiny_prior.autoencoder_sha256
-    assert not any("lora" in name for name, _ in few.unet.named_modules())
+    assert not any("lora" in name for name, _ in few.denoiser.named_modules())
 
 
 def test_a_prior_without_the_variant(tiny_prior_folder):
@@ -87,7 +88,7 @@ def test_a_lora_that_cannot_be_written_leaves_nothing(folder, monkeypatch):
     known = load_prior(f"{folder}+few-step").weights_sha256
     (folder / "lora" / ".pytorch_lora_weights.safetensors").write_bytes(b"half")  # of a run that was killed
     assert load_prior(f"{folder}+few-step").weights_sha256 == known
-    unet = load_prior(folder).unet
+    unet = load_prior(folder).denoiser
     add_lora(unet, 2, 5.0)
     before = {path: path.read_bytes() for path in folder.glob("lora/[!.]*")}
     monkeypatch.setattr(diffusers.StableDiffusionPipeline, "save_lora_weights", fail)
@@ -98,7 +99,7 @@ def test_a_lora_that_cannot_be_written_leaves_nothing(folder, monkeypatch):
 
 def test_a_lora_that_is_too_large(tiny_prior_folder):
     with pytest.raises(ValueError, match=r"rank is 2, which makes .* MB; max_megabytes: 0.001"):
-        add_lora(load_prior(tiny_prior_folder).unet, 2, 0.001)
+        add_lora(load_prior(tiny_prior_folder).denoiser, 2, 0.001)
 
 
 def test_the_path_by_hand():

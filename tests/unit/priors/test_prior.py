@@ -6,7 +6,8 @@ import diffusers
 import pytest
 import torch
 
-from inverter.priors.prior import DiffusionPrior, load_prior
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
 
 
 class LinearAutoencoder(torch.nn.Module):
@@ -59,7 +60,7 @@ def test_scale_is_the_autoencoders_own(sd_prior_folder, count):
 
 @pytest.mark.parametrize("shift", [None, 0.0, 0.3])
 def test_encoding_and_decoding_undo_each_other(tiny_prior, shift):
-    unet = tiny_prior.unet
+    unet = tiny_prior.denoiser
     prior = DiffusionPrior(
         LinearAutoencoder(shift), unet, tiny_prior.scheduler, tiny_prior.text_encoder, tiny_prior.tokenizer
     )
@@ -162,6 +163,6 @@ def test_a_turbo_schedule_starts_in_pure_noise_even_for_one_step(sd_prior_folder
     diffusers.EulerDiscreteScheduler(timestep_spacing="trailing").save_pretrained(folder / "scheduler")
     prior = load_prior(folder)
     seen = []
-    prior.unet.register_forward_pre_hook(lambda unet, args: seen.append(int(args[1])))
+    prior.denoiser.register_forward_pre_hook(lambda unet, args: seen.append(int(args[1])))
     drawn = prior.sample(batch_size=1, num_inference_steps=1)
     assert seen == [999] and drawn.isfinite().all()

@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from inverter.priors.prior import DENOISER, folder_sha256, load_prior
+from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.parts import folder_sha256
 from inverter.priors.renewal import prior_to_renew, renew_prior
 
 

@@ -43,9 +43,9 @@ def plain_loop(
     scheduler.set_timesteps(num_steps)
     free = prior.embed([""]).expand(len(current), -1, -1)
     for t in timesteps:
-        output = prior.unet(current, t, encoder_hidden_states=conditioning).sample
+        output = prior.denoiser(current, t, encoder_hidden_states=conditioning).sample
         if guidance != 1:
-            without = prior.unet(current, t, encoder_hidden_states=free).sample
+            without = prior.denoiser(current, t, encoder_hidden_states=free).sample
             output = without + guidance * (output - without)
         current = scheduler.step(output, t, current).prev_sample
     return current
@@ -149,7 +149,7 @@ def test_a_few_step_prior_noises_its_estimate_anew(tiny_prior, monkeypatch):
     x0 = torch.zeros(2, *tiny_prior.latent_shape)
     for step in (999, 666, 332):
         t, noise = torch.tensor([step, step]), torch.randn(x0.shape, generator=generator)
-        x0 = denoise(tiny_prior.unet, scheduler, scheduler.add_noise(x0, noise, t), t, conditioning)
+        x0 = denoise(tiny_prior.denoiser, scheduler, scheduler.add_noise(x0, noise, t), t, conditioning)
     torch.testing.assert_close(drawn, x0, rtol=1e-3, atol=1e-3)
     monkeypatch.setattr(tiny_prior, "few_step", False)
     ddim = tiny_prior.sample(conditioning, num_inference_steps=3, generator=seeded())
@@ -177,13 +177,13 @@ def test_strength_zero_returns_the_latents(tiny_prior):
 
 def test_strength_is_the_share_of_steps_that_are_run(tiny_prior, monkeypatch):
     calls: list[int] = []
-    forward = tiny_prior.unet.forward
+    forward = tiny_prior.denoiser.forward
 
     def counted(latents, t, **others):
         calls.append(int(t))
         return forward(latents, t, **others)
 
-    monkeypatch.setattr(tiny_prior.unet, "forward", counted)
+    monkeypatch.setattr(tiny_prior.denoiser, "forward", counted)
     latents = torch.randn(1, *tiny_prior.latent_shape)
     for strength, steps in ((0.25, 2), (0.5, 4), (1.0, 8)):
         calls.clear()
@@ -228,7 +228,7 @@ def test_a_batch_of_two_equals_two_of_one(tiny_prior, guidance_scale):
     def draw(part: slice) -> Tensor:
         size = len(noise[part])
         return sample(
-            tiny_prior.unet,
+            tiny_prior.denoiser,
             tiny_prior.scheduler,
             noise[part],
             conditioning[part],

@@ -16,7 +16,7 @@ def test_without_guidance_and_noise_it_is_ddim(make_problem):
     scheduler, timesteps = method._schedule(problem)
     expected = state["latents"]
     for step, t in enumerate(timesteps):
-        output = problem.model.unet(expected, t, encoder_hidden_states=problem.text)[0].detach()
+        output = problem.model.denoiser(expected, t, encoder_hidden_states=problem.text)[0].detach()
         expected = scheduler.step(output, t, expected).prev_sample
         found = evaluate(problem, method, state, step)
         state = method.update(problem, state, found.gradients, found.extra, step)

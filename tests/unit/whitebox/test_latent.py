@@ -60,7 +60,7 @@ def test_recomputed_steps_equal_the_plain_ones_in_value_and_gradient(make_proble
             drawn = z
             for t in scheduler.timesteps[-int(4 * strength) :]:
                 one, free = (
-                    problem.model.unet(drawn, t, encoder_hidden_states=c)[0]
+                    problem.model.denoiser(drawn, t, encoder_hidden_states=c)[0]
                     for c in (problem.text, problem.unconditional)
                 )
                 drawn = scheduler.step(free + 2.0 * (one - free), t, drawn).prev_sample
@@ -110,7 +110,7 @@ def test_memory_is_flat_in_the_number_of_steps(tiny_prior):
         scheduler = copy.deepcopy(tiny_prior.scheduler)
         scheduler.set_timesteps(steps)
         start = z.clone().requires_grad_()
-        drawn = lambda: run_steps(tiny_prior.unet, scheduler, start, scheduler.timesteps, conditioning, **options)  # noqa: E731
+        drawn = lambda: run_steps(tiny_prior.denoiser, scheduler, start, scheduler.timesteps, conditioning, **options)  # noqa: E731
         return kept_bytes(lambda: tiny_prior.decode(drawn()).square().sum()) + steps * z.nbytes
 
     assert kept(50) <= 1.3 * kept(5)
@@ -124,7 +124,7 @@ def test_steps_that_are_computed_again_give_the_same_gradient(make_problem):
     for kept_steps in (0, 1, 3, 9):
         method, state = begun(problem, num_inference_steps=3, kept_steps=kept_steps)
         calls = []
-        handle = problem.model.unet.register_forward_hook(lambda *_, calls=calls: calls.append(torch.is_grad_enabled()))
+        handle = problem.model.denoiser.register_forward_hook(lambda *_, calls=calls: calls.append(torch.is_grad_enabled()))
         found.append(evaluate(problem, method, state, 0).gradients["latents"])
         handle.remove()
         assert len(calls) == 3 + max(0, 3 - kept_steps)
@@ -135,7 +135,7 @@ def test_without_the_jacobian_the_gradient_of_the_latents_is_that_of_the_decoder
     problem = make_problem()
     method, state = begun(problem, num_inference_steps=3, jacobian_free=True)
     calls = []
-    handle = problem.model.unet.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    handle = problem.model.denoiser.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
     found = evaluate(problem, method, state, 0)
     handle.remove()
     assert calls == [False] * 3
@@ -153,7 +153,7 @@ def test_denoiser_calls_are_those_that_are_made(make_problem, steps, strength, g
     problem = make_problem(guidance_scale=guidance_scale, latents=given)
     method, state = begun(problem, num_inference_steps=steps, strength=strength)
     calls = []
-    handle = problem.model.unet.register_forward_hook(lambda module, args, output: calls.append(len(args[0])))
+    handle = problem.model.denoiser.register_forward_hook(lambda module, args, output: calls.append(len(args[0])))
     with torch.no_grad():
         method.render(problem, state, 0)
     handle.remove()

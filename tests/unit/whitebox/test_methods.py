@@ -111,7 +111,7 @@ def test_hybrid_calls_the_denoiser_at_first(make_problem):
     problem = make_problem()
     phases = hybrid(HybridConfig(num_steps=10, prior_every_n_steps=1, polish="false"), 256, 8)
     calls = []
-    handle = problem.model.unet.register_forward_hook(lambda *_: calls.append(1))
+    handle = problem.model.denoiser.register_forward_hook(lambda *_: calls.append(1))
     found = optimise(problem, phases, LoopConfig())
     handle.remove()
     assert len(calls) == 3
@@ -165,14 +165,14 @@ def test_hybrid_that_does_not_descend_is_ddim(make_problem):
 def test_hybrid_keeps_what_a_denoiser_makes_infinite(make_problem, monkeypatch):
     problem = make_problem()
     phase, state = refine(problem, num_steps=4)
-    forward = problem.model.unet.forward
+    forward = problem.model.denoiser.forward
 
     def broken(latents: Tensor, *more: object, **words: object) -> tuple[Tensor]:
         output = forward(latents, *more, **words)[0].clone()
         output[1, 0, 0, 0] = torch.inf
         return (output,)
 
-    monkeypatch.setattr(problem.model.unet, "forward", broken)
+    monkeypatch.setattr(problem.model.denoiser, "forward", broken)
     after = phase.prepare(problem, state, 0)
     for name in ("latents", "noise"):
         assert torch.equal(after[name][1], state[name][1])

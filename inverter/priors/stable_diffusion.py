@@ -1,0 +1,86 @@
+"""Stable Diffusion 1.x, 2.x and Turbo, and the embedded prior: a U-Net under the text of one CLIP encoder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import transformers
+from torch import Tensor, nn
+
+from inverter.priors.conditioning import Conditioning
+from inverter.priors.control import Control, run_unet, unet_control_shape
+from inverter.priors.parts import load_part, load_scheduler, write_pipeline
+from inverter.priors.prior import DiffusionPrior
+from inverter.priors.process import Diffusion
+from inverter.priors.text import tokenize
+
+
+class StableDiffusionPrior(DiffusionPrior):
+    """A folder in Stable Diffusion's format.
+
+    Args:
+        vae: Autoencoder of any of diffusers' classes.
+        unet: ``UNet2DConditionModel``.
+        scheduler: DDIM with the noise schedule that the U-Net was trained on.
+        text_encoder: CLIP's.
+        tokenizer: Its tokenizer.
+        about: As :class:`DiffusionPrior` takes it: name, hashes, prompts, ``few_step``.
+    """
+
+    def __init__(
+        self,
+        vae: nn.Module,
+        unet: nn.Module,
+        scheduler: diffusers.DDIMScheduler,
+        text_encoder: nn.Module,
+        tokenizer: transformers.CLIPTokenizer,
+        **about: Any,
+    ) -> None:
+        channels, side, length = unet.config.in_channels, unet.config.sample_size, tokenizer.model_max_length
+        super().__init__(
+            vae,
+            unet,
+            Diffusion(scheduler),
+            control_shape=unet_control_shape(unet, length),
+            latent_shape=(channels, side, side),
+            conditioning_shape=(length, unet.config.cross_attention_dim),
+            **about,
+        )
+        self.text_encoder, self.tokenizer, self.scheduler = text_encoder, tokenizer, scheduler
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, folder: Path, about: dict[str, Any]) -> StableDiffusionPrior:
+        """From a folder whose parts are there."""
+        return cls(
+            vae=load_part(folder, "vae"),
+            unet=load_part(folder, "unet"),
+            scheduler=load_scheduler(folder),
+            text_encoder=load_part(folder, "text_encoder"),
+            tokenizer=load_part(folder, "tokenizer"),
+            **about,
+        )
+
+    def condition(self, prompts: Sequence[str]) -> Conditioning:
+        tokens = tokenize(self.tokenizer, prompts).to(self.device)
+        return Conditioning(self.text_encoder(tokens)[0])  # (B, K, D)
+
+    def run(self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None) -> Tensor:
+        return run_unet(self.denoiser, noisy, t, conditioning.tokens, control)
+
+    def save(self, folder: Path) -> None:
+        pipeline = diffusers.StableDiffusionPipeline(
+            vae=self.vae,
+            unet=self.denoiser,
+            scheduler=copy.deepcopy(self.scheduler),
+            text_encoder=self.text_encoder,
+            tokenizer=self.tokenizer,
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        write_pipeline(pipeline, folder, self.prompts)
