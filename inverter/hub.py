@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from inverter.blackbox.inverter import Inverter
 from inverter.checkpoints import check_weights
 from inverter.errors import one_line
 from inverter.priors.control import ControlShape
+from inverter.priors.few_step import fuse_state, lora_state
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
-from inverter.published import CONFIG, SCHEMA_VERSION, WEIGHTS, Published, check_target, read_published
+from inverter.published import CONFIG, LORA, SCHEMA_VERSION, WEIGHTS, Published, check_target, read_published
 from inverter.targets.spec import TargetSpec
 
 
@@ -27,6 +29,8 @@ def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.half().contiguous() for name, value in inverter.state_dict().items()}
     write_bytes(folder / WEIGHTS, save(state))
+    if inverter.spec.tune == "lora":
+        write_bytes(folder / LORA, save(lora_state(inverter.prior.denoiser)))
     config = {
         "schema_version": SCHEMA_VERSION,
         "inverter": inverter.spec.to_dict(),
@@ -62,7 +66,27 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
             f"the one at hand has {prior.weights_sha256[:12]}"
         )
-    return read_inverter(published, prior.control_shape).attach(prior).eval()
+    inverter = read_inverter(published, prior.control_shape)
+    if inverter.spec.tune == "lora":
+        prior = with_lora(prior, published)
+    return inverter.attach(prior).eval()
+
+
+def with_lora(prior: DiffusionPrior, published: Published) -> DiffusionPrior:
+    """A copy of a prior whose denoiser is tuned as a published inverter's is.
+
+    Raises:
+        ValueError: The file is missing, damaged or of another denoiser.
+    """
+    path = published.folder / LORA
+    if not path.is_file():
+        raise ValueError(f"published inverter {published.folder}: {LORA} is missing, which tunes its denoiser")
+    tuned = copy.deepcopy(prior)
+    try:
+        fuse_state(tuned.denoiser, load_file(path))
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        raise ValueError(f"published inverter {published.folder}: {LORA} cannot be used: {one_line(error)}") from error
+    return tuned
 
 
 def read_inverter(published: Published, control_shape: ControlShape) -> Inverter:

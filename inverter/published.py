@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from inverter.targets.spec import TargetSpec, check_same_features
 
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
-WEIGHTS, CONFIG = "model.safetensors", "config.yaml"
+WEIGHTS, CONFIG, LORA = "model.safetensors", "config.yaml", "denoiser_lora.safetensors"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,16 @@ class Published:
 
 
 def is_run(name: str) -> bool:
-    """Whether a name is the folder of a training run, so not a published inverter."""
-    return (Path(name) / "train.yaml").is_file()
+    """Whether a name is the folder of a training run, or of one of its further inverters; else it is published."""
+    root, number = split_run(Path(name))
+    return (root / "train.yaml").is_file() and (not number or Path(name).is_dir())
+
+
+def split_run(folder: Path) -> tuple[Path, int]:
+    """Folder of a run, and which of its inverters is meant: ``RUN`` is the first, ``RUN/also-1`` the second."""
+    if found := re.fullmatch(r"also-(\d+)", folder.name):
+        return folder.parent, int(found[1])
+    return folder, 0
 
 
 def is_published(name: str) -> bool:

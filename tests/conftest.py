@@ -33,6 +33,7 @@ from inverter.priors.autoencoder import build_autoencoder
 from inverter.priors.denoiser import build_scheduler, build_unet
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import build_text_encoder, train_tokenizer
 from inverter.targets.spec import RESIZE, TargetSpec
 
@@ -70,7 +71,7 @@ def tiny_prior_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         denoiser = DenoiserConfig(widths=[32, 64], head_dim=16, text_width=32, text_layers=1, num_tokens=NUM_TOKENS)
         tokenizer = train_tokenizer(CAPTIONS, 600, NUM_TOKENS)
-        prior = DiffusionPrior(
+        prior = StableDiffusionPrior(
             build_autoencoder(autoencoder),
             build_unet(denoiser, (4, 8, 8)),
             build_scheduler("v_prediction"),
@@ -240,7 +241,7 @@ def train_config(tiny_shards: Path, tiny_prior_folder: Path) -> Callable[..., Tr
             target=TargetConfig(name="tiny", layer="features.2", input_size=16),
             prior=str(tiny_prior_folder),
             data=DataConfig(path=str(tiny_shards), batch_size=4, num_workers=0),
-            model=ModelConfig(kind=kind, width=16, depth=1, num_tokens=2, head_width=8, conditioning_every_n_steps=2),
+            model=ModelConfig(kind=kind, width=16, depth=1, num_tokens=2, head_width=8, denoising_every_n_steps=2),
             optim=OptimConfig(**{**settings, **optim}),  # type: ignore[arg-type]
             trainer=TrainerConfig(device="cpu", every_n_seconds=0, progress=False),
             output=str(output),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
@@ -20,6 +23,7 @@ from inverter.data.several import SeveralPairModule
 from inverter.device import pick_device, pick_precision
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
+from inverter.published import split_run
 
 KINDS = ("inverter", "upconv")
 
@@ -133,20 +137,44 @@ def check_target(config: TrainConfig, manifest: Manifest) -> None:
             )
 
 
-def load_run(run: Path) -> tuple[PairModule, TrainConfig, Manifest]:
+def load_run(folder: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     """The best state of a training run, its config and the manifest of the pairs that it was trained on.
+
+    Weights are those that publishing writes, so rounded to half precision. ``RUN/also-1`` is the second inverter of a
+    run that trained several.
 
     Raises:
         ValueError: The folder holds no finished training run, or the prior is not the one that it was trained with.
     """
+    run, number = split_run(folder)
     checkpoint = run / "checkpoints" / "best.ckpt"
     if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
         raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
     config = load_config(TrainConfig, [run / "train.yaml"])
-    manifest = Manifest.load(run)
-    module = build_module(config, manifest, [Manifest.load(folder) for folder in also_folders(run, config)])
+    manifests = [Manifest.load(each) for each in (run, *also_folders(run, config))]
+    if number >= len(manifests):
+        raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")
+    module = build_module(config, manifests[0], manifests[1:])
     check_prior(module, made_of(load_weights(module, checkpoint)), run)
-    return module.eval(), config, manifest
+    round_to_half(module)
+    if isinstance(module, InverterModule):
+        module.number = number
+    return module.eval(), config, manifests[number]
+
+
+def data_of(folder: Path, config: TrainConfig) -> Path:
+    """Folder of the pairs that the inverter in a run's folder was trained on."""
+    return Path([config.data.path, *config.data.also][split_run(folder)[1]])
+
+
+@torch.no_grad()
+def round_to_half(module: nn.Module) -> None:
+    """Round trained weights to half precision, in which they are published, and keep them in float32."""
+    for name, parameter in module.named_parameters():
+        rounded = parameter.half().float()
+        if not rounded.isfinite().all():
+            raise ValueError(f"weight {name} reaches {parameter.abs().max():g}, float16 ends at 65504; train again")
+        parameter.copy_(rounded)
 
 
 def also_folders(run: Path, config: TrainConfig) -> list[Path]:

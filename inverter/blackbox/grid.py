@@ -93,7 +93,13 @@ class FeatureGrid(nn.Module):
 
 
 def natural_side(feature_shape: tuple[int, ...]) -> int:
-    """Side of the square grid on which features lie without loss of place: 4 for those that have none."""
+    """Side of the square grid on which features lie without loss of place: 4 for those that have none.
+
+    Raises:
+        ValueError: They are no map, tokens or vector.
+    """
+    if not 1 <= len(feature_shape) <= 3:
+        raise ValueError(f"feature_shape is {feature_shape}; allowed: (C, h, w), (N, D) or (D,)")
     if math.prod(feature_shape) == num_channels(feature_shape):
         return 4
     return max(feature_shape[1:]) if len(feature_shape) == 3 else math.isqrt(feature_shape[0])

@@ -62,11 +62,12 @@ class InverterModule(PairModule):
                 inverter.conditioner.base.data.copy_(prior.condition([""]).tokens[0])
         self.denoiser = tune(prior, model.tune, model.rank)
         self.dev_denoising = MeanMetric()
+        self.number = 0
 
     @property
     def inverter(self) -> Inverter:
-        """The first."""
-        return cast(Inverter, self.inverters[0])
+        """The one of ``number``."""
+        return cast(Inverter, self.inverters[self.number])
 
     def network(self) -> nn.Module:
         return self.inverters

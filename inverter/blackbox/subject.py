@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from inverter.blackbox.ancestors import ancestors_of
-from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.build import data_of, load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
 from inverter.hub import load_inverter
-from inverter.published import is_run, read_published
+from inverter.published import is_run, read_published, split_run
 from inverter.targets.spec import TargetSpec
 
 
@@ -57,9 +57,9 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
             manifest.target,
             manifest.source,
             manifest.threat_model,
-            json.loads((Path(name) / "train.json").read_text()).get("began_with", []),
+            json.loads((split_run(Path(name))[0] / "train.json").read_text()).get("began_with", []),
             num_pairs,
-            Path(config.data.path),
+            data_of(Path(name), config),
         )
     published = read_published(name)
     absent = [key for key in ("source", "threat_model", "pairs") if key not in published.training]
@@ -90,7 +90,7 @@ def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetS
 
 
 def _pictures(run: Path) -> int:
-    path = run / "summary.json"
+    path = split_run(run)[0] / "summary.json"
     if not path.is_file():
         raise ValueError(f"{run} has no {path.name}; finish its training first")
     return int(json.loads(path.read_text())["pairs"])

@@ -48,8 +48,7 @@ def save_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str, **
     Returns:
         The file of weights.
     """
-    state = get_peft_model_state_dict(unet)
-    halves = {name: value.half().cpu().contiguous() for name, value in state.items()}
+    halves = {name.removeprefix("unet."): value for name, value in lora_state(unet).items()}
     path = folder / FOLDER / WEIGHTS
     partial = path.with_name(f".{WEIGHTS}")
     try:
@@ -86,7 +85,21 @@ def fuse_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str) ->
             f"it was distilled from a denoiser {str(known)[:12]}, says {ABOUT}, but the prior has "
             f"{denoiser_sha256[:12]}; needed: a LoRA that train_prior distill made of this prior"
         )
-    state = load_file(path)
+    fuse_state(unet, load_file(path))
+
+
+def lora_state(unet: UNet2DConditionModel) -> dict[str, Tensor]:
+    """Weights of a denoiser's LoRA by name, in half precision, as :func:`fuse_state` takes them."""
+    state = get_peft_model_state_dict(unet)
+    return {f"unet.{name}": value.half().cpu().contiguous() for name, value in state.items()}
+
+
+def fuse_state(unet: UNet2DConditionModel, state: dict[str, Tensor]) -> None:
+    """Add a LoRA's weights to those of the denoiser, in place.
+
+    Raises:
+        ValueError: They are no LoRA of this denoiser, or not finite.
+    """
     _check_shapes(unet, state)
     if broken := [name for name, value in state.items() if not torch.isfinite(value).all()]:
         raise ValueError(f"weight {broken[0]} holds NaN or infinity")

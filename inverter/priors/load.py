@@ -15,7 +15,7 @@ from inverter.priors.quiet import quiet
 from inverter.priors.sd3 import StableDiffusion3Prior
 from inverter.priors.sdxl import StableDiffusionXLPrior
 from inverter.priors.stable_diffusion import StableDiffusionPrior
-from inverter.priors.variant import FOLDER, split_name
+from inverter.priors.variant import CONTROL, CONTROL_FOLDER, FOLDER, SUFFIX, split_control, split_name
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,18 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     Args:
         name: ``embedded`` (a folder under ``checkpoints/``), a path, or a hub id such as
             ``stable-diffusion-v1-5/stable-diffusion-v1-5``. With ``+few-step`` behind it, the variant for one to four
-            steps without guidance, where the prior has one.
+            steps without guidance; with ``+control``, the denoiser that has learned to obey features; where the prior
+            has one.
     Returns:
         The frozen prior, on the CPU, float32.
     Raises:
         ValueError: No such prior, a part is missing or damaged, a part has pickled weights only, or it has no few-step
-            variant.
+            variant, or none that obeys features.
     """
-    base, few_step = split_name(str(name))
+    rest, few_step = split_name(str(name))
+    base, control = split_control(rest)
+    if few_step and control:
+        raise ValueError(f"prior {str(name)!r}; allowed: one of {SUFFIX} and {CONTROL}")
     folder = find_prior(base)
     index = read_index(folder)
     family = find_family(index)
@@ -75,12 +79,18 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     absent = [part for part in parts if part not in index or not (folder / part).is_dir()]
     if absent:
         raise ValueError(f"prior {folder}: part(s) {', '.join(absent)} missing; needed: {', '.join(parts)}")
-    for part in ("vae", *family.networks):
+    networks = tuple(CONTROL_FOLDER if control and part == "unet" else part for part in family.networks)
+    if control and not (folder / CONTROL_FOLDER).is_dir():
+        raise ValueError(
+            f"prior {folder} has no {CONTROL_FOLDER}, a denoiser that obeys features; allowed: {base!r} without {CONTROL}"
+        )
+    for part in ("vae", *networks):
         if not any((folder / part).glob("*.safetensors")):
             raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")
-    weights = (*family.networks, "vae")
+    weights = (*networks, "vae")
     prior: DiffusionPrior = family.prior.load(
         folder,
+        networks[-1],
         {
             "name": str(name),
             "weights_sha256": folder_sha256(folder, (*weights, *([FOLDER] if few_step else []))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -13,9 +14,11 @@ import torch
 import transformers
 from torch import nn
 
+from inverter.atomic import whole_folder
 from inverter.parse import parse_json
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.quiet import quiet
+from inverter.priors.variant import CONTROL_FOLDER
 
 PROMPTS = "prompts.json"
 
@@ -43,8 +46,9 @@ def class_name(folder: Path, index: dict[str, Any], part: str) -> str:
     Raises:
         ValueError: The index names another.
     """
-    allowed = CLASSES[part.rstrip("_23")]
-    match index.get(part):
+    named_as = "unet" if part == CONTROL_FOLDER else part
+    allowed = CLASSES[named_as.rstrip("_23")]
+    match index.get(named_as):
         case [_, str(name)] if name in allowed:
             return name
         case [_, str(name)] if name.removesuffix("Fast") in allowed:
@@ -117,6 +121,15 @@ def read_prompts(folder: Path) -> Sequence[str]:
         if not isinstance(prompts, list) or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError("it holds something else than a list of texts")
         return prompts
+
+
+def write_control_denoiser(denoiser: Any, folder: Path) -> None:
+    """Write a denoiser that obeys features beside those of a prior's folder, in half precision, whole or not at all."""
+    with whole_folder(folder / CONTROL_FOLDER) as partial:
+        copy.deepcopy(denoiser).half().save_pretrained(partial, safe_serialization=True)
+        config = json.loads((partial / "config.json").read_text())
+        config.pop("_name_or_path", None)
+        (partial / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def write_pipeline(pipeline: diffusers.DiffusionPipeline, folder: Path, prompts: Sequence[str]) -> None:

@@ -54,14 +54,15 @@ class StableDiffusion3Prior(DiffusionPrior):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: Path, about: dict[str, Any]) -> StableDiffusion3Prior:
-        """From a folder whose parts are there."""
+    def load(cls, folder: Path, denoiser: str, about: dict[str, Any]) -> StableDiffusion3Prior:
+        """From a folder whose parts are there, the denoiser under the name given."""
         index = read_index(folder)
         absent = [name for name in (*ENCODERS, *TOKENIZERS) if (index.get(name) or [None])[0] is None]
         parts = {
             name: None if name in absent else load_part(folder, name)
-            for name in ("vae", "transformer", *ENCODERS, *TOKENIZERS)
+            for name in ("vae", denoiser, *ENCODERS, *TOKENIZERS)
         }
+        parts["transformer"] = parts.pop(denoiser)
         with reading(folder / "scheduler"):
             scheduler = diffusers.FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
         return cls(parts, scheduler, **about)

@@ -45,10 +45,11 @@ class StableDiffusionXLPrior(DiffusionPrior):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: Path, about: dict[str, Any]) -> StableDiffusionXLPrior:
-        """From a folder whose parts are there."""
-        names = ("vae", "unet", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
-        return cls({name: load_part(folder, name) for name in names}, load_scheduler(folder), **about)
+    def load(cls, folder: Path, denoiser: str, about: dict[str, Any]) -> StableDiffusionXLPrior:
+        """From a folder whose parts are there, the denoiser under the name given."""
+        names = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
+        parts = {name: load_part(folder, name) for name in names} | {"unet": load_part(folder, denoiser)}
+        return cls(parts, load_scheduler(folder), **about)
 
     def condition(self, prompts: Sequence[str]) -> Conditioning:
         tokens, _, pooled, _ = self._pipeline.encode_prompt(

@@ -54,11 +54,11 @@ class StableDiffusionPrior(DiffusionPrior):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: Path, about: dict[str, Any]) -> StableDiffusionPrior:
-        """From a folder whose parts are there."""
+    def load(cls, folder: Path, denoiser: str, about: dict[str, Any]) -> StableDiffusionPrior:
+        """From a folder whose parts are there, the denoiser under the name given."""
         return cls(
             vae=load_part(folder, "vae"),
-            unet=load_part(folder, "unet"),
+            unet=load_part(folder, denoiser),
             scheduler=load_scheduler(folder),
             text_encoder=load_part(folder, "text_encoder"),
             tokenizer=load_part(folder, "tokenizer"),

@@ -1,4 +1,4 @@
-"""Where the few-step variant of a prior lies, and the suffix ``+few-step`` of its name; reads no weights."""
+"""Variants of a prior by suffixes of its name: ``+few-step``, and ``+control``; reads no weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from inverter.priors.location import find_prior
 
 SUFFIX = "+few-step"
+CONTROL = "+control"
+CONTROL_FOLDER = "unet_control"
+"""The denoiser that learned to obey features, in the place of ``unet``."""
 FOLDER, WEIGHTS, ABOUT = "lora", "pytorch_lora_weights.safetensors", "few_step.json"
 
 
@@ -15,14 +18,20 @@ def split_name(name: str) -> tuple[str, bool]:
     return (name.removesuffix(SUFFIX), True) if name.endswith(SUFFIX) else (name, False)
 
 
+def split_control(name: str) -> tuple[str, bool]:
+    """Name of the prior without the suffix, and whether its denoiser is the one that obeys features."""
+    return (name.removesuffix(CONTROL), True) if name.endswith(CONTROL) else (name, False)
+
+
 def has_few_step(name: str) -> bool:
     """Whether a prior has the variant beside it; one that is itself the variant has none.
 
     Raises:
         ValueError: There is no such prior.
     """
-    base, is_variant = split_name(name)
-    return not is_variant and lies_in(find_prior(base))
+    rest, is_variant = split_name(name)
+    base, control = split_control(rest)
+    return not is_variant and not control and lies_in(find_prior(base))
 
 
 def lies_in(folder: Path) -> bool:

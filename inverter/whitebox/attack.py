@@ -163,7 +163,7 @@ class Attack:
         inverter = self.inverter
         encoding = inverter.encode(features[self.layers[0]])
         conditioning, control = inverter.under_prompt(prompts, encoding.control)
-        latents = encoding.latents.float()
+        latents = encoding.latents.to(next(iter(features.values())).dtype)
         start = {"control": control, "null_control": inverter.null_control(len(latents))}
         if inverter.spec.conditioning == "control":
             generators = [torch.Generator().manual_seed(derive_seed(self.seed, "start", key)) for key in keys]

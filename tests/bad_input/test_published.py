@@ -73,7 +73,7 @@ def test_missing(published, refused, tmp_path):
 def test_weights(published, refused, tiny_prior):
     path = published / "model.safetensors"
     data, state = path.read_bytes(), load(path.read_bytes())  # no memory map of a file that is written again
-    name = "aligner.stem.weight"
+    name = "conditioner.stem.weight"
 
     def open_it() -> object:
         return load_inverter(str(published), tiny_prior)

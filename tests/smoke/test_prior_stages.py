@@ -104,7 +104,7 @@ def distilled(denoiser: Path, data: list[str], tmp_path_factory: pytest.TempPath
 def test_both_prior_stages_make_a_prior_that_loads(autoencoder: Path, denoiser: Path) -> None:
     prior = load_prior(denoiser / "prior")
     assert isinstance(prior, DiffusionPrior) and prior.latent_shape == (4, 8, 8) and prior.prompts
-    picture = prior.decode(prior.sample(prior.embed(["a number"]), num_inference_steps=2))
+    picture = prior.decode(prior.sample(prior.condition(["a number"]), num_inference_steps=2))
     assert picture.shape == (1, 3, 32, 32) and picture.isfinite().all()
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(denoiser / "prior")
     assert type(pipeline.vae) is diffusers.AutoencoderDC

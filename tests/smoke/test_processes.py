@@ -46,7 +46,7 @@ def runs(train_config, finish, tmp_path_factory) -> dict[int, Path]:
     for devices in (1, 2):
         config: TrainConfig = train_config(root / str(devices), max_steps=5)
         config.data = replace(config.data, batch_size=4 // devices)
-        config.model = replace(config.model, conditioning_weight=0.0)
+        config.model = replace(config.model, denoising_weight=0.0)
         config.trainer = replace(config.trainer, devices=devices, strategy="ddp" if devices > 1 else "auto")
         save_config(config, root / f"{devices}.yaml")
         finish(["train", str(root / f"{devices}.yaml")], devices)

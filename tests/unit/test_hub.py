@@ -149,18 +149,18 @@ def test_features_of_another_target_are_refused(published, tiny_prior, target_sp
 
 def test_a_missing_weight_is_an_error(folder, tiny_prior):
     state = load_file(folder / "model.safetensors")
-    removed = state.pop("aligner.stem.weight")
+    removed = state.pop("conditioner.stem.weight")
     save_file(state, folder / "model.safetensors")
     with pytest.raises(
-        ValueError, match=r"model.safetensors cannot be used: weight aligner\.stem\.weight is absent"
+        ValueError, match=r"model.safetensors cannot be used: weight conditioner\.stem\.weight is absent"
     ) as error:
         load_inverter(str(folder), tiny_prior)
     assert error.value.__cause__ is not None
-    save_file({**state, "aligner.stem.weight": removed, "extra": torch.zeros(1)}, folder / "model.safetensors")
+    save_file({**state, "conditioner.stem.weight": removed, "extra": torch.zeros(1)}, folder / "model.safetensors")
     with pytest.raises(ValueError, match=r"weight extra is \(1,\); needed: absent"):
         load_inverter(str(folder), tiny_prior)
-    save_file({**state, "aligner.stem.weight": removed[:8].clone()}, folder / "model.safetensors")
-    with pytest.raises(ValueError, match=r"weight aligner\.stem\.weight is \(8, .*; needed: \(16, "):
+    save_file({**state, "conditioner.stem.weight": removed[:8].clone()}, folder / "model.safetensors")
+    with pytest.raises(ValueError, match=r"weight conditioner\.stem\.weight is \(8, .*; needed: \(16, "):
         load_inverter(str(folder), tiny_prior)
 
 

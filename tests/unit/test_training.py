@@ -41,7 +41,7 @@ def assert_same_training(found: dict, expected: dict) -> None:
         assert found[part].keys() == expected[part].keys()
         for name, value in expected[part].items():
             torch.testing.assert_close(found[part][name], value, rtol=0, atol=1e-6, msg=f"{part} {name}")
-    assert not torch.equal(*(found[part]["inverter.aligner.stem.weight"] for part in WEIGHTS))
+    assert not torch.equal(*(found[part]["inverters.0.conditioner.stem.weight"] for part in WEIGHTS))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,8 @@ def test_the_seed_decides(config, whole):
     config.seed = 1
     other = load(train.run(config))
     assert not torch.allclose(
-        other["state_dict"]["inverter.aligner.stem.weight"], whole[1]["state_dict"]["inverter.aligner.stem.weight"]
+        other["state_dict"]["inverters.0.conditioner.stem.weight"],
+        whole[1]["state_dict"]["inverters.0.conditioner.stem.weight"],
     )
 
 
@@ -155,12 +156,14 @@ def test_a_finished_run_ends_with_its_averaged_weights(config):
         trainer = build_trainer(config.optim, config.trainer, Path(config.output), monitor="dev/psnr")
         last = Path(config.output) / "checkpoints" / "last.ckpt"
         fit(trainer, module, data, str(last) if last.is_file() else None)
-        return module.state_dict()["inverter.aligner.stem.weight"], load(Path(config.output))
+        return module.state_dict()["inverters.0.conditioner.stem.weight"], load(Path(config.output))
 
     for _ in range(2):  # the second trains no step
         weights, checkpoint = end()
         assert checkpoint["global_step"] == 5
-        torch.testing.assert_close(weights, checkpoint["state_dict"]["inverter.aligner.stem.weight"], rtol=0, atol=0)
+        torch.testing.assert_close(
+            weights, checkpoint["state_dict"]["inverters.0.conditioner.stem.weight"], rtol=0, atol=0
+        )
 
 
 def test_a_fresh_start_on_request(config, monkeypatch):

@@ -14,7 +14,7 @@ def test_the_plain_step_differs_in_precision_and_layout_alone(train_config, tiny
         module = _module(train_config(tmp_path), data, torch.device("cpu"), fast=fast)
         kernels = {type(processor) for processor in module.inverter.prior.denoiser.attn_processors.values()}
         assert kernels == {AttnProcessor}
-        weight = module.inverter.aligner.stem.weight
+        weight = module.inverter.conditioner.stem.weight
         layouts.append(weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous())
     assert layouts == [True, False]
 

@@ -24,6 +24,7 @@ def spec(tiny_prior) -> InverterSpec:
         strength=0.5,
         num_inference_steps=4,
         guidance_scale=1.0,
+        conditioning="tokens",
     )
 
 
@@ -42,9 +43,9 @@ def seeded() -> torch.Generator:
 
 
 def test_the_mean_decodes_the_aligned_latents(inverter, features, tiny_prior):
-    latents, conditioning = inverter.align(features)
+    latents = inverter.align(features)
     assert latents.shape == (3, *tiny_prior.latent_shape)
-    assert conditioning.shape == (3, *tiny_prior.conditioning_shape)
+    assert inverter.encode(features).control.tokens.shape == (3, *tiny_prior.conditioning_shape)
     torch.testing.assert_close(inverter.mean(features, head=False), tiny_prior.decode(latents))
 
 
@@ -79,10 +80,10 @@ def test_a_batch_of_two_equals_two_of_one(inverter, features):
 
 
 def test_sample_is_the_prior_from_the_aligned_latents(inverter, features, tiny_prior):
-    latents, conditioning = inverter.align(features)
+    latents, control = inverter.align(features), inverter.encode(features).control
     with torch.no_grad():
         drawn = tiny_prior.sample(
-            conditioning, latents=latents, strength=0.5, num_inference_steps=4, generator=seeded()
+            latents=latents, control=control, strength=0.5, num_inference_steps=4, generator=seeded()
         )
         torch.testing.assert_close(inverter.sample(features, generator=seeded()), tiny_prior.decode(drawn))
 
@@ -107,13 +108,13 @@ def test_zero_steps_are_refused_and_not_replaced(inverter, features):
 def test_the_prior_is_used_and_not_owned(inverter, tiny_prior):
     own = {id(parameter) for parameter in inverter.parameters()}
     assert own.isdisjoint(id(parameter) for parameter in tiny_prior.parameters())
-    assert all(name.startswith(("aligner.", "head.")) for name in inverter.state_dict())
+    assert all(name.startswith(("conditioner.", "head.")) for name in inverter.state_dict())
     assert copy.deepcopy(inverter).prior is tiny_prior
 
 
 def test_without_a_prior_the_message_says_what_to_do(spec, features):
     inverter = Inverter(spec)
-    assert inverter.align(features)[0].shape == (3, 4, 8, 8)
+    assert inverter.align(features).shape == (3, 4, 8, 8)
     with pytest.raises(ValueError, match=r"no prior attached; call attach\(prior\) first"):
         inverter.mean(features)
 
@@ -132,7 +133,7 @@ def test_features_of_another_shape(inverter):
 
 def test_the_spec_survives_plain_data(spec):
     values = spec.to_dict()
-    assert all(isinstance(value, int | float | list | None) for value in values.values())
+    assert all(isinstance(value, int | float | list | str | None) for value in values.values())
     assert InverterSpec.from_dict(values) == spec
     del values["width"]
     values["widht"] = 16

@@ -109,7 +109,7 @@ class Recorder(L.Callback):
 def test_a_resumed_training_sees_the_same_pictures_and_noise(make_data, train_config, tmp_path):
     def train(data, max_steps, folder, checkpoint=None):
         config = train_config(tmp_path)
-        config.model.conditioning_weight = 0.0
+        config.model.denoising_weight = 0.0
         torch.manual_seed(0)
         module = build_module(config, data.manifest)
         module.configure_optimizers = lambda: torch.optim.SGD(module.network().parameters(), 1e-3)

@@ -7,10 +7,11 @@ import torch
 
 from inverter.config import DistillConfig, ImageDataConfig
 from inverter.priors.denoiser import build_scheduler
-from inverter.priors.distillation import DistillModule, ddim_step, path_timesteps, pseudo_huber
+from inverter.priors.distillation import DistillModule, path_timesteps, pseudo_huber
 from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.load import DENOISER, load_prior
 from inverter.priors.parts import folder_sha256
+from inverter.priors.process import Diffusion
 from inverter.priors.text import tokenize
 from inverter.priors.variant import split_name
 
@@ -104,10 +105,10 @@ def test_a_lora_that_is_too_large(tiny_prior_folder):
 
 def test_the_path_by_hand():
     scheduler = build_scheduler("v_prediction")
-    assert path_timesteps(scheduler, 4).tolist() == [999, 749, 499, 249, -1]
+    assert path_timesteps(1000, 4).tolist() == [999, 749, 499, 249, -1]
     scheduler.set_timesteps(4)
     assert scheduler.timesteps.tolist() == [999, 749, 499, 249]
-    path = set(path_timesteps(scheduler, DistillConfig.num_ddim_steps).tolist())
+    path = set(path_timesteps(1000, DistillConfig.num_ddim_steps).tolist())
     for steps in (1, 2, 3, 4):
         scheduler.set_timesteps(steps)
         assert path.issuperset(scheduler.timesteps.tolist())
@@ -118,8 +119,8 @@ def test_a_step_is_that_of_the_scheduler():
     scheduler.set_timesteps(4)
     noisy, velocity = torch.randn(1, 2, 3, 3), torch.randn(1, 2, 3, 3)
     for t, goal in ((749, 499), (249, -1)):
-        expected = scheduler.step(velocity, t, noisy, eta=0.0)
-        found = ddim_step(scheduler, noisy, expected.pred_original_sample, torch.tensor([t]), torch.tensor([goal]))
+        expected, process = scheduler.step(velocity, t, noisy, eta=0.0), Diffusion(scheduler)
+        found = process.add_noise(*process.read(velocity, noisy, torch.tensor([t])), torch.tensor([goal]))
         torch.testing.assert_close(found, expected.prev_sample)
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import AutoencoderDC, DDIMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
-from inverter.priors.location import find_prior
 from inverter.priors.load import load_prior
+from inverter.priors.location import find_prior
 
 PROMPTS = ["a red square on the left", "two boats at night"]
 
@@ -50,7 +50,7 @@ def test_text_to_image(folder, guidance_scale):
     noise = torch.randn(2, *prior.latent_shape, generator=torch.Generator().manual_seed(5))
     settings = {"num_inference_steps": 5, "guidance_scale": guidance_scale}
     expected = draw(load(StableDiffusionPipeline, folder), PROMPTS, latents=noise, **settings)
-    latents = prior.sample(prior.embed(PROMPTS), generator=torch.Generator().manual_seed(5), **settings)
+    latents = prior.sample(prior.condition(PROMPTS), generator=torch.Generator().manual_seed(5), **settings)
     torch.testing.assert_close(prior.decode(latents), expected, rtol=0, atol=1e-5)
     assert expected.std() > 0.01
 
@@ -68,5 +68,7 @@ def test_image_to_image(folder, monkeypatch):
     )
     # latents given as the image are taken as they are
     expected = draw(pipeline, PROMPTS, image=latents, **settings)
-    drawn = prior.sample(prior.embed(PROMPTS), latents=latents, generator=torch.Generator().manual_seed(5), **settings)
+    drawn = prior.sample(
+        prior.condition(PROMPTS), latents=latents, generator=torch.Generator().manual_seed(5), **settings
+    )
     torch.testing.assert_close(prior.decode(drawn), expected, rtol=0, atol=1e-5)

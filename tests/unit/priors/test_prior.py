@@ -8,6 +8,7 @@ import torch
 
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.stable_diffusion import StableDiffusionPrior
 
 
 class LinearAutoencoder(torch.nn.Module):
@@ -61,7 +62,7 @@ def test_scale_is_the_autoencoders_own(sd_prior_folder, count):
 @pytest.mark.parametrize("shift", [None, 0.0, 0.3])
 def test_encoding_and_decoding_undo_each_other(tiny_prior, shift):
     unet = tiny_prior.denoiser
-    prior = DiffusionPrior(
+    prior = StableDiffusionPrior(
         LinearAutoencoder(shift), unet, tiny_prior.scheduler, tiny_prior.text_encoder, tiny_prior.tokenizer
     )
     images = torch.rand(2, 3, 8, 8)
@@ -86,7 +87,7 @@ def test_saving_and_loading_changes_nothing(tiny_prior, tmp_path):
     assert again.weights_sha256 == tiny_prior.weights_sha256
     assert again.prompts == tiny_prior.prompts != ()
     prompts = ["a small dog", ""]
-    torch.testing.assert_close(again.embed(prompts), tiny_prior.embed(prompts), rtol=0, atol=0)
+    torch.testing.assert_close(again.condition(prompts).tokens, tiny_prior.condition(prompts).tokens, rtol=0, atol=0)
     assert again.scheduler.config.timestep_spacing == "trailing"
     with (tmp_path / "again" / "vae" / "diffusion_pytorch_model.safetensors").open("r+b") as stream:
         stream.seek(-1, 2)
@@ -97,8 +98,8 @@ def test_saving_and_loading_changes_nothing(tiny_prior, tmp_path):
 
 
 def test_a_prompt_has_one_embedding_whatever_stands_beside_it(tiny_prior):
-    alone = [tiny_prior.embed([prompt]) for prompt in ("a red square", "two boats " * 40)]
-    torch.testing.assert_close(tiny_prior.embed(["a red square", "two boats " * 40]), torch.cat(alone))
+    alone = [tiny_prior.condition([prompt]) for prompt in ("a red square", "two boats " * 40)]
+    torch.testing.assert_close(tiny_prior.condition(["a red square", "two boats " * 40]), torch.cat(alone))
     assert not torch.allclose(*alone)
 
 

@@ -91,4 +91,4 @@ def test_long_prompts_and_unknown_words_are_logged_and_taken(tiny_prior, caplog)
         note_prompts(tiny_prior, [long, long, "a zeppelin at night"])
     assert caplog.text.count("the prior reads 12") == 1
     assert "never had zeppelin" in caplog.text
-    assert tiny_prior.embed([long]).shape == tiny_prior.embed(["a zeppelin"]).shape
+    assert tiny_prior.condition([long]).shape == tiny_prior.condition(["a zeppelin"]).shape

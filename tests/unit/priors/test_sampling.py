@@ -1,34 +1,28 @@
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
 from diffusers import DDIMScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
+from inverter.priors.conditioning import Conditioning
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.sampling import (
-    count_steps,
-    denoise,
-    denoising_loss,
-    least_strength,
-    loss_weights,
-    read_prediction,
-    sample,
-)
+from inverter.priors.process import Diffusion, count_steps, least_strength
+from inverter.priors.sampling import denoising_loss, loss_weights, run_steps
 
 
-class Fixed(nn.Module):
+class Fixed:
     """Denoiser whose prediction is given."""
 
     def __init__(self, output: Tensor) -> None:
-        super().__init__()
         self.output = output
         self.calls: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, latents, t, encoder_hidden_states, return_dict):
+    def __call__(self, latents: Tensor, t: Tensor) -> Tensor:
         self.calls.append((latents, t))
-        return (self.output,)
+        return self.output
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -41,7 +35,7 @@ def plain_loop(
     """What ``sample`` computes, step by step and without checkpointing."""
     scheduler = copy.deepcopy(prior.scheduler)
     scheduler.set_timesteps(num_steps)
-    free = prior.embed([""]).expand(len(current), -1, -1)
+    free = prior.condition([""]).expand(len(current)).tokens
     for t in timesteps:
         output = prior.denoiser(current, t, encoder_hidden_states=conditioning).sample
         if guidance != 1:
@@ -59,9 +53,9 @@ def saved_bytes(prior: DiffusionPrior, num_steps: int) -> int:
         storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    conditioning = prior.embed(["a dog"]).requires_grad_()
+    conditioning = prior.condition(["a dog"]).tokens.requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        latents = prior.sample(conditioning, num_inference_steps=num_steps, generator=seeded())
+        latents = prior.sample(Conditioning(conditioning), num_inference_steps=num_steps, generator=seeded())
     latents.sum().backward()
     assert conditioning.grad is not None
     return sum(storages.values())
@@ -73,30 +67,38 @@ def test_denoising_inverts_the_noising(prediction_type, count):
     scheduler = DDIMScheduler.from_config(build_scheduler("epsilon").config, prediction_type=prediction_type)
     x0, eps = torch.randn(2, count, 4, 6, 5).unbind()
     t = torch.tensor([10, 500, 900])[:count]
-    noisy = scheduler.add_noise(x0, eps, t)
+    process, noisy = Diffusion(scheduler), scheduler.add_noise(x0, eps, t)
+    torch.testing.assert_close(process.add_noise(x0, eps, t), noisy)
     output = {"epsilon": eps, "sample": x0, "v_prediction": scheduler.get_velocity(x0, eps, t)}[prediction_type]
+    torch.testing.assert_close(process.goal(x0, eps, t), output)
     before = noisy.clone()
-    found = denoise(Fixed(output), scheduler, noisy, t, torch.zeros(count, 1, 1))
-    torch.testing.assert_close(found, x0, rtol=1e-3, atol=1e-3)
+    found = process.read(output, noisy, t)
+    torch.testing.assert_close(found[0], x0, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found[1], eps, rtol=1e-2, atol=1e-2)
     torch.testing.assert_close(noisy, before, rtol=0, atol=0)
-    alpha = scheduler.alphas_cumprod[t].view(-1, 1, 1, 1)
-    torch.testing.assert_close(read_prediction(scheduler, output, noisy, alpha)[1], eps, rtol=1e-2, atol=1e-2)
 
 
-@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
 def test_loss_of_the_right_answer_is_zero(prediction_type):
-    scheduler = build_scheduler(prediction_type)
+    scheduler = DDIMScheduler.from_config(build_scheduler("epsilon").config, prediction_type=prediction_type)
     latents = torch.randn(3, 4, 5, 7)
     generator = seeded(3)
-    t = torch.randint(0, 1000, (3,), generator=generator)
+    t = (torch.rand(3, generator=generator) * 1000).long()
     noise = torch.randn(latents.shape, generator=generator)
-    goal = noise if prediction_type == "epsilon" else scheduler.get_velocity(latents, noise, t)
-    network = Fixed(goal)
-    conditioning = torch.zeros(3, 1, 1)
-    assert denoising_loss(network, scheduler, latents, conditioning, seeded(3)) == 0
+    velocity = scheduler.get_velocity(latents, noise, t)
+    goal = {"epsilon": noise, "sample": latents, "v_prediction": velocity}[prediction_type]
+    network, process = Fixed(goal), Diffusion(scheduler)
+    assert denoising_loss(process, network, latents, generator=seeded(3)) < 1e-9
     torch.testing.assert_close(network.calls[0][0], scheduler.add_noise(latents, noise, t))
     network.output = goal + 2
-    torch.testing.assert_close(denoising_loss(network, scheduler, latents, conditioning, seeded(3)), torch.tensor(4.0))
+    torch.testing.assert_close(denoising_loss(process, network, latents, generator=seeded(3)), torch.tensor(4.0))
+
+
+def test_timesteps_towards_noise_are_drawn_where_the_content_is_decided():
+    network, process = Fixed(torch.zeros(4000, 1, 1, 1)), Diffusion(build_scheduler("v_prediction"))
+    for towards_noise, mean in ((False, 500), (True, 1000 * 2 / 3)):
+        denoising_loss(process, network, torch.zeros(4000, 1, 1, 1), generator=seeded(), towards_noise=towards_noise)
+        assert network.calls[-1][1].double().mean().item() == pytest.approx(mean, abs=15)
 
 
 def test_unknown_prediction_type():
@@ -111,7 +113,7 @@ def test_the_schedule_of_the_embedded_prior_ends_in_pure_noise():
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 def test_gradients_equal_those_of_the_plain_loop(tiny_prior, guidance_scale):
-    base = tiny_prior.embed(["a dog", "two boats"])
+    base = tiny_prior.condition(["a dog", "two boats"]).tokens
     start = torch.randn(2, *tiny_prior.latent_shape)
     weight = torch.randn_like(start)
     scheduler = copy.deepcopy(tiny_prior.scheduler)
@@ -122,7 +124,7 @@ def test_gradients_equal_those_of_the_plain_loop(tiny_prior, guidance_scale):
         conditioning, latents = base.clone().requires_grad_(), start.clone().requires_grad_()
         if checkpointed:
             drawn = tiny_prior.sample(
-                conditioning,
+                Conditioning(conditioning),
                 latents=latents,
                 strength=0.75,
                 num_inference_steps=4,
@@ -143,16 +145,17 @@ def test_gradients_equal_those_of_the_plain_loop(tiny_prior, guidance_scale):
 
 def test_a_few_step_prior_noises_its_estimate_anew(tiny_prior, monkeypatch):
     monkeypatch.setattr(tiny_prior, "few_step", True)
-    conditioning = tiny_prior.embed(["a dog", "two boats"]).requires_grad_()
-    drawn = tiny_prior.sample(conditioning, num_inference_steps=3, generator=seeded())
-    generator, scheduler = seeded(), tiny_prior.scheduler
+    conditioning = tiny_prior.condition(["a dog", "two boats"]).tokens.requires_grad_()
+    text = Conditioning(conditioning)
+    drawn = tiny_prior.sample(text, num_inference_steps=3, generator=seeded())
+    generator = seeded()
     x0 = torch.zeros(2, *tiny_prior.latent_shape)
     for step in (999, 666, 332):
         t, noise = torch.tensor([step, step]), torch.randn(x0.shape, generator=generator)
-        x0 = denoise(tiny_prior.denoiser, scheduler, scheduler.add_noise(x0, noise, t), t, conditioning)
+        x0, _ = tiny_prior.predict(tiny_prior.add_noise(x0, noise, t), t, text)
     torch.testing.assert_close(drawn, x0, rtol=1e-3, atol=1e-3)
     monkeypatch.setattr(tiny_prior, "few_step", False)
-    ddim = tiny_prior.sample(conditioning, num_inference_steps=3, generator=seeded())
+    ddim = tiny_prior.sample(text, num_inference_steps=3, generator=seeded())
     assert not torch.allclose(drawn, ddim, atol=0.1)
     gradients = [torch.autograd.grad(latents.square().sum(), conditioning)[0] for latents in (drawn, x0)]
     torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3)
@@ -165,8 +168,8 @@ def test_memory_for_the_backward_pass_does_not_grow_with_the_steps(tiny_prior):
 
 
 def test_parameters_of_the_prior_get_no_gradient(tiny_prior):
-    conditioning = tiny_prior.embed(["a dog"]).requires_grad_()
-    tiny_prior.decode(tiny_prior.sample(conditioning, num_inference_steps=2)).sum().backward()
+    conditioning = tiny_prior.condition(["a dog"]).tokens.requires_grad_()
+    tiny_prior.decode(tiny_prior.sample(Conditioning(conditioning), num_inference_steps=2)).sum().backward()
     assert all(parameter.grad is None for parameter in tiny_prior.parameters())
 
 
@@ -213,29 +216,26 @@ def test_the_seed_decides(tiny_prior):
 
 
 def test_no_conditioning_is_the_empty_prompt(tiny_prior):
-    empty = tiny_prior.sample(tiny_prior.embed(["", ""]), num_inference_steps=2, generator=seeded())
+    empty = tiny_prior.sample(tiny_prior.condition(["", ""]), num_inference_steps=2, generator=seeded())
     nothing = tiny_prior.sample(batch_size=2, num_inference_steps=2, generator=seeded())
     torch.testing.assert_close(nothing, empty)
-    other = tiny_prior.sample(tiny_prior.embed(["a dog"] * 2), num_inference_steps=2, generator=seeded())
+    other = tiny_prior.sample(tiny_prior.condition(["a dog"] * 2), num_inference_steps=2, generator=seeded())
     assert not torch.allclose(other, empty, atol=1e-3)
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 2.5])
 def test_a_batch_of_two_equals_two_of_one(tiny_prior, guidance_scale):
     noise, latents = torch.randn(2, 2, *tiny_prior.latent_shape).unbind()
-    conditioning = tiny_prior.embed(["a dog", "two boats"])
+    conditioning = tiny_prior.condition(["a dog", "two boats"])
 
     def draw(part: slice) -> Tensor:
-        size = len(noise[part])
-        return sample(
-            tiny_prior.denoiser,
-            tiny_prior.scheduler,
-            noise[part],
+        timesteps = tiny_prior.schedule(4, 0.5)
+        return run_steps(
+            tiny_prior,
+            tiny_prior.add_noise(latents[part], noise[part], timesteps[0]),
+            timesteps,
             conditioning[part],
-            unconditional=tiny_prior.embed([""]).expand(size, -1, -1) if guidance_scale != 1 else None,
-            latents=latents[part],
-            strength=0.5,
-            num_inference_steps=4,
+            unconditional=tiny_prior.condition([""]).expand(len(noise[part])) if guidance_scale != 1 else None,
             guidance_scale=guidance_scale,
         )
 
@@ -244,12 +244,12 @@ def test_a_batch_of_two_equals_two_of_one(tiny_prior, guidance_scale):
 
 
 def test_inputs_and_scheduler_stay_as_they_were(tiny_prior):
-    latents, conditioning = torch.randn(1, *tiny_prior.latent_shape), tiny_prior.embed(["a dog"])
-    before = latents.clone(), conditioning.clone()
+    latents, conditioning = torch.randn(1, *tiny_prior.latent_shape), tiny_prior.condition(["a dog"])
+    before = latents.clone(), conditioning.tokens.clone()
     steps = tiny_prior.scheduler.num_inference_steps
     tiny_prior.sample(conditioning, latents=latents, strength=0.5, num_inference_steps=2)
     assert torch.equal(latents, before[0])
-    assert torch.equal(conditioning, before[1])
+    assert torch.equal(conditioning.tokens, before[1])
     assert tiny_prior.scheduler.num_inference_steps == steps
 
 
@@ -276,7 +276,7 @@ def test_strengths_in_use_leave_the_steps_that_diffusers_runs(steps):
 @pytest.mark.parametrize("strength", [-0.1, 1.1])
 def test_strength_outside_its_range(tiny_prior, strength):
     with pytest.raises(ValueError, match=rf"strength is {strength}; allowed: 0 to 1"):
-        tiny_prior.sample(batch_size=1, strength=strength)
+        tiny_prior.sample(latents=torch.zeros(1, *tiny_prior.latent_shape), strength=strength)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001])
@@ -286,7 +286,7 @@ def test_number_of_steps_outside_its_range(tiny_prior, steps):
 
 
 def test_batch_sizes_must_agree(tiny_prior):
-    conditioning = tiny_prior.embed(["a", "b"])
+    conditioning = tiny_prior.condition(["a", "b"])
     for arguments in (
         {},
         {"conditioning": conditioning, "batch_size": 3},
@@ -298,18 +298,21 @@ def test_batch_sizes_must_agree(tiny_prior):
 
 def test_plain_ddim_reaches_a_known_answer():
     """A denoiser that always knows x0 must end there, whatever the number of steps."""
-    scheduler = DDIMScheduler(clip_sample=False, prediction_type="sample", timestep_spacing="trailing")
+    process = Diffusion(DDIMScheduler(clip_sample=False, prediction_type="sample", timestep_spacing="trailing"))
     x0 = torch.randn(2, 4, 3, 5)
     for steps in (1, 3):
-        drawn = sample(Fixed(x0), scheduler, torch.randn_like(x0), torch.zeros(2, 1, 1), num_inference_steps=steps)
-        torch.testing.assert_close(drawn, x0, rtol=1e-4, atol=1e-5)
+        timesteps, current = process.schedule(steps), torch.randn_like(x0)
+        for t, following in pairwise(timesteps):
+            current = process.add_noise(*process.read(x0, current, t), following)
+        torch.testing.assert_close(current, x0, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("prediction_type", ["v_prediction", "epsilon"])
 def test_min_snr_weights_bound_the_error_of_x0(prediction_type):
     scheduler = build_scheduler(prediction_type)
     scheduler.alphas_cumprod = torch.tensor([0.9, 0.5, 0.0])  # SNR 9, 1, 0
-    weights = loss_weights(scheduler, torch.arange(3), 5.0)
+    process = Diffusion(scheduler)
+    weights = loss_weights(process, torch.arange(3), 5.0)
     expected = [5 / 10, 1, 1] if prediction_type == "v_prediction" else [5 / 9, 1, 1]
     torch.testing.assert_close(weights, torch.tensor(expected))
-    assert loss_weights(scheduler, torch.arange(3), 1e6).tolist() == [1, 1, 1]
+    assert loss_weights(process, torch.arange(3), 1e6).tolist() == [1, 1, 1]

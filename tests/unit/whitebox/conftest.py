@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.targets import load_targets
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.goal import Goal
@@ -24,7 +25,13 @@ class Smooth(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.config = SimpleNamespace(in_channels=channels, sample_size=4, cross_attention_dim=width)
+        self.config = SimpleNamespace(
+            in_channels=channels,
+            sample_size=4,
+            cross_attention_dim=width,
+            block_out_channels=(channels,),
+            layers_per_block=1,
+        )
         self.inner = nn.Conv2d(channels, channels, 3, padding=1)
         self.text = nn.Linear(width, channels)
 
@@ -60,7 +67,7 @@ class Text(nn.Module):
 def smooth_prior(tiny_prior: DiffusionPrior) -> DiffusionPrior:
     """Latents (2, 4, 4), pictures of 8 px, float64."""
     torch.manual_seed(0)
-    prior = DiffusionPrior(
+    prior = StableDiffusionPrior(
         Decoder(2), Smooth(2, 5), build_scheduler("v_prediction"), Text(5), tiny_prior.tokenizer, name="smooth"
     )
     return prior.double()
@@ -97,8 +104,8 @@ def make_problem(smooth_prior: DiffusionPrior, target: MultiTarget, pictures: Te
         chosen = list(rows)
         with torch.no_grad():
             features = target(pictures[chosen])
-            conditioning = smooth_prior.embed(["a dog", "two boats"])[chosen]
-            free = smooth_prior.embed([""]).expand(len(chosen), -1, -1)
+            conditioning = smooth_prior.condition(["a dog", "two boats"])[torch.tensor(chosen)]
+            free = smooth_prior.condition([""]).expand(len(chosen))
         goal = Goal(target, {layer: features[layer] for layer in layers}, distance)
         problem = Problem(tuple(f"picture-{i}" for i in chosen), goal, smooth_prior, conditioning, free)
         return replace(problem, **fields)  # type: ignore[arg-type]

@@ -1,10 +1,14 @@
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from inverter.blackbox.conditioner import Encoding
+from inverter.blackbox.inverter import Inverter
 from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig, MethodsConfig
+from inverter.priors.control import Control
 from inverter.whitebox.attack import Attack
 
 CONFIG = MethodsConfig(
@@ -49,11 +53,28 @@ def test_features_that_travelled_in_half_precision_are_computed_with_in_full(tar
         attack.invert({layer: values.int() for layer, values in sent.items()})
 
 
+class Given:
+    """An inverter that says the same of whatever features, by tokens in the text's place."""
+
+    spec = SimpleNamespace(conditioning="tokens")
+    under_prompt = Inverter.under_prompt
+
+    def __init__(self, prior, latents, prompt):
+        self.prior, self.latents = prior, latents
+        self.tokens = prior.condition([prompt]).expand(len(latents)).tokens
+
+    def encode(self, features):
+        return Encoding(self.latents, Control(None, (), None, self.tokens, in_place_of_text=True), self.latents)
+
+    def null_control(self, batch_size):
+        return None
+
+
 def test_an_inverter_gives_start_and_conditioning_unless_a_prompt_is_given(target, smooth_prior, features):
     latents = torch.randn(2, 2, 4, 4, dtype=torch.float64)
-    predicted = smooth_prior.embed(["two boats"]).expand(2, -1, -1)
+    given = Given(smooth_prior, latents, "two boats")
     hybrid = HybridConfig(num_steps=2, prior_every_n_steps=0)  # the first picture is the start
-    attack = Attack("hybrid", target, smooth_prior, MethodsConfig(hybrid=hybrid), align=lambda _: (latents, predicted))
+    attack = Attack("hybrid", target, smooth_prior, MethodsConfig(hybrid=hybrid), inverter=given)
     found = attack.invert(features)
     with torch.no_grad():
         first = smooth_prior.decode(latents)
@@ -61,15 +82,15 @@ def test_an_inverter_gives_start_and_conditioning_unless_a_prompt_is_given(targe
 
         expected = Goal(target, features).loss(first)
     torch.testing.assert_close(found.first_loss, expected)
-    conditioning = attack._condition([None, "a dog"], predicted)
-    torch.testing.assert_close(conditioning[0], predicted[0])
-    torch.testing.assert_close(conditioning[1], smooth_prior.embed(["a dog"])[0])
+    tokens = attack._start(features, [None, "a dog"], ["a", "b"])["control"].tokens
+    torch.testing.assert_close(tokens[0], given.tokens[0])
+    torch.testing.assert_close(tokens[1], smooth_prior.condition(["a dog"]).tokens[0])
 
 
 def test_latent_below_full_strength_starts_at_the_inverter(target, smooth_prior, features):
     given = torch.full((2, 2, 4, 4), 0.3, dtype=torch.float64)
     config = replace(CONFIG, latent=LatentConfig(num_steps=1, num_inference_steps=0, strength=0.5))
-    attack = Attack("latent", target, smooth_prior, config, align=lambda sent: (given, smooth_prior.embed([""] * 2)))
+    attack = Attack("latent", target, smooth_prior, config, inverter=Given(smooth_prior, given, ""))
     with torch.no_grad():
         expected = smooth_prior.decode(given).float()
     torch.testing.assert_close(attack.invert(features).images.float(), expected)

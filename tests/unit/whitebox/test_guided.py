@@ -1,11 +1,13 @@
 """DRAG's loop: what the sphere, the recurrence and the schedule must do."""
 
+import copy
+
 import pytest
 import torch
 
 from inverter.config import GuidedConfig
 from inverter.whitebox.evaluate import evaluate
-from inverter.whitebox.guided import Guided, predict, unit
+from inverter.whitebox.guided import Guided, unit
 
 
 def test_without_guidance_and_noise_it_is_ddim(make_problem):
@@ -13,10 +15,11 @@ def test_without_guidance_and_noise_it_is_ddim(make_problem):
     problem = make_problem()
     method = Guided(GuidedConfig(num_inference_steps=5, num_recurrences=1, eta=0.0))
     state = method.begin(problem, None)
-    scheduler, timesteps = method._schedule(problem)
+    scheduler = copy.deepcopy(problem.model.scheduler)
+    scheduler.set_timesteps(5)
     expected = state["latents"]
-    for step, t in enumerate(timesteps):
-        output = problem.model.denoiser(expected, t, encoder_hidden_states=problem.text)[0].detach()
+    for step, t in enumerate(scheduler.timesteps):
+        output = problem.model.denoiser(expected, t, encoder_hidden_states=problem.text.tokens)[0].detach()
         expected = scheduler.step(output, t, expected).prev_sample
         found = evaluate(problem, method, state, step)
         state = method.update(problem, state, found.gradients, found.extra, step)
@@ -29,7 +32,7 @@ def test_the_noise_lies_on_the_sphere_of_each_image(make_problem):
     state, step = method.begin(problem, None), 1
     found = evaluate(problem, method, state, step)
     after = method.update(problem, state, found.gradients, found.extra, step)["latents"]
-    a, a_next = method._alphas(problem, step)
+    a, a_next = (problem.model.process.alpha(t) for t in method._timesteps(problem, step))
     s = ((1 - a_next) / (1 - a) * (1 - a / a_next)).sqrt()
     mean = a_next.sqrt() * found.extra["x0"] + (1 - a_next - s**2).sqrt() * found.extra["eps"]
     radius = (after - mean).flatten(1).norm(dim=1)
@@ -51,9 +54,9 @@ def test_both_predictions_give_the_same_answer(make_problem):
     problem = make_problem()
     z, t = torch.randn(2, 2, 4, 4, dtype=torch.float64), torch.tensor(400)
     a = problem.model.scheduler.alphas_cumprod[t].double()
-    x0, eps = predict(problem, z, t, a)
+    x0, eps = problem.model.predict(z, t, problem.text)
     torch.testing.assert_close(a.sqrt() * x0 + (1 - a).sqrt() * eps, z)
-    torch.testing.assert_close(x0, problem.model.denoise(z, t.expand(2), problem.text), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(x0, problem.model.predict(z, t.expand(2), problem.text)[0], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

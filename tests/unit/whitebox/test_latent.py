@@ -60,7 +60,7 @@ def test_recomputed_steps_equal_the_plain_ones_in_value_and_gradient(make_proble
             drawn = z
             for t in scheduler.timesteps[-int(4 * strength) :]:
                 one, free = (
-                    problem.model.denoiser(drawn, t, encoder_hidden_states=c)[0]
+                    problem.model.denoiser(drawn, t, encoder_hidden_states=c.tokens)[0]
                     for c in (problem.text, problem.unconditional)
                 )
                 drawn = scheduler.step(free + 2.0 * (one - free), t, drawn).prev_sample
@@ -81,7 +81,7 @@ def test_noise_between_the_steps_of_a_few_step_prior(make_problem, monkeypatch):
         torch.testing.assert_close(alone, drawn[[row]], rtol=1e-10, atol=1e-10)
 
     chain = Chain(0.1, torch.ones(2))
-    twins = replace(problem, chain=chain, conditioning=problem.text[[0, 0]])
+    twins = replace(problem, chain=chain, conditioning=problem.text[torch.tensor([0, 0])])
     one, other = method.generate(twins, state["latents"][[0, 0]])
     torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
     one, other = method.generate(replace(twins, chain=None), state["latents"][[0, 0]])
@@ -103,14 +103,12 @@ def kept_bytes(run: Callable[[], Tensor]) -> int:
 
 def test_memory_is_flat_in_the_number_of_steps(tiny_prior):
     """A checkpoint keeps its inputs where no hook sees them: one latent a step, added here."""
-    conditioning = tiny_prior.embed(["a dog"])
+    conditioning = tiny_prior.condition(["a dog"])
     z = torch.randn(1, *tiny_prior.latent_shape)
 
     def kept(steps: int, **options: int) -> int:
-        scheduler = copy.deepcopy(tiny_prior.scheduler)
-        scheduler.set_timesteps(steps)
         start = z.clone().requires_grad_()
-        drawn = lambda: run_steps(tiny_prior.denoiser, scheduler, start, scheduler.timesteps, conditioning, **options)  # noqa: E731
+        drawn = lambda: run_steps(tiny_prior, start, tiny_prior.schedule(steps), conditioning, **options)  # noqa: E731
         return kept_bytes(lambda: tiny_prior.decode(drawn()).square().sum()) + steps * z.nbytes
 
     assert kept(50) <= 1.3 * kept(5)
@@ -124,7 +122,9 @@ def test_steps_that_are_computed_again_give_the_same_gradient(make_problem):
     for kept_steps in (0, 1, 3, 9):
         method, state = begun(problem, num_inference_steps=3, kept_steps=kept_steps)
         calls = []
-        handle = problem.model.denoiser.register_forward_hook(lambda *_, calls=calls: calls.append(torch.is_grad_enabled()))
+        handle = problem.model.denoiser.register_forward_hook(
+            lambda *_, calls=calls: calls.append(torch.is_grad_enabled())
+        )
         found.append(evaluate(problem, method, state, 0).gradients["latents"])
         handle.remove()
         assert len(calls) == 3 + max(0, 3 - kept_steps)
