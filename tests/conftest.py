@@ -213,8 +213,8 @@ def tiny_published(
         conditioning_shape=tiny_prior.conditioning_shape,
         resolution=32,
         width=16,
+        coarse_width=16,
         depth=1,
-        num_tokens=2,
         dropout=0.0,
         head_width=8,
         strength=0.5,
@@ -241,7 +241,9 @@ def train_config(tiny_shards: Path, tiny_prior_folder: Path) -> Callable[..., Tr
             target=TargetConfig(name="tiny", layer="features.2", input_size=16),
             prior=str(tiny_prior_folder),
             data=DataConfig(path=str(tiny_shards), batch_size=4, num_workers=0),
-            model=ModelConfig(kind=kind, width=16, depth=1, num_tokens=2, head_width=8, denoising_every_n_steps=2),
+            model=ModelConfig(
+                kind=kind, width=16, coarse_width=16, depth=1, num_tokens=2, head_width=8, denoising_every_n_steps=2
+            ),
             optim=OptimConfig(**{**settings, **optim}),  # type: ignore[arg-type]
             trainer=TrainerConfig(device="cpu", every_n_seconds=0, progress=False),
             output=str(output),

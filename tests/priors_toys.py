@@ -64,7 +64,11 @@ def write_xl(folder: Path) -> Path:
             use_linear_projection=True,
         )
         scheduler = diffusers.EulerDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            steps_offset=1,
+            timestep_spacing="leading",
         )
         diffusers.StableDiffusionXLPipeline(
             _vae(4, scaling_factor=0.13025), first, second, tokenizer, tokenizer, unet, scheduler

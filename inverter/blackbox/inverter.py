@@ -13,6 +13,7 @@ from inverter.blackbox.conditioner import Conditioner, Encoding
 from inverter.blackbox.head import ImageHead
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.token_conditioner import TokenConditioner
+from inverter.config import DrawConfig
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.prior import DiffusionPrior
@@ -180,6 +181,14 @@ class Inverter(nn.Module):
             chosen = conditioning.where([each is not None for each in prompts], Conditioning(control.tokens))
             control = replace(control, tokens=chosen.tokens)
         return conditioning, control
+
+    def redraw(self, draw: DrawConfig) -> Inverter:
+        """Let ``sample`` draw so from now on; None leaves what was trained or published."""
+        changes: dict[str, Any] = {key: value for key, value in vars(draw).items() if value is not None}
+        if "guidance_interval" in changes:
+            changes["guidance_interval"] = tuple(map(float, changes["guidance_interval"]))
+        self.spec = replace(self.spec, **changes)
+        return self
 
     @classmethod
     def from_pretrained(

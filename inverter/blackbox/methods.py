@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import Method
@@ -16,14 +17,29 @@ BASELINE = "upconv"
 
 
 def attack_methods(
-    inverter: Inverter, baseline: PairModule | None, *, bf16: bool, device: torch.device
+    inverter: Inverter,
+    baseline: PairModule | None,
+    *,
+    bf16: bool,
+    device: torch.device,
+    query: Callable[[Tensor], Tensor] | None = None,
+    best_draws: int | None = None,
+    search_rounds: int = 0,
 ) -> dict[str, Method]:
-    """Both operating points, ``mean`` also without its image head, and the baseline where there is one.
+    """Both operating points, ``mean`` also without its image head, best of N where asked, and the baseline.
 
     The noise of ``sample`` comes from PyTorch's generator on the CPU, which the evaluation seeds.
 
+    Args:
+        inverter: On the device.
+        baseline: None where there is none.
+        bf16: Run them under bf16 autocast.
+        device: Where they run.
+        query: The target, as an attacker may ask it; best of N needs it.
+        best_draws: Pictures that best of N draws a round; None leaves it out.
+        search_rounds: Rounds of search after the first.
     Raises:
-        ValueError: The baseline takes features of another shape.
+        ValueError: The baseline takes features of another shape, or best of N has no target.
     """
 
     def cast(reconstruct: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -34,7 +50,8 @@ def attack_methods(
         return call
 
     spec = inverter.spec
-    steps = count_steps(spec.num_inference_steps, spec.strength) * (2 if spec.guidance_scale != 1 else 1)
+    guided = 2 if spec.guidance_scale != 1 else 1
+    steps = count_steps(spec.num_inference_steps, spec.strength) * guided
     one_pass = {"target_queries": 0, "denoiser_calls": 0}
     methods = {"mean": Method(cast(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:
@@ -42,6 +59,21 @@ def attack_methods(
         methods["mean without head"] = Method(plain, operating_point="mean", cost=one_pass)
     drawn = cast(inverter.sample)
     methods["sample"] = Method(drawn, operating_point="sample", cost=one_pass | {"denoiser_calls": steps})
+    if best_draws is not None:
+        if query is None:
+            raise ValueError(f"best_of is {best_draws}, but there is no target to query; allowed: null, or its weights")
+        draws = best_draws * (1 + search_rounds)
+        searched = sum(count_steps(spec.num_inference_steps, SEARCH[n % len(SEARCH)]) for n in range(search_rounds))
+        cost = {"target_queries": draws, "denoiser_calls": best_draws * (steps + searched * guided)}
+
+        def best(features: Tensor) -> Tensor:
+            return best_of(inverter, asked, features, best_draws, rounds=search_rounds)
+
+        def asked(images: Tensor) -> Tensor:
+            with torch.autocast(device.type, enabled=False):
+                return query(images.float())
+
+        methods[f"best of {draws}"] = Method(cast(best), operating_point="sample", cost=cost)
     if baseline is not None:
         methods[BASELINE] = Method(cast(baseline.to(device).reconstruct), operating_point="mean", cost=one_pass)
     return methods

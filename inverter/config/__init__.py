@@ -1,6 +1,6 @@
 """Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
-from inverter.config.evaluation import AuditConfig, BenchConfig, EvaluateConfig, SplitConfig
+from inverter.config.evaluation import AuditConfig, BenchConfig, DrawConfig, EvaluateConfig, SplitConfig
 from inverter.config.experiments import (
     BudgetConfig,
     ExperimentConfig,
@@ -60,6 +60,7 @@ __all__ = [
     "DenoiserConfig",
     "DirectConfig",
     "DistillConfig",
+    "DrawConfig",
     "EvaluateConfig",
     "EvaluatePriorConfig",
     "ExperimentConfig",

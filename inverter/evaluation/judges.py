@@ -1,5 +1,6 @@
 """Judges: classifiers that no attack uses, asked whether a reconstruction still shows what the original showed."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -237,3 +238,13 @@ def load_judges(
                 raise
             missing.append(Missing(f"judge/{name}", one_line(error)))
     return judges, missing
+
+
+def is_kin(judge: str, target: str) -> bool:
+    """Whether a judge and a target, by their names, are of one family of architectures, so alike in what they see."""
+
+    def letters(name: str) -> str:
+        return re.sub(r"[^a-z]", "", name.lower())
+
+    family = letters(re.split(r"\d", judge)[0])
+    return bool(family) and family in letters(target)

@@ -82,7 +82,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     networks = tuple(CONTROL_FOLDER if control and part == "unet" else part for part in family.networks)
     if control and not (folder / CONTROL_FOLDER).is_dir():
         raise ValueError(
-            f"prior {folder} has no {CONTROL_FOLDER}, a denoiser that obeys features; allowed: {base!r} without {CONTROL}"
+            f"prior {folder} has no {CONTROL_FOLDER}, a denoiser that obeys features; allowed: no {CONTROL} in the name"
         )
     for part in ("vae", *networks):
         if not any((folder / part).glob("*.safetensors")):

@@ -49,6 +49,7 @@ class StableDiffusion3Prior(DiffusionPrior):
             conditioning_shape=tuple(text.shape[1:]),
             **about,
         )
+        self.tokenizer = parts["tokenizer"]
         self.text_encoders = nn.ModuleList(parts[name] for name in ENCODERS if parts[name] is not None)
         self._pipeline = pipeline
         self.eval().requires_grad_(False)

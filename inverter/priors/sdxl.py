@@ -38,6 +38,7 @@ class StableDiffusionXLPrior(DiffusionPrior):
             conditioning_shape=(length, unet.config.cross_attention_dim),
             **about,
         )
+        self.tokenizer = parts["tokenizer"]
         self.text_encoders = nn.ModuleList([parts["text_encoder"], parts["text_encoder_2"]])
         self._pipeline = diffusers.StableDiffusionXLPipeline(
             **parts, scheduler=copy.deepcopy(scheduler), force_zeros_for_empty_prompt=False, add_watermarker=False

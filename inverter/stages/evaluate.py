@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
 from inverter.device import pick_device, pick_precision
 from inverter.evaluation.evaluate import evaluate
-from inverter.evaluation.judges import draw_gallery, load_judges
+from inverter.evaluation.judges import Judge, draw_gallery, is_kin, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.references import reference_methods
@@ -70,9 +71,19 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         shutil.rmtree(output / "recon", ignore_errors=True)
     wait_for_all()
     record_run(config, output, "evaluate")
-    inverter = subject.inverter.to(device).eval()
+    inverter = subject.inverter.redraw(config.draw).to(device).eval()
+    spec = pairs.manifest.target
+    target = load_same_target(spec, config.target.name, device, pretrained=config.target.pretrained)
     num_train = config.num_train or subject.num_pairs
-    attacks = attack_methods(inverter, baseline, bf16=config.precision == "bf16", device=device)
+    attacks = attack_methods(
+        inverter,
+        baseline,
+        bf16=config.precision == "bf16",
+        device=device,
+        query=target,
+        best_draws=config.best_of,
+        search_rounds=config.search_rounds,
+    )
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
     references = reference_methods(
         inverter.prior, batches, pairs.train, num_train=num_train, batch_size=config.batch_size
@@ -81,7 +92,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     results = evaluate(
         attacks | references,
         batches,
-        target=load_same_target(pairs.manifest.target, config.target.name, device, pretrained=config.target.pretrained),
+        target=target,
         judges=judges,
         missing=absent,
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
@@ -98,6 +109,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
             f"Trained on {subject.num_pairs:,} pairs from {subject.source}.",
             *ancestors.notes(subject.began_with, subject.threat_model),
             *pairs.notes(num_train),
+            *query_notes(config, judges, subject.target.name),
         ],
         on_recon=save_recons(output / "recon"),
     )
@@ -110,3 +122,17 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     for name in ("report.html", "metrics.json", "per_image.csv", "recon"):
         log.info("%s", output / name)
     return results
+
+
+def query_notes(config: EvaluateConfig, judges: Sequence[Judge], target: str) -> list[str]:
+    """What an attacker who queries the target is allowed more, and which judge that flatters."""
+    if config.best_of is None:
+        return []
+    queries = config.best_of * (1 + config.search_rounds)
+    note = f"Best of {queries}: the attacker may also query the target, {queries} times a picture."
+    kin = [judge.name for judge in judges if is_kin(judge.name, target)]
+    others = [judge.name for judge in judges if judge.name not in kin]
+    if not kin:
+        return [note]
+    verdict = f"; {' and '.join(others)} decides" if others else ", and there is no other"
+    return [f"{note} A search against the target flatters judges of its kind: {' and '.join(kin)}{verdict}."]

@@ -8,25 +8,34 @@ import logging
 import re
 from pathlib import Path
 
+import torch
+from safetensors.torch import load_file
 from torchvision.io import read_image
 from torchvision.utils import make_grid, save_image
 
 from inverter.atomic import whole_folder
 from inverter.blackbox.build import load_run, run_inverter
-from inverter.config import PublishConfig, TrainConfig
+from inverter.config import DrawConfig, PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
 from inverter.hub import save_inverter
 from inverter.lock import locked
 from inverter.model_card import render_card
-from inverter.priors.location import checkpoints_root
-from inverter.published import WEIGHTS
+from inverter.priors.load import load_prior
+from inverter.priors.location import checkpoints_root, find_prior
+from inverter.priors.parts import write_control_denoiser
+from inverter.priors.prior import DiffusionPrior
+from inverter.priors.variant import CONTROL, CONTROL_FOLDER, split_control
+from inverter.published import WEIGHTS, split_run
 from inverter.run_record import commits
 from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)
 PREVIEW_IMAGES = 8
-PUBLISHED_SETTINGS = ("judges", "limit", "num_train", "num_bootstrap", "batch_size", "precision", "device", "seed")
+PUBLISHED_SETTINGS = (
+    *("draw", "best_of", "search_rounds", "judges", "limit", "num_train", "num_bootstrap"),
+    *("batch_size", "precision", "device", "seed"),
+)
 
 
 def run(config: PublishConfig) -> Path:
@@ -56,15 +65,18 @@ def publish(config: PublishConfig) -> Path:
         )
     module, train_config, manifest = load_run(run_folder)
     results = Results.from_json(json.loads(metrics.read_text()))
-    if results.weights_sha256 != weights_sha256(run_inverter(module)):
+    inverter = run_inverter(module).redraw(DrawConfig(**results.config.get("draw", {})))  # as it was evaluated
+    if results.weights_sha256 != weights_sha256(inverter):
         raise ValueError(f"run {run_folder} was trained on after its evaluation; run `inverter evaluate` again")
     training = training_record(run_folder, train_config, manifest)
     settings = {key: value for key, value in results.config.items() if key in PUBLISHED_SETTINGS}
     called = config.name if folder.parent.resolve() == checkpoints_root().resolve() else str(folder)
+    if train_config.model.tune == "full":
+        publish_denoiser(inverter.prior, config.overwrite)
     with whole_folder(folder) as partial:
-        save_inverter(run_inverter(module), partial, manifest.target, training)
+        save_inverter(inverter, partial, manifest.target, training)
         dataclasses.replace(results, config=settings).save(partial / "metrics.json")
-        card = render_card(called, config.licence, run_inverter(module), manifest, training, results)
+        card = render_card(called, config.licence, inverter, manifest, training, results)
         (partial / "README.md").write_text(card, encoding="utf-8")
         if preview := config.preview:
             write_preview(Path(preview), partial / "preview.png")
@@ -73,8 +85,42 @@ def publish(config: PublishConfig) -> Path:
     return folder
 
 
+def publish_denoiser(prior: DiffusionPrior, overwrite: bool) -> None:
+    """Write a wholly tuned denoiser beside the one of its prior, and name the prior after it.
+
+    Inverters that were trained in one run share it, so it may be there already.
+
+    Raises:
+        ValueError: The prior does not lie in ``checkpoints/``, or another tuned denoiser is there and would be lost.
+    """
+    base = split_control(prior.name)[0]
+    folder = find_prior(base)
+    if folder.resolve().parent != checkpoints_root().resolve():
+        raise ValueError(
+            f"prior {folder} is not in {checkpoints_root()}, where a tuned denoiser is kept; copy it there, or train "
+            "with model.tune=lora, whose weights go with the inverter"
+        )
+    path = folder / CONTROL_FOLDER / "diffusion_pytorch_model.safetensors"
+    state = {name: value.half() for name, value in prior.denoiser.state_dict().items()}
+    if path.is_file():
+        there = load_file(path)
+        same = there.keys() == state.keys() and all(torch.equal(there[name], state[name].cpu()) for name in state)
+        if not same and not overwrite:
+            raise ValueError(
+                f"prior {folder} has another denoiser in {CONTROL_FOLDER}, which published inverters may need; "
+                "set overwrite=true to replace it"
+            )
+    else:
+        same = False
+    if not same:
+        write_control_denoiser(prior.denoiser, folder)
+    prior.name = f"{base}{CONTROL}"
+    prior.weights_sha256 = load_prior(prior.name).weights_sha256
+
+
 def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[str, object]:
     """What the model card and the config say of the training."""
+    run, number = split_run(run)
     if not (run / "summary.json").is_file():
         raise ValueError(f"run {run} has no summary.json, so its training was cut off; train it to its end first")
     record = json.loads((run / "train.json").read_text())
@@ -83,8 +129,9 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         raise ValueError(f"run {run}: its train.json does not say what start_from={config.start_from} was; train again")
     return {
         "source": manifest.source,
-        "pairs": summary["pairs"],
-        "pairs_seen": summary["pairs_seen"],
+        "pairs": manifest.num_pairs if number else summary["pairs"],
+        "pairs_seen": round(summary["pairs_seen"] * share_of(config, number)),
+        "tuned": config.model.tune,
         "began_with": record.get("began_with", []),
         "augment": manifest.augment,
         "max_time_seconds": config.optim.max_time,
@@ -95,6 +142,12 @@ def training_record(run: Path, config: TrainConfig, manifest: Manifest) -> dict[
         "commit": commits(record),
         "environment": record["environment"],
     }
+
+
+def share_of(config: TrainConfig, number: int) -> float:
+    """Share of a run's steps that one of its inverters got."""
+    shares = config.data.shares or [1.0] * (1 + len(config.data.also))
+    return shares[number] / sum(shares)
 
 
 def write_preview(evaluation: Path, path: Path) -> None:

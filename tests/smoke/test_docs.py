@@ -41,7 +41,7 @@ STAND_INS = {  # word that asks for what is not here: words on top
     "baseline=BASELINE": "baseline=null",  # test_stages.py has one
 }
 FEATURES = {"docs/guides/whitebox.md": (112, 14, 14)}  # shape of features.npy; else those of blocks.2
-MODEL = "model.width=16 model.depth=1 model.num_tokens=2 model.head_width=8"
+MODEL = "model.width=16 model.depth=1 model.coarse_width=16 model.head_width=8"
 TRAIN = (
     "data.batch_size=2 data.num_workers=0 optim.max_steps=2 optim.max_time=null trainer.device=cpu "
     "trainer.every_n_seconds=0 trainer.progress=false"

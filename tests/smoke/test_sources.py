@@ -16,7 +16,7 @@ from inverter.data.reader import PairDataset
 
 TARGET = ["target.layer=blocks.1", "target.input_size=64", "precision=fp32"]
 TRAIN = [
-    *("target.layer=blocks.1", "target.input_size=64", "model.width=16", "model.depth=1", "model.num_tokens=2"),
+    *("target.layer=blocks.1", "target.input_size=64", "model.width=16", "model.depth=1", "model.coarse_width=16"),
     *("model.head_width=8", "data.batch_size=4", "data.num_workers=0", "optim.max_steps=4", "optim.max_time=null"),
     *("trainer.progress=false", "trainer.device=cpu"),
 ]

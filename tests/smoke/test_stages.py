@@ -27,7 +27,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_prior_folder: Path) -> 
     for config, pairs in (("prepare.yaml", 16), ("prepare_dev.yaml", 8), ("prepare_val.yaml", 24)):
         files = ["configs/prepare.yaml"] if config == "prepare.yaml" else ["configs/prepare.yaml", f"configs/{config}"]
         assert main(["prepare", *files, *shared, f"pairs={pairs}"]) == 0
-    sizes = ["model.width=16", "model.depth=1", "model.num_tokens=2", "model.head_width=8", "data.batch_size=4"]
+    sizes = ["model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8", "data.batch_size=4"]
     short = ["optim.max_steps=12", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
     pairs = f"data.path={root / 'pairs'}"
     for kind in ("inverter", "upconv"):

@@ -45,7 +45,7 @@ def test_from_pictures_to_reconstructions(
     small = [
         "model.width=16",
         "model.depth=1",
-        "model.num_tokens=2",
+        "model.coarse_width=16",
         "model.head_width=8",
         "model.num_inference_steps=4",
     ]

@@ -29,7 +29,7 @@ def inverter(tiny_prior) -> Inverter:
         resolution=32,
         width=16,
         depth=1,
-        num_tokens=2,
+        coarse_width=16,
         dropout=0.1,
         head_width=8,
         strength=0.5,

@@ -46,7 +46,7 @@ def test_features_reach_the_denoiser_with_their_places(feature_shape):
     changed[..., 0, 0] = 3.0
     plain, moved = conditioner(features).control, conditioner(changed).control
     hint = (moved.hint - plain.hint).abs().sum(1)[0]
-    assert hint[0, 0] > 0 and hint[0, 0] > 10 * hint[-1, -1]
+    assert hint[0, 0] > 0 and hint[0, 0] > 3 * hint[-1, -1]
     tokens = (moved.tokens - plain.tokens).abs().sum(2)[0]
     assert tokens[0] > tokens[conditioner.coarse_side**2 - 1]
 

@@ -46,7 +46,7 @@ def tell(published: Path, **training: object) -> None:
 
 def weights(run: Path) -> dict:
     state = read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
-    return {key.removeprefix("inverter."): value for key, value in state.items() if key.startswith("inverter.")}
+    return {key.removeprefix("inverters.0."): value for key, value in state.items() if key.startswith("inverters.0.")}
 
 
 def test_a_training_begins_with_the_published_weights(config, published, tiny_prior_folder, tmp_path):
@@ -100,7 +100,7 @@ def test_what_began_with_one_that_began_with_another_names_both(config, publishe
     assert "40 pairs seen of prior" in card
 
 
-@pytest.mark.parametrize(("key", "value"), [("width", 32), ("depth", 2), ("num_tokens", 3), ("head", False)])
+@pytest.mark.parametrize(("key", "value"), [("width", 32), ("depth", 2), ("coarse_width", 32), ("head", False)])
 def test_other_sizes_are_refused(config, manifest, published, key, value):
     setattr(config.model, key, value)
     with pytest.raises(ValueError, match=rf"start_from=.*toy: its {key}\w* is .*; allowed: .*, that of model, pairs"):

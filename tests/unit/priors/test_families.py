@@ -112,28 +112,16 @@ class FamilyContract:
         features = torch.randn(2, *FEATURES)
         with torch.no_grad():
             plain = prior.predict(noisy, t, text)[0]
-            torch.testing.assert_close(
-                prior.predict(noisy, t, text, fresh(features).control)[0], plain, rtol=1e-3, atol=1e-3
-            )
+            zero = fresh(features).control
+            torch.testing.assert_close(prior.predict(noisy, t, text, zero)[0], plain, rtol=1e-3, atol=1e-3)
             control = conditioner(features).control
-            zero = torch.zeros_like
-            parts = {
-                "hint": replace(
-                    control,
-                    residuals=tuple(map(zero, control.residuals)),
-                    middle=control.middle if control.middle is None else zero(control.middle),
-                    tokens=zero(control.tokens),
-                ),
-                "residuals": replace(control, hint=zero(control.hint), tokens=zero(control.tokens)),
-                "tokens": replace(
-                    control,
-                    hint=zero(control.hint),
-                    residuals=tuple(map(zero, control.residuals)),
-                    middle=control.middle if control.middle is None else zero(control.middle),
-                ),
-            }
-            for name, part in parts.items():
-                assert not torch.allclose(prior.predict(noisy, t, text, part)[0], plain, atol=1e-3), name
+            for part, values in (
+                ("hint", control.hint),
+                ("residuals", control.residuals),
+                ("tokens", 100 * control.tokens),
+            ):
+                found = prior.predict(noisy, t, text, replace(zero, **{part: values}))[0]
+                assert not torch.allclose(found, plain, atol=1e-3), part
             alone = prior.predict(noisy[1:], t, text[1:], control[1:])[0]
             torch.testing.assert_close(prior.predict(noisy, t, text, control)[0][1:], alone, rtol=1e-3, atol=1e-3)
 

@@ -91,4 +91,4 @@ def test_long_prompts_and_unknown_words_are_logged_and_taken(tiny_prior, caplog)
         note_prompts(tiny_prior, [long, long, "a zeppelin at night"])
     assert caplog.text.count("the prior reads 12") == 1
     assert "never had zeppelin" in caplog.text
-    assert tiny_prior.condition([long]).shape == tiny_prior.condition(["a zeppelin"]).shape
+    assert len(tiny_prior.condition([long, "a zeppelin"])) == 2
