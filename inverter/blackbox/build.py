@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from inverter.blackbox.fia_flow import SpaceAlignment
+from inverter.blackbox.fia_flow_module import FIAFlowModule
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
@@ -25,7 +27,7 @@ from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.published import split_run
 
-KINDS = ("inverter", "upconv")
+KINDS = ("inverter", "upconv", "fia_flow")
 
 
 def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -> InverterSpec:
@@ -65,7 +67,7 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
             tuple(manifest.target.feature_shape), manifest.resolution, manifest.feature_mean, manifest.feature_std
         )
         return UpconvModule(decoder, config.optim, config.seed)
-    if config.model.kind != "inverter":
+    if config.model.kind not in KINDS:
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
     for key in ("image_every_n_steps", "denoising_every_n_steps"):
         if (every := getattr(config.model, key)) < 1:
@@ -78,6 +80,14 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
         )
     if manifest.resolution != prior.resolution:
         raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
+    if config.model.kind == "fia_flow":
+        alignment = SpaceAlignment(
+            tuple(manifest.target.feature_shape),
+            prior.latent_shape,
+            feature_mean=manifest.feature_mean,
+            feature_std=manifest.feature_std,
+        )
+        return FIAFlowModule(alignment, prior, config.optim, config.seed)
     if prior.few_step and config.model.denoising_weight:
         raise ValueError(
             f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
@@ -195,5 +205,5 @@ def check_prior(module: PairModule, trained_with: str | None, run: Path) -> None
 def run_inverter(module: PairModule) -> Inverter:
     """The inverter of a run; a baseline has none."""
     if not isinstance(module, InverterModule):
-        raise ValueError("the run trained a baseline (model.kind=upconv); only model.kind=inverter can be used here")
+        raise ValueError("the run trained a baseline; only model.kind=inverter can be used here")
     return module.inverter

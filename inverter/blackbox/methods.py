@@ -13,8 +13,6 @@ from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import Method
 from inverter.priors.process import count_steps
 
-BASELINE = "upconv"
-
 
 def attack_methods(
     inverter: Inverter,
@@ -75,5 +73,6 @@ def attack_methods(
 
         methods[f"best of {draws}"] = Method(cast(best), operating_point="sample", cost=cost)
     if baseline is not None:
-        methods[BASELINE] = Method(cast(baseline.to(device).reconstruct), operating_point="mean", cost=one_pass)
+        cost = one_pass | {"denoiser_calls": baseline.denoiser_calls}
+        methods[baseline.kind] = Method(cast(baseline.to(device).reconstruct), operating_point="mean", cost=cost)
     return methods

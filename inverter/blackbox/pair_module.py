@@ -14,9 +14,14 @@ from inverter.training import build_optimizer
 
 
 class PairModule(L.LightningModule):
-    """Trains on batches of pairs; the best state is that of ``monitor``, ``mode`` says which way."""
+    """Trains on batches of pairs.
+
+    The best state is that of ``monitor``, ``mode`` says which way. ``kind`` is its name in the tables, and
+    ``denoiser_calls`` what :meth:`reconstruct` costs beside a pass of its own.
+    """
 
     monitor, mode = "dev/psnr", "max"
+    kind, denoiser_calls = "inverter", 0
 
     def __init__(self, optim: OptimConfig, seed: int = 0) -> None:
         super().__init__()

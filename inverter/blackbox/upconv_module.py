@@ -13,6 +13,8 @@ from inverter.config import OptimConfig
 class UpconvModule(PairModule):
     """Train the up-convolutional pixel decoder with the squared error of its paper."""
 
+    kind = "upconv"
+
     def __init__(self, decoder: UpconvDecoder, optim: OptimConfig, seed: int = 0) -> None:
         super().__init__(optim, seed)
         self.decoder = decoder

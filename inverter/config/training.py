@@ -23,7 +23,7 @@ class DataConfig:
 
 @dataclass
 class ModelConfig:
-    kind: str = "inverter"  # inverter | upconv (the baseline)
+    kind: str = "inverter"  # inverter | upconv, fia_flow (the baselines)
     conditioning: str = "control"  # control (features with their places) | tokens (their mean, in the text's place)
     width: int = 128  # channels of the conditioner's map at the latents' side
     coarse_width: int = 192  # channels of its coarser map; of control

@@ -13,7 +13,7 @@ import torch
 
 from inverter.blackbox import ancestors
 from inverter.blackbox.build import load_run
-from inverter.blackbox.methods import BASELINE, attack_methods
+from inverter.blackbox.methods import attack_methods
 from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
@@ -97,7 +97,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         missing=absent,
         gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,
-        baseline=BASELINE if baseline else None,
+        baseline=baseline.kind if baseline else None,
         seed=config.seed,
         num_bootstrap=config.num_bootstrap,
         device=device,
