@@ -13,7 +13,7 @@ _EXPORTS = {
     "Target": "inverter.targets",
     "evaluate": "inverter.evaluation",
     "load_inverter": "inverter.hub",
-    "load_prior": "inverter.priors.prior",
+    "load_prior": "inverter.priors.load",
     "load_target": "inverter.targets",
     "load_targets": "inverter.targets",
 }

@@ -214,6 +214,7 @@ def tiny_published(
         resolution=32,
         width=16,
         coarse_width=16,
+        num_tokens=2,
         depth=1,
         dropout=0.0,
         head_width=8,

@@ -94,7 +94,9 @@ def write_flow(folder: Path) -> Path:
             pooled_projection_dim=16 + 24,
             pos_embed_max_size=8,
         )
-        torch.nn.init.normal_(transformer.proj_out.weight, std=0.1)
+        for name, parameter in transformer.named_parameters():  # fresh ones hardly listen to the text
+            if name.endswith(("proj_out.weight", "context_embedder.weight", "add_v_proj.weight", "norm1.linear.bias")):
+                torch.nn.init.normal_(parameter, std=0.5)
         scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
         diffusers.StableDiffusion3Pipeline(
             transformer,

@@ -43,9 +43,9 @@ class Drawing:
 
         def draw(start: int, batch: Sequence[str]) -> Tensor:
             generator = torch.Generator().manual_seed(derive_seed(self.seed, part, start))
-            text = self.prior.embed(batch)
+            text = self.prior.condition(batch).float()
             options = {"num_inference_steps": steps, "guidance_scale": guidance, "generator": generator}
-            return self.prior.sample(text.float(), **options)
+            return self.prior.sample(text, **options)
 
         return self._decoded(prompts, f"samples, {steps} steps, guidance {guidance:g}", draw)
 

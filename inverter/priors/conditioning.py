@@ -32,6 +32,10 @@ class Conditioning:
         """The same but for the tokens."""
         return replace(self, tokens=tokens)
 
+    def float(self) -> Conditioning:
+        """In float32."""
+        return Conditioning(self.tokens.float(), None if self.pooled is None else self.pooled.float())
+
     def where(self, chosen: Sequence[bool], other: Conditioning) -> Conditioning:
         """Of this where ``chosen``, of ``other`` elsewhere."""
         mask = torch.tensor(list(chosen), device=self.tokens.device)

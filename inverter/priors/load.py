@@ -25,22 +25,22 @@ class Family:
     Args:
         prior: Its class.
         networks: Parts with weights beside the autoencoder, the denoiser last.
-        others: Parts without.
+        tokenizers: Of the text encoders.
     """
 
     prior: Any
     networks: tuple[str, ...]
-    others: tuple[str, ...]
+    tokenizers: tuple[str, ...]
 
 
-STABLE_DIFFUSION = Family(StableDiffusionPrior, ("text_encoder", "unet"), ("scheduler", "tokenizer"))
+STABLE_DIFFUSION = Family(StableDiffusionPrior, ("text_encoder", "unet"), ("tokenizer",))
 STABLE_DIFFUSION_XL = Family(
-    StableDiffusionXLPrior, ("text_encoder", "text_encoder_2", "unet"), ("scheduler", "tokenizer", "tokenizer_2")
+    StableDiffusionXLPrior, ("text_encoder", "text_encoder_2", "unet"), ("tokenizer", "tokenizer_2")
 )
 STABLE_DIFFUSION_3 = Family(
     StableDiffusion3Prior,
     ("text_encoder", "text_encoder_2", "transformer"),
-    ("scheduler", "tokenizer", "tokenizer_2"),
+    ("tokenizer", "tokenizer_2"),
 )
 DENOISER = STABLE_DIFFUSION.networks
 """Parts of the embedded prior that a few-step variant is of."""
@@ -75,7 +75,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     folder = find_prior(base)
     index = read_index(folder)
     family = find_family(index)
-    parts = ("vae", *reversed(family.networks), *family.others)
+    parts = ("vae", family.networks[-1], "scheduler", *family.networks[:-1], *family.tokenizers)
     absent = [part for part in parts if part not in index or not (folder / part).is_dir()]
     if absent:
         raise ValueError(f"prior {folder}: part(s) {', '.join(absent)} missing; needed: {', '.join(parts)}")

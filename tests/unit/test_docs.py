@@ -13,7 +13,7 @@ from documents import CODE, DOCS, PLACEHOLDER, ROOT, code, commands, make, read,
 
 import inverter.__main__
 import inverter.memory
-import inverter.priors.prior
+import inverter.priors.load
 
 FOLDERS = ("inverter", "configs", "checkpoints", "data", "docs", "notebooks", "tests", ".ci")
 MADE_BY_COMMANDS = ("data/shards", "runs")
@@ -169,12 +169,12 @@ def test_python_of_the_readme_runs(body, tmp_path, monkeypatch):
 @pytest.mark.parametrize("doc", [doc for doc in DOCS if doc.parts[0] == "docs"], ids=str)
 def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
     monkeypatch.chdir(tmp_path)
-    find = inverter.priors.prior.find_prior
+    find = inverter.priors.load.find_prior
 
     def find_or_toy(name):  # an id of the hub stands for a toy of the same classes
         return stable_diffusion("epsilon") if name.startswith("stable-diffusion") else find(name)
 
-    monkeypatch.setattr(inverter.priors.prior, "find_prior", find_or_toy)
+    monkeypatch.setattr(inverter.priors.load, "find_prior", find_or_toy)
     for body in code("python", read(doc)):
         exec(compile(body, str(doc), "exec"), {})
 

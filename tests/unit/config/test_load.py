@@ -150,7 +150,7 @@ def test_defaults_are_not_shared():
         ("sede=1", "seed"),
         ("optim.learning_rat=1", "optim.lr"),
         ("optim.max_step=3", "optim.max_steps"),
-        ("modle=3", "model.width"),
+        ("modle=3", "model.tune"),
         ("target.layers=x", "target.layer"),
         ("width=3", "model.width"),
     ],

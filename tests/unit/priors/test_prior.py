@@ -158,7 +158,7 @@ def test_a_folder_that_lacks_parts_of_its_family_is_refused(tiny_prior_folder, t
     (folder / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(
         ValueError,
-        match=r"part\(s\) text_encoder_2, tokenizer_2 missing; needed: vae, unet, text_encoder_2, text_encoder",
+        match=r"part\(s\) text_encoder_2, tokenizer_2 missing; needed: vae, unet, scheduler, text_encoder",
     ):
         load_prior(folder)
 

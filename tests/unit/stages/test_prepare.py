@@ -31,7 +31,7 @@ class FakePrior(nn.Module):
     def encode(self, images):
         return images.mean(1, keepdim=True)[..., ::4, ::4]
 
-    def embed(self, prompts):
+    def condition(self, prompts):
         return torch.zeros(len(prompts), 1, 1)
 
     def sample(self, conditioning, *, num_inference_steps, generator):

@@ -9,7 +9,7 @@ class FakePrior:
     few_step = False
     prompts = ("a cat", "a dog", "a fish")
 
-    def embed(self, prompts):
+    def condition(self, prompts):
         return torch.tensor([[[float(len(prompt))]] for prompt in prompts])
 
     def sample(self, conditioning=None, *, num_inference_steps, generator):
