@@ -19,7 +19,7 @@ from inverter.inversion.build import decodes_with, find_inverter, hashes, load_d
 from inverter.inversion.capture import capture
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.variant import SUFFIX, has_few_step
+from inverter.priors.variant import few_step_name, has_few_step
 from inverter.published import Published
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
@@ -86,7 +86,7 @@ class Subject:
 @lru_cache(maxsize=1)
 def load_few_step(name: str, device: torch.device) -> DiffusionPrior:
     """The variant of a prior that all layers share."""
-    return place(load_prior(f"{name}{SUFFIX}"), device)
+    return place(load_prior(few_step_name(name)), device)
 
 
 def point_name(point: PointConfig) -> str:
@@ -131,7 +131,7 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
         method="blackbox" if method in BLACKBOX else method.partition("_")[0],
         target=target,
         inverter=point.inverter,
-        prior=f"{config.prior}{SUFFIX}" if method == FEW_STEP else config.prior,
+        prior=few_step_name(config.prior) if method == FEW_STEP else config.prior,
         input="",
         device=config.device,
         seed=seed,

@@ -117,6 +117,7 @@ def make_attack(
     starts = starts_at_inverter(config.method, config)
     if starts and published is not None and (config.inverter or decodes_with(published, prior)):
         inverter = load_inverter(str(published.folder), prior).to(pick_device(config.device))
+        prior = inverter.prior  # with the LoRA that tunes it, where there is one
     return Attack(
         config.method,
         target,

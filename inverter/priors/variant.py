@@ -24,14 +24,18 @@ def split_control(name: str) -> tuple[str, bool]:
 
 
 def has_few_step(name: str) -> bool:
-    """Whether a prior has the variant beside it; one that is itself the variant has none.
+    """Whether a prior has the few-step variant beside it; one that is itself that variant has none.
 
     Raises:
         ValueError: There is no such prior.
     """
     rest, is_variant = split_name(name)
-    base, control = split_control(rest)
-    return not is_variant and not control and lies_in(find_prior(base))
+    return not is_variant and lies_in(find_prior(split_control(rest)[0]))
+
+
+def few_step_name(name: str) -> str:
+    """Name of the few-step variant of a prior, which draws for it whatever its denoiser has learned since."""
+    return f"{split_control(name)[0]}{SUFFIX}"
 
 
 def lies_in(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from inverter.blackbox.ancestors import ancestors_of
 from inverter.config import ListConfig
 from inverter.priors.index import INDEX, autoencoder_name, read_index
 from inverter.priors.location import checkpoints_root
-from inverter.priors.variant import SUFFIX, lies_in
+from inverter.priors.variant import CONTROL, CONTROL_FOLDER, SUFFIX, lies_in
 from inverter.published import Published, list_inverters
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,10 @@ def run(config: ListConfig) -> None:
         except ValueError as error:
             log.warning("%s", error)
             continue
-        for name in (index.parent.name, *([f"{index.parent.name}{SUFFIX}"] if lies_in(index.parent) else [])):
-            table.add_row(name, "prior", autoencoder)
+        suffixes = ["", *([SUFFIX] if lies_in(index.parent) else [])]
+        suffixes += [CONTROL] if (index.parent / CONTROL_FOLDER).is_dir() else []
+        for suffix in suffixes:
+            table.add_row(f"{index.parent.name}{suffix}", "prior", autoencoder)
     for published in list_inverters(folder):
         target = published.target
         size, shape = str(target.input_size), " x ".join(map(str, target.feature_shape))

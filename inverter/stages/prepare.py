@@ -17,7 +17,7 @@ from inverter.data.write import write_shards
 from inverter.device import pick_device, pick_precision, place
 from inverter.lock import locked
 from inverter.priors.load import load_prior
-from inverter.priors.variant import SUFFIX, has_few_step
+from inverter.priors.variant import few_step_name, has_few_step
 from inverter.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
@@ -71,7 +71,8 @@ def folder_of(config: PrepareConfig) -> Path:
 
 def drawing_prior(config: PrepareConfig) -> str:
     """Name of the prior that encodes and, where it is the source, draws: then its few-step variant if it has one."""
-    return f"{config.prior}{SUFFIX}" if config.source == "prior" and has_few_step(config.prior) else config.prior
+    drawn = config.source == "prior" and has_few_step(config.prior)
+    return few_step_name(config.prior) if drawn else config.prior
 
 
 def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fingerprint]) -> None:
