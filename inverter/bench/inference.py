@@ -16,7 +16,7 @@ from inverter.data.sources.open import open_source
 from inverter.device import pick_device, pick_precision, place
 from inverter.hub import load_inverter
 from inverter.priors.load import load_prior
-from inverter.priors.process import count_steps
+from inverter.priors.steps import count_steps
 from inverter.targets import list_layers, load_target, load_targets
 from inverter.targets.target import Target
 

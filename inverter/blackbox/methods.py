@@ -11,7 +11,7 @@ from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import Method
-from inverter.priors.process import count_steps
+from inverter.priors.steps import count_steps
 
 
 def attack_methods(
@@ -49,7 +49,7 @@ def attack_methods(
 
     spec = inverter.spec
     guided = 2 if spec.guidance_scale != 1 else 1
-    steps = count_steps(spec.num_inference_steps, spec.strength) * guided
+    steps = spec.denoiser_calls
     one_pass = {"target_queries": 0, "denoiser_calls": 0}
     methods = {"mean": Method(cast(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from inverter.data.manifest import num_channels
-from inverter.priors.interval import check_interval
+from inverter.priors.steps import check_interval, count_steps
 
 CONDITIONINGS = ("control", "tokens")
 TUNINGS = ("none", "lora", "full")
@@ -85,6 +85,11 @@ class InverterSpec:
                 raise ValueError(f"inverter spec: {key} has {len(values)} values; features are {self.feature_shape}")
             for value in values:
                 _check_number(key, value, (int, float), -sys.float_info.max, sys.float_info.max)
+
+    @property
+    def denoiser_calls(self) -> int:
+        """Calls of the denoiser that ``sample`` makes a picture."""
+        return count_steps(self.num_inference_steps, self.strength) * (2 if self.guidance_scale != 1 else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for YAML."""

@@ -120,6 +120,7 @@ def evaluate(
             Row(name, everyone[name].kind, everyone[name].operating_point, scores, _cost(name, everyone, record))
         )
 
+    found = tuple(_compare(compared, statistics, bootstrap, networks))
     pictures = {name: record.picture() for name, record in sample.records.items()}
     decibels = {name: record.value("psnr") for name, record in sample.records.items()}
     if nearest is not None:
@@ -127,7 +128,7 @@ def evaluate(
     return Results(
         rows=tuple(rows),
         chance=chance,
-        comparisons=tuple(_compare(compared, statistics, bootstrap, networks)),
+        comparisons=found,
         missing=tuple(absent),
         payload=Payload(sample.num_features, sample.num_pixels),
         num_images=bootstrap.n,
@@ -135,7 +136,7 @@ def evaluate(
         target=dict(target_spec) if target_spec is not None else None,
         weights_sha256=weights_sha256,
         threat_model=threat_model,
-        notes=(*_own_notes(bootstrap, judges, nearest), *notes),
+        notes=(*_own_notes(bootstrap, judges, nearest), *_preferred_point(found), *notes),
         config=dict(config or {}),
         seed=seed,
         commit=commit(),
@@ -152,7 +153,8 @@ def evaluate(
 def _comparisons(
     methods: Mapping[str, Method], baseline: str | None, given: Sequence[tuple[str, str]] | None
 ) -> list[tuple[str, str]]:
-    """Pairs ``(a, b)``, read as a minus b: those given, else every attack with every floor and the baseline."""
+    """Pairs ``(a, b)``, read as a minus b: those given, else what is drawn with ``mean`` and what needs more than
+    ``sample`` with it, then every attack with the baseline and every floor."""
     if not methods or {ORIGINAL, NEAREST} & set(methods):
         raise ValueError(f"methods are {list(methods)}; allowed: one or more, none named {ORIGINAL!r} or {NEAREST!r}")
     if given is not None:
@@ -165,7 +167,10 @@ def _comparisons(
     if baseline is not None and baseline not in attacks:
         raise ValueError(f"baseline is {baseline!r}; allowed: {', '.join(attacks)}")
     others = floors if baseline is None else [baseline, *floors]
-    return [(attack, other) for attack in attacks for other in others if attack != other]
+    drawn = [name for name in attacks if methods[name].operating_point == "sample"]
+    points = [(name, "mean") for name in drawn if "mean" in attacks]
+    points += [(name, "sample") for name in drawn if "sample" in drawn and name != "sample"]
+    return [*points, *((attack, other) for attack in attacks for other in others if attack != other)]
 
 
 def _recognise(
@@ -322,3 +327,17 @@ def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge], nearest: Nearest |
     if len(judges) == 1:
         notes.append(f"{ONE_JUDGE}what it says of recognition has not been confirmed by a second.")
     return notes
+
+
+def _preferred_point(comparisons: Sequence[Comparison]) -> list[str]:
+    """Which operating point to believe of what is recognised; nothing where not both were judged."""
+    found = [c for c in comparisons if (c.a, c.b) == ("sample", "mean") and c.metric.startswith("reid_mrr/")]
+    if not found:
+        return []
+    if not all(c.claim for c in found):
+        return ["`sample` and `mean` re-identify alike, or the judges disagree: neither is to be believed more."]
+    if found[0].difference > 0:
+        return [
+            "`sample` re-identifies better than `mean`: believe it for what can be recognised, `mean` for nearness."
+        ]
+    return ["`sample` re-identifies worse than `mean`: believe `mean`; what is drawn beyond it is not in the features."]

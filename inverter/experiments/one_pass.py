@@ -12,7 +12,7 @@ from inverter.experiments.cell import CellFile
 from inverter.experiments.pictures import Picture
 from inverter.experiments.subject import Subject
 from inverter.hub import load_inverter
-from inverter.priors.process import count_steps
+from inverter.priors.steps import count_steps
 from inverter.whitebox.noise import image_generators
 
 

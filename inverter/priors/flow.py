@@ -8,7 +8,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from inverter.priors.process import END, NoiseProcess, count_steps
+from inverter.priors.process import END, NoiseProcess
+from inverter.priors.steps import count_steps
 
 
 class FlowMatching(NoiseProcess):

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.encoding import encode_images
-from inverter.priors.interval import check_interval
-from inverter.priors.process import NoiseProcess, count_steps, least_strength
+from inverter.priors.process import NoiseProcess
 from inverter.priors.sampling import run_steps
+from inverter.priors.steps import check_interval, count_steps, least_strength
 
 
 class DiffusionPrior(nn.Module, ABC):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-import math
 from abc import ABC, abstractmethod
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
+
+from inverter.priors.steps import count_steps
 
 END = -1
 """The timestep of the clean latents, behind every other."""
@@ -106,13 +107,3 @@ class Diffusion(NoiseProcess):
         alpha = self.alpha(t)
         snr = alpha / (1 - alpha)
         return {"v_prediction": snr + 1, "epsilon": snr, "sample": torch.ones_like(snr)}[self.prediction]
-
-
-def count_steps(num_inference_steps: int, strength: float) -> int:
-    """Steps that ``strength`` of a schedule leaves to run; one that is whole but for rounding counts."""
-    return min(int(strength * num_inference_steps + 1e-6), num_inference_steps)
-
-
-def least_strength(num_inference_steps: int) -> float:
-    """Strength that leaves a step to run: the least one of three digits."""
-    return math.ceil(1000 / num_inference_steps) / 1000

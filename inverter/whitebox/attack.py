@@ -125,7 +125,11 @@ class Attack:
             )
         if start is not None:
             problem = replace(problem, **start)
-        return optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun)
+        found = optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun)
+        if start is None or self.inverter is None or self.inverter.spec.conditioning != "control":
+            return found
+        calls = found.counts["denoiser_calls"] + self.inverter.spec.denoiser_calls  # the draw that it began with
+        return replace(found, counts={**found.counts, "denoiser_calls": calls})
 
     @property
     def layers(self) -> tuple[str, ...]:

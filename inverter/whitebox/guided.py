@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
-from inverter.priors.process import count_steps, least_strength
+from inverter.priors.steps import count_steps, least_strength
 from inverter.whitebox.adam import State, adam_direction, begin_adam
 from inverter.whitebox.method import Method, Rendered, rates, rows
 from inverter.whitebox.noise import image_noise

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from inverter.config import LatentConfig
 from inverter.losses.natural import total_variation_norm
-from inverter.priors.process import count_steps
 from inverter.priors.sampling import run_steps
+from inverter.priors.steps import count_steps
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.method import Rendered, rates

@@ -7,13 +7,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.evaluation.evaluate import ORIGINAL, evaluate
+from inverter.evaluation.evaluate import ORIGINAL, _comparisons, _preferred_point, evaluate
 from inverter.evaluation.floors import MeanImage
 from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import psnr
 from inverter.evaluation.pictures import save_recons
-from inverter.evaluation.results import Results
+from inverter.evaluation.results import Comparison, Results
 
 
 def enlarge(features: Tensor) -> Tensor:
@@ -270,3 +270,33 @@ def test_wrong_arguments_raise(batches: list) -> None:
         evaluate(METHODS, [])
     with pytest.raises(ValueError, match="twice"):
         evaluate(METHODS, batches + batches)
+
+
+def compared(a: str, b: str, difference: float, claim: bool, metric: str = "reid_mrr/judge") -> Comparison:
+    return Comparison(a, b, metric, difference, 0.0, 0.0, claim, claim, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("difference", "claim", "said"),
+    [
+        (0.2, True, "better than `mean`: believe it"),
+        (-0.2, True, "worse than `mean`: believe `mean`"),
+        (0.2, False, "alike"),
+    ],
+)
+def test_the_operating_point_to_believe_is_said(difference, claim, said):
+    (note,) = _preferred_point([compared("sample", "mean", difference, claim), compared("sample", "floor", 1.0, True)])
+    assert said in note
+    assert _preferred_point([compared("sample", "mean", 1.0, True, "psnr")]) == []
+
+
+def test_what_is_drawn_is_compared_with_the_mean():
+    def method(point):
+        return Method(lambda features: features, operating_point=point)
+
+    methods = {"mean": method("mean"), "sample": method("sample"), "best of 4": method("sample")}
+    floor = {"floor": Method(lambda features: features, kind="floor")}
+    assert _comparisons(methods | floor, None, None) == [
+        *(("sample", "mean"), ("best of 4", "mean"), ("best of 4", "sample")),
+        *((name, "floor") for name in methods),
+    ]
