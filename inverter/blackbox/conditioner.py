@@ -110,12 +110,13 @@ class Conditioner(nn.Module):
             keep: ``(B,)`` bool, False for images whose features are to be replaced by the learned null; None keeps all.
         """
         standardised = self.standardise(features).clamp(-LARGEST, LARGEST)
-        if noise_level is not None and self.training:
+        if noise_level is None:
+            noise_level = features.new_zeros(len(features))
+        elif self.training:
             shaped = noise_level.view(-1, *[1] * (features.ndim - 1))
             standardised = standardised + shaped * torch.randn_like(standardised)
         x = self.stem(self.grid(standardised))  # (B, first, s, s)
-        if noise_level is not None:
-            x = x + self.noise(noise_level[:, None].to(x.dtype))[:, :, None, None]
+        x = x + self.noise(noise_level[:, None].to(x.dtype))[:, :, None, None]
         if keep is not None:
             x = torch.where(keep.view(-1, 1, 1, 1), x, self.null.to(x.dtype))
         return self._read(x)

@@ -75,6 +75,8 @@ def test_no_feature_says_anything_where_they_are_replaced_by_the_null():
 def test_the_noise_level_is_told_and_noise_is_added_in_training_alone():
     conditioner, features = awake(make()), torch.randn(2, 7, 3, 3)
     torch.nn.init.normal_(conditioner.noise[-1].weight, std=0.1)
+    torch.nn.init.normal_(conditioner.noise[-1].bias, std=0.1)
+    assert torch.equal(conditioner(features).latents, conditioner(features, torch.zeros(2)).latents)
     level = torch.tensor([0.0, 0.5])
     plain, told = conditioner(features, torch.zeros(2)).latents, conditioner(features, level).latents
     torch.testing.assert_close(told[0], plain[0])
