@@ -16,6 +16,10 @@ class Conditioning:
     tokens: Tensor
     pooled: Tensor | None = None
 
+    @property
+    def device(self) -> torch.device:
+        return self.tokens.device
+
     def __len__(self) -> int:
         return len(self.tokens)
 
