@@ -143,7 +143,7 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
     batches = list(loader)
     assert [batch["latents"].shape for batch in batches] == [(4, 4, 8, 8)]
     prompts = batches[0]["prompt"]
-    torch.testing.assert_close(tiny_prior.text_encoder(batches[0]["tokens"])[0], tiny_prior.condition(prompts))
+    torch.testing.assert_close(tiny_prior.text_encoder(batches[0]["tokens"])[0], tiny_prior.condition(prompts).tokens)
     resumed = module.train_dataloader()
     resumed.load_state_dict(loader.state_dict())
     expected, found = next(iter(loader)), next(iter(resumed))
