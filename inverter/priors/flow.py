@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
-from inverter.priors.process import END, NoiseProcess
-from inverter.priors.steps import count_steps
+from inverter.priors.process import NoiseProcess
 
 
 class FlowMatching(NoiseProcess):
@@ -34,13 +31,6 @@ class FlowMatching(NoiseProcess):
         sigma = sigma.to(torch.promote_types(like.dtype, torch.float32))
         sigma = sigma.view(-1, *[1] * (like.ndim - 1)) if sigma.ndim else sigma
         return 1 - sigma, sigma
-
-    def schedule(self, num_inference_steps: int, strength: float = 1.0) -> Tensor:
-        scheduler = copy.deepcopy(self.scheduler)  # set_timesteps writes into it
-        scheduler.set_timesteps(num_inference_steps)
-        count = count_steps(len(scheduler.timesteps), strength)
-        last = scheduler.timesteps[len(scheduler.timesteps) - count :]
-        return torch.cat([last, last.new_tensor([END])])
 
     def timesteps_at(self, share: Tensor) -> Tensor:
         even, shift = share.clamp_min(1 / self.num_train_timesteps), self.scheduler.shift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from diffusers import DDIMScheduler
@@ -17,17 +18,17 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
 class NoiseProcess(ABC):
-    """Noisy latents are ``signal(t) * x0 + spread(t) * eps``; timesteps ``t`` are scalars or ``(B,)``."""
+    """Noisy latents are ``signal(t) * x0 + spread(t) * eps``; timesteps ``t`` are scalars or ``(B,)``.
+
+    ``scheduler`` is diffusers' own, which says where the timesteps lie.
+    """
 
     num_train_timesteps: int
+    scheduler: Any
 
     @abstractmethod
     def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Signal and spread at ``t``, shaped to go with latents ``like`` ``(B, C, h, w)``."""
-
-    @abstractmethod
-    def schedule(self, num_inference_steps: int, strength: float = 1.0) -> Tensor:
-        """Timesteps of the last ``strength`` of a sampler's steps, noisiest first, and behind them ``END``."""
 
     @abstractmethod
     def timesteps_at(self, share: Tensor) -> Tensor:
@@ -44,6 +45,14 @@ class NoiseProcess(ABC):
     @abstractmethod
     def error_factor(self, t: Tensor) -> Tensor:
         """Squared error of the output that goes with a squared error of 1 in x0, ``(B,)``."""
+
+    def schedule(self, num_inference_steps: int, strength: float = 1.0) -> Tensor:
+        """Timesteps of the last ``strength`` of a sampler's steps, noisiest first, and behind them ``END``."""
+        scheduler = copy.deepcopy(self.scheduler)  # set_timesteps writes into it
+        scheduler.set_timesteps(num_inference_steps)
+        count = count_steps(len(scheduler.timesteps), strength)
+        last = scheduler.timesteps[len(scheduler.timesteps) - count :]
+        return torch.cat([last, last.new_tensor([END])])
 
     def share_of(self, t: Tensor) -> float:
         """Place of a timestep in the noise schedule: 0 is the image, 1 noise."""
@@ -80,13 +89,6 @@ class Diffusion(NoiseProcess):
         """Share of the signal's variance at integer timesteps."""
         known = self.scheduler.alphas_cumprod.to(t.device)
         return torch.where(t < 0, self.scheduler.final_alpha_cumprod.to(known), known[t.clamp_min(0)])
-
-    def schedule(self, num_inference_steps: int, strength: float = 1.0) -> Tensor:
-        scheduler = copy.deepcopy(self.scheduler)  # set_timesteps writes into it
-        scheduler.set_timesteps(num_inference_steps)
-        count = count_steps(len(scheduler.timesteps), strength)
-        last = scheduler.timesteps[len(scheduler.timesteps) - count :]
-        return torch.cat([last, last.new_tensor([END])])
 
     def timesteps_at(self, share: Tensor) -> Tensor:
         return (share * self.num_train_timesteps).long().clamp_max(self.num_train_timesteps - 1)
