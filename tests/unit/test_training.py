@@ -258,7 +258,7 @@ def test_training_stops_where_the_score_no_longer_grows(config):
 
 
 def test_checkpoints_hold_no_prior(whole):
-    assert all(name.startswith("inverter.") for part in WEIGHTS for name in whole[1][part])
+    assert all(name.startswith("inverters.0.") for part in WEIGHTS for name in whole[1][part])
 
 
 def test_sigterm_to_the_command_line(config, tmp_path):
