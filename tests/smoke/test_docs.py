@@ -105,6 +105,7 @@ def checkout(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(900)  # all commands of a page, one after the other
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_commands_of_a_page_run_in_order(page, checkout, run, tmp_path, monkeypatch) -> None:
     shutil.copytree(checkout, tmp_path, symlinks=True, dirs_exist_ok=True)
