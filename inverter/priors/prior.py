@@ -182,8 +182,9 @@ class DiffusionPrior(nn.Module, ABC):
         size = sizes.pop()
         if latents is not None and not strength:
             return latents
-        empty = self.condition([""]).expand(size)
-        conditioning = empty if conditioning is None else conditioning
+        if conditioning is None:
+            conditioning = self.condition([""]).expand(size)
+        unconditional = self.condition([""]).expand(size) if guidance_scale != 1 else None
         count = num_inference_steps if self.few_step else 1
         noise, *fresh = (
             randn_tensor((size, *self.latent_shape), generator=generator).to(self.device, conditioning.tokens.dtype)
@@ -194,7 +195,7 @@ class DiffusionPrior(nn.Module, ABC):
             noise if latents is None else self.add_noise(latents, noise, timesteps[0]).to(noise.dtype),
             timesteps,
             conditioning,
-            unconditional=empty if guidance_scale != 1 else None,
+            unconditional=unconditional,
             guidance_scale=guidance_scale,
             guidance_interval=guidance_interval,
             control=control,
