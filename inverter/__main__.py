@@ -90,8 +90,8 @@ def dispatch(words: list[str]) -> int:
 def run_stage(stage: str, words: list[str]) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
-    from inverter.errors import one_line
-    from inverter.memory import keep_freed_memory
+    from inverter.config.errors import one_line
+    from inverter.run.memory import keep_freed_memory
 
     module, schema_name, _ = STAGES[stage]
     schema = getattr(schemas, schema_name)

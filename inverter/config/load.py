@@ -13,8 +13,8 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from inverter.atomic import write_text
-from inverter.errors import one_line
+from inverter.config.errors import one_line
+from inverter.run.files import write_text
 
 T = TypeVar("T")
 OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name

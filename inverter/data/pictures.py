@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import v2
 
-from inverter.errors import one_line
+from inverter.config.errors import one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 

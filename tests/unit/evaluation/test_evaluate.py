@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from inverter.losses.quality import psnr
 from PIL import Image
 from torch import Tensor
 
@@ -11,7 +12,6 @@ from inverter.evaluation.evaluate import ORIGINAL, _comparisons, _preferred_poin
 from inverter.evaluation.floors import MeanImage
 from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import psnr
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.results import Comparison, Results
 
