@@ -12,7 +12,6 @@ import pytest
 import torch
 import transformers
 from hypothesis import HealthCheck, settings
-from inverter.publish.inverter import save_inverter
 
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.spec import InverterSpec
@@ -35,6 +34,7 @@ from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import build_text_encoder, train_tokenizer
 from inverter.priors.training.autoencoder import build_autoencoder
 from inverter.priors.training.denoiser import build_scheduler, build_unet
+from inverter.publish.inverter import save_inverter
 from inverter.targets.spec import RESIZE, TargetSpec
 
 CAPTIONS = ["a red square on the left of a blue wall", "a small dog in front of a green hill", "two boats at night"]

@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import copy
-import json
-from pathlib import Path
-from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.published import CONFIG, LORA, SCHEMA_VERSION, WEIGHTS, Published, check_target, read_published
+from inverter.blackbox.published import LORA, WEIGHTS, Published, check_target, read_published
 from inverter.config.errors import one_line
 from inverter.priors.control import ControlShape
-from inverter.priors.few_step import fuse_state, lora_state
+from inverter.priors.few_step import fuse_state
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.checkpoints import check_weights
-from inverter.run.files import write_bytes, write_text
 from inverter.targets.spec import TargetSpec
-
-
-def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training: dict[str, Any]) -> None:
-    """Write ``model.safetensors`` (half precision) and ``config.yaml``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.half().contiguous() for name, value in inverter.state_dict().items()}
-    write_bytes(folder / WEIGHTS, save(state))
-    if inverter.spec.tune == "lora":
-        write_bytes(folder / LORA, save(lora_state(inverter.prior.denoiser)))
-    config = {
-        "schema_version": SCHEMA_VERSION,
-        "inverter": inverter.spec.to_dict(),
-        "target": target.to_dict(),
-        "prior": inverter.prior.name,
-        "prior_sha256": inverter.prior.weights_sha256,
-        "training": training,
-    }
-    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(config)))))
 
 
 def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: TargetSpec | None = None) -> Inverter:

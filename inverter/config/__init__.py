@@ -41,7 +41,6 @@ from inverter.config.whitebox import (
     MethodsConfig,
     SmoothingConfig,
 )
-from inverter.run.record import save_config
 
 __all__ = [
     "ArchitectureConfig",
@@ -91,5 +90,4 @@ __all__ = [
     "config_root",
     "find_config",
     "load_config",
-    "save_config",
 ]

@@ -17,3 +17,7 @@ def one_line(error: BaseException) -> str:
         text = f"{error.strerror}: {error.filename}" if error.filename is not None else error.strerror
     line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()) or type(error).__name__)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used: the message names the key, its value and what is allowed."""

@@ -11,10 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
 from inverter.run.processes import rank
-from inverter.run.record import save_config
 
 PACKAGES = ("torch", "torchvision", "lightning", "diffusers", "timm", "torchmetrics")
 
@@ -64,7 +65,7 @@ def commit() -> str | None:
 
     Ends with ``+dirty`` where a tracked file outside docs/ differs from it.
     """
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():  # an installed package may lie inside somebody else's repository
         return None
     try:
@@ -110,3 +111,8 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
+
+
+def save_config(config: Any, path: Path) -> None:
+    """Write a resolved config as YAML, whole or not at all."""
+    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))

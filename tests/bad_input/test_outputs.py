@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from inverter.publish.inverter import save_inverter
 from PIL import Image
 
 from inverter.__main__ import main
 from inverter.blackbox.load import load_inverter
 from inverter.data.manifest import Manifest
+from inverter.publish.inverter import save_inverter
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""What training shows while it runs."""
+"""Callbacks of Lightning trainings."""

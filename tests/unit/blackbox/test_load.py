@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from inverter.publish.inverter import save_inverter
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
@@ -16,6 +15,7 @@ from inverter.blackbox.published import check_target, is_run, list_inverters, re
 from inverter.blackbox.spec import InverterSpec
 from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.load import load_prior
+from inverter.publish.inverter import save_inverter
 from inverter.stages import list_published
 
 FEATURE_MEAN, FEATURE_STD = [0.5, -1.0, 0.0, 3.0, 0.1, 0.0], [1.0, 2.0, 1e-5, 0.0, 0.3, 4.0]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from inverter.publish.inverter import save_inverter
 from omegaconf import OmegaConf
 
 from inverter.blackbox.ancestors import ancestors, ancestors_of, notes
@@ -18,6 +17,7 @@ from inverter.blackbox.subject import load_subject
 from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.publish.card import began_with
+from inverter.publish.inverter import save_inverter
 from inverter.run.checkpoints import read_checkpoint
 from inverter.stages import train
 from inverter.stages.publish import training_record

@@ -2,11 +2,11 @@ import re
 from pathlib import Path
 
 import pytest
-from inverter.publish.inverter import save_inverter
 
 from inverter.blackbox.build import build_module
 from inverter.blackbox.subject import load_subject
 from inverter.data.manifest import Manifest
+from inverter.publish.inverter import save_inverter
 
 
 @pytest.fixture

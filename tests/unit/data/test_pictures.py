@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from inverter.run.seeds import derive_seed
 from PIL import Image
 
 from inverter.data.pictures import jitter, read_picture, square, to_rgb, to_tensor
+from inverter.run.seeds import derive_seed
 
 
 def test_sixteen_bit_grey_keeps_its_range(tmp_path):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from inverter.losses.quality import psnr
 from PIL import Image
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.methods import Method
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.results import Comparison, Results
+from inverter.losses.quality import psnr
 
 
 def enlarge(features: Tensor) -> Tensor:

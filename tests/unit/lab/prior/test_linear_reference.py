@@ -1,7 +1,7 @@
 import torch
-from inverter.losses.quality import psnr, quantise
 
 from inverter.lab.prior.linear_reference import linear_round_trip
+from inverter.losses.quality import psnr, quantise
 
 
 def pictures(count: int) -> torch.Tensor:
