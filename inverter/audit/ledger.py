@@ -12,6 +12,7 @@ from inverter.config.errors import one_line
 from inverter.data.manifest import MANIFEST, stream_sha256
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
+from inverter.run.recipe import Recipe
 
 LEDGER = "steps.json"
 LEFT = {
@@ -20,8 +21,8 @@ LEFT = {
 }
 """Files without which a stage is to be done again."""
 
-NO_MATTER = ("output", "resume", "trainer", "data", "inverter", "baseline", "device")
-"""Keys of the stages' configs that do not change what comes out; the pairs are told by their manifests."""
+IGNORED = ("output", "resume", "trainer.", "data", "data.", "inverter", "baseline", "device")
+"""Keys of the stages' configs that change no result; the pairs are told by their manifests."""
 
 
 class Ledger:
@@ -35,26 +36,27 @@ class Ledger:
 
     def __init__(self, step: Step) -> None:
         self.path = step.run / LEDGER
-        training = {
-            **_recipe(step.train),
+        values = {
+            **asdict(step.train),
             "limit": step.train.data.limit,
             "batch_size": step.train.data.batch_size,
             "train": _sha256(step.pairs / "train"),
             "dev": _sha256(step.pairs / "dev"),
         }
-        evaluation = {**_recipe(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training}
-        self.recipes = {"train": training, "evaluate": evaluation}
+        training = Recipe(values, IGNORED)
+        values = {**asdict(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training.values}
+        self.recipes = {"train": training, "evaluate": Recipe(values, IGNORED)}
         self.saved = _read(self.path) if self.path.is_file() else {}
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")
         if "train" in self.saved:
-            self._refuse_changes(self.saved["train"]["recipe"], training)
+            self.recipes["train"].check(self.saved["train"]["recipe"], f"output: {self.path.parent}")
 
     def done(self, stage: str) -> bool:
         """Whether ``train`` or ``evaluate`` was finished with this recipe."""
         noted = self.saved.get(stage, {})
         whole = all((self.path.parent / file).is_file() for file in LEFT[stage])
-        return whole and noted.get("done") is True and not _changed(noted["recipe"], self.recipes[stage])
+        return whole and noted.get("done") is True and not self.recipes[stage].changes(noted["recipe"])
 
     def begin(self, stage: str) -> None:
         """Note a stage's recipe before it runs."""
@@ -69,23 +71,9 @@ class Ledger:
         return self.saved[stage][key]
 
     def _note(self, stage: str, **values: Any) -> None:
-        self.saved = {**self.saved, stage: {"recipe": self.recipes[stage], **values}}
+        self.saved = {**self.saved, stage: {"recipe": self.recipes[stage].values, **values}}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path, json.dumps(self.saved, indent=1) + "\n")
-
-    def _refuse_changes(self, saved: dict[str, Any], now: dict[str, Any]) -> None:
-        if changed := _changed(saved, now):
-            raise ValueError(
-                f"output: {self.path.parent} was trained with another recipe ({'; '.join(changed)}); "
-                "choose another output or delete it"
-            )
-
-
-def _changed(saved: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Settings that differ, in words; one that there was not when the recipe was noted counts as null."""
-    saved, now = _flat(saved), _flat(now)
-    keys = sorted(saved.keys() | now.keys())
-    return [f"{k}: {saved.get(k)!r} there, {now.get(k)!r} now" for k in keys if saved.get(k) != now.get(k)]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -99,18 +87,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"output: {path} is damaged ({one_line(error)}); delete {path.parent} or repair it") from error
 
 
-def _recipe(config: Any) -> dict[str, Any]:
-    return {key: value for key, value in json.loads(json.dumps(asdict(config))).items() if key not in NO_MATTER}
-
-
 def _sha256(folder: Path) -> str:
     with (folder / MANIFEST).open("rb") as stream:
         return stream_sha256(stream)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -23,7 +23,7 @@ from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
-from inverter.run.callbacks.made_of import made_of
+from inverter.run.callbacks.weights_hash import weights_hash
 from inverter.run.checkpoints import load_weights
 from inverter.run.device import pick_device, pick_precision
 
@@ -66,7 +66,7 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
         decoder = UpconvDecoder(
             tuple(manifest.target.feature_shape), manifest.resolution, manifest.feature_mean, manifest.feature_std
         )
-        return UpconvModule(decoder, config.optim, config.seed)
+        return UpconvModule(decoder, config.optim)
     if config.model.kind not in KINDS:
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
     for key in ("image_every_n_steps", "denoising_every_n_steps"):
@@ -87,14 +87,14 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
             feature_mean=manifest.feature_mean,
             feature_std=manifest.feature_std,
         )
-        return FIAFlowModule(alignment, prior, config.optim, config.seed)
+        return FIAFlowModule(alignment, prior, config.optim)
     if prior.few_step and config.model.denoising_weight:
         raise ValueError(
             f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
             "model.denoising_weight=0"
         )
     specs = [build_spec(config, each, prior) for each in (manifest, *also)]
-    return InverterModule(specs, config.model, config.optim, prior, config.seed)
+    return InverterModule(specs, config.model, config.optim, prior)
 
 
 def build_data(config: TrainConfig) -> PairDataModule:
@@ -165,7 +165,7 @@ def load_run(folder: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     if number >= len(manifests):
         raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")
     module = build_module(config, manifests[0], manifests[1:])
-    check_prior(module, made_of(load_weights(module, checkpoint)), run)
+    check_prior(module, weights_hash(load_weights(module, checkpoint)), run)
     round_to_half(module)
     if isinstance(module, InverterModule):
         module.number = number

@@ -12,7 +12,7 @@ from inverter.losses.image import image_distance, multi_scale_distance
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.module import unfuse_attention_on_cpu
-from inverter.run.training import build_optimizer, training_progress
+from inverter.run.optimizer import build_optimizer, training_progress
 
 RANK = 4
 
@@ -28,7 +28,6 @@ class FIAFlowModule(PairModule):
         alignment: Features to latents.
         prior: Its denoiser gets the LoRA; the empty prompt conditions it.
         optim: Of both halves.
-        seed: Of everything drawn.
     Source:
         FIA-Flow (CVPR 2026), rebuilt from its text, since no code is published: LoRA of rank 4, one Euler step.
         Differs: the embedded prior in the place of Stable Diffusion 2.1; a multi-scale absolute error in the place of
@@ -37,8 +36,8 @@ class FIAFlowModule(PairModule):
 
     kind, denoiser_calls = "fia_flow", 1
 
-    def __init__(self, alignment: SpaceAlignment, prior: DiffusionPrior, optim: OptimConfig, seed: int = 0) -> None:
-        super().__init__(optim, seed)
+    def __init__(self, alignment: SpaceAlignment, prior: DiffusionPrior, optim: OptimConfig) -> None:
+        super().__init__(optim)
         self.alignment = alignment
         add_lora(prior.denoiser, RANK, max_megabytes=float("inf"))
         self.denoiser = prior.denoiser

@@ -23,7 +23,7 @@ from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
 from inverter.priors.training.module import unfuse_attention_on_cpu
-from inverter.run.training import build_optimizer
+from inverter.run.optimizer import build_optimizer
 
 
 class InverterModule(PairModule):
@@ -41,7 +41,6 @@ class InverterModule(PairModule):
         model: Weights and shares of the losses.
         optim: Of conditioner, head and denoiser.
         prior: Its denoiser is tuned in place as ``model.tune`` says.
-        seed: Of everything drawn.
     """
 
     monitor, mode = "dev/denoising", "min"
@@ -52,9 +51,8 @@ class InverterModule(PairModule):
         model: ModelConfig,
         optim: OptimConfig,
         prior: DiffusionPrior,
-        seed: int = 0,
     ) -> None:
-        super().__init__(optim, seed)
+        super().__init__(optim)
         self.model = model
         self.inverters = nn.ModuleList(Inverter(spec, prior) for spec in specs)
         for inverter in self.inverters:

@@ -1,16 +1,14 @@
-"""What every black-box training shares: validation by PSNR, seeded steps and the optimiser."""
+"""What every black-box training shares: validation by PSNR and the optimiser."""
 
 from __future__ import annotations
 
 import lightning as L
-import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from inverter.config import OptimConfig
 from inverter.losses.quality import psnr
-from inverter.run.seeds import derive_seed
-from inverter.run.training import build_optimizer
+from inverter.run.optimizer import build_optimizer
 
 
 class PairModule(L.LightningModule):
@@ -23,9 +21,9 @@ class PairModule(L.LightningModule):
     monitor, mode = "dev/psnr", "max"
     kind, denoiser_calls = "inverter", 0
 
-    def __init__(self, optim: OptimConfig, seed: int = 0) -> None:
+    def __init__(self, optim: OptimConfig) -> None:
         super().__init__()
-        self.optim, self.seed = optim, seed
+        self.optim = optim
         self.dev_psnr = MeanMetric()  # over images, whichever process has them
 
     def network(self) -> nn.Module:
@@ -40,10 +38,6 @@ class PairModule(L.LightningModule):
         """Compile what is run in each step, in place: names of parameters stay the same."""
         for part in self.network().children():
             part.compile()
-
-    def on_train_batch_start(self, batch: dict, batch_idx: int) -> None:
-        """Draw each step's noise from (seed, step, rank) alone, so that a resumed run repeats it exactly."""
-        torch.manual_seed(derive_seed(self.seed, self.global_step, self.global_rank))
 
     def validation_step(self, batch: dict, batch_idx: int, dataloader_idx: int = 0) -> None:
         self.dev_psnr(psnr(self.reconstruct(batch["features"]), batch["image"]))

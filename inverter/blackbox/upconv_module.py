@@ -15,8 +15,8 @@ class UpconvModule(PairModule):
 
     kind = "upconv"
 
-    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig, seed: int = 0) -> None:
-        super().__init__(optim, seed)
+    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig) -> None:
+        super().__init__(optim)
         self.decoder = decoder
 
     def network(self) -> nn.Module:

@@ -13,30 +13,28 @@ from inverter.run.files import write_text
 from inverter.run.record import commits, environment, read_run
 
 
-def summarise(
-    trainer: L.Trainer, output: Path, stage: str, batch_size: int, monitor: str, **more: Any
-) -> dict[str, Any]:
-    """Steps, images, seconds of training, the newest and the best value of what was monitored, commits, environment.
+def save_summary(trainer: L.Trainer, config: Any, stage: str, **more: Any) -> dict[str, Any]:
+    """Write ``OUTPUT/STAGE.summary.json``: steps, images, seconds, the newest and the best value of what was monitored.
 
     Args:
         trainer: After ``fit``.
-        output: Folder of the run, with its record.
+        config: Of the training, with its ``output`` and ``data.batch_size``, images a batch and process.
         stage: Such as ``train_autoencoder``.
-        batch_size: Images a batch and process.
-        monitor: Metric of the checkpoints.
         more: Further plain data.
     Returns:
-        Plain data; where a finished run was started again and took no step, what it said the first time.
+        The same as plain data; where a finished run was started again and took no step, what it said the first time.
     """
+    output = Path(config.output)
     kept = read_run(summary_path(output, stage))
     if kept and kept.get("steps") == trainer.global_step:
         return kept
     timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
-    best = trainer.checkpoint_callback.best_model_score  # type: ignore[union-attr]
+    checkpoints = trainer.checkpoint_callback
+    best, monitor = checkpoints.best_model_score, checkpoints.monitor  # type: ignore[union-attr]
     last = trainer.callback_metrics.get(monitor)
-    return {
+    summary = {
         "steps": trainer.global_step,
-        "images_seen": trainer.global_step * batch_size * trainer.world_size,
+        "images_seen": trainer.global_step * config.data.batch_size * trainer.world_size,
         "seconds": round(timer.time_elapsed("train"), 1),  # type: ignore[arg-type]
         monitor: None if last is None else float(last),
         f"best {monitor}": None if best is None else float(best),
@@ -44,11 +42,8 @@ def summarise(
         "environment": environment(),
         **more,
     }
-
-
-def save_summary(summary: dict[str, Any], output: Path, stage: str) -> None:
-    """Write ``OUTPUT/STAGE.summary.json``."""
     write_text(summary_path(output, stage), json.dumps(summary, indent=2) + "\n")
+    return summary
 
 
 def summary_path(output: Path, stage: str) -> Path:

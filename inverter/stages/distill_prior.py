@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import lightning as L
 import torch
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -18,15 +17,12 @@ from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.distillation import DistillModule
 from inverter.priors.training.latent_data import LatentModule
 from inverter.priors.variant import FOLDER, SUFFIX
-from inverter.run.callbacks.made_of import MadeOf
 from inverter.run.callbacks.picture_grid import PictureGrid
-from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.device import pick_device
 from inverter.run.hub import find_prior
 from inverter.run.lock import locked
-from inverter.run.loggers import close_loggers
-from inverter.run.summary import save_summary, summarise
-from inverter.run.training import build_trainer, fit, record_training, resume_path
+from inverter.run.summary import save_summary
+from inverter.run.training import TrainingRun
 
 log = logging.getLogger(__name__)
 STAGE = "distill_prior"
@@ -41,8 +37,7 @@ def run(config: DistillConfig) -> Path:
 
 def train(config: DistillConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
-    checkpoint = resume_path(config, STAGE)
-    L.seed_everything(config.seed, verbose=False)
+    run = TrainingRun(config, STAGE)
     folder = find_prior(config.prior)
     prior = load_prior(config.prior).to(pick_device(config.trainer.device))
     weights = folder_sha256(folder, ("vae",))
@@ -50,17 +45,11 @@ def train(config: DistillConfig, output: Path) -> Path:
     data = LatentModule(config.data, prior.vae, prior.tokenizer, prior.resolution, output, *drawn, weights)
     module = DistillModule(config, prior)
     log.info("LoRA of %d parameters", module.num_parameters)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(output, "val/samples", lambda _, batch: _samples(prior, batch["prompt"][: config.grid_prompts]))
-    callbacks = [StepSeed(config.seed), grid, MadeOf("prior", prior.weights_sha256)]
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
-    record_training(trainer, config, STAGE, checkpoint)
-    fit(trainer, module, data, checkpoint)
-    close_loggers(trainer.loggers)
+    trainer = run.fit(module, data, [grid], weights=("prior", prior.weights_sha256))
     if not trainer.is_global_zero:
         return output / FOLDER
-    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/loss")
-    save_summary(summary, output, STAGE)
+    summary = save_summary(trainer, config, STAGE)
     about = {"guidance_scale": config.guidance_scale, "training": summary}
     denoiser = folder_sha256(folder, DENOISER)
     path = save_lora(prior.denoiser, output, denoiser, **about)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import lightning as L
 import torch
 from diffusers import AutoencoderDC
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from inverter.config import AutoencoderConfig
@@ -20,15 +18,12 @@ from inverter.priors.training.autoencoder import AutoencoderModule
 from inverter.priors.training.folding import fold_statistics, latent_moments
 from inverter.priors.training.linear_start import start_linear
 from inverter.priors.training.renewal import prior_to_renew, renew_prior
-from inverter.run.callbacks.made_of import MadeOf
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.callbacks.reconstructions import reconstruction_grid
-from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.files import whole_folder
 from inverter.run.lock import locked
-from inverter.run.loggers import close_loggers
-from inverter.run.summary import save_summary, summarise
-from inverter.run.training import build_trainer, fit, record_training, resume_path
+from inverter.run.summary import save_summary
+from inverter.run.training import TrainingRun
 
 log = logging.getLogger(__name__)
 STAGE = "train_autoencoder"
@@ -68,31 +63,23 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
 
 def train(config: AutoencoderConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
-    checkpoint = resume_path(config, STAGE)
+    run = TrainingRun(config, STAGE)
     prior = weights = None
     if config.start_from and config.anchor_weight:
         prior, weights = prior_to_renew(Path(config.start_from), output)
-    L.seed_everything(config.seed, verbose=False)
     data = ImageShardModule(config.data, config.resolution, output, seed=config.seed)
     sample = first_pictures(config.data.shards, config.resolution, NUM_SAMPLE)
     module = AutoencoderModule(config)
-    if checkpoint is None:
+    if not run.resumed:
         start(module.vae, config, sample)
         module.set_anchor()
     module.compile_parts()
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
         output,
         "val/reconstructions",
         lambda _, batch: reconstruction_grid(batch["image"][:8], module.reconstruct(batch["image"][:8])),
     )
-    callbacks: list[Callback] = [StepSeed(config.seed), grid]
-    if weights is not None:
-        callbacks.append(MadeOf("start_from", weights))
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/psnr", callbacks=callbacks)
-    record_training(trainer, config, STAGE, checkpoint)
-    fit(trainer, module, data, checkpoint)
-    close_loggers(trainer.loggers)
+    trainer = run.fit(module, data, [grid], weights=("start_from", weights) if weights is not None else None)
     if not trainer.is_global_zero:
         return output / "vae"
     vae = module.vae.cpu().float().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -100,8 +87,7 @@ def train(config: AutoencoderConfig, output: Path) -> Path:
         fold_statistics(vae, *latent_moments(vae, sample))
     with whole_folder(output / "vae") as partial:
         vae.save_pretrained(partial, safe_serialization=True)
-    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/psnr")
-    save_summary(summary, output, STAGE)
+    summary = save_summary(trainer, config, STAGE)
     if prior is not None:
         renew_prior(prior, vae, summary, output / "prior")
         log.info("prior in %s", output / "prior")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import lightning as L
 import torch
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -24,17 +23,13 @@ from inverter.priors.text import train_tokenizer
 from inverter.priors.training.cost import GIGA
 from inverter.priors.training.denoiser import DenoiserModule
 from inverter.priors.training.latent_data import LatentModule
-from inverter.run.callbacks.made_of import MadeOf
 from inverter.run.callbacks.picture_grid import PictureGrid
-from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.device import pick_device, place
 from inverter.run.files import whole_folder, write_text
 from inverter.run.lock import locked
-from inverter.run.loggers import close_loggers
 from inverter.run.parse import parse_json
-from inverter.run.processes import rank
-from inverter.run.summary import save_summary, summarise, summary_path
-from inverter.run.training import build_trainer, fit, record_training, resume_path
+from inverter.run.summary import save_summary, summary_path
+from inverter.run.training import TrainingRun
 
 log = logging.getLogger(__name__)
 STAGE = "train_denoiser"
@@ -48,13 +43,12 @@ def run(config: DenoiserConfig) -> Path:
 
 def train(config: DenoiserConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
-    checkpoint = resume_path(config, STAGE)
-    L.seed_everything(config.seed, verbose=False)
+    run = TrainingRun(config, STAGE)
     folder = Path(config.autoencoder)
     vae = load_autoencoder(folder).eval().requires_grad_(False)
     vae = place(vae, pick_device(config.trainer.device))
     weights = folder_sha256(folder.parent, (folder.name,))
-    tokenizer, prompts = _tokenizer(config, output, begun=checkpoint is not None)
+    tokenizer, prompts = _tokenizer(config, output, begun=run.resumed)
     drawn = (config.prompt_dropout, config.views, config.seed)
     data = LatentModule(config.data, vae, tokenizer, config.resolution, output, *drawn, weights)
     ratio = vae.spatial_compression_ratio
@@ -63,24 +57,21 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     side = config.resolution // ratio
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)
     log.info("denoiser: %.3f GMAC a forward pass", module.macs / GIGA)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     grid = PictureGrid(
         output, "val/samples", lambda _, batch: _samples(module, vae, batch["prompt"][: config.grid_prompts])
     )
-    callbacks = [StepSeed(config.seed), grid, MadeOf("autoencoder", weights)]
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/loss", mode="min", callbacks=callbacks)
-    record_training(trainer, config, STAGE, checkpoint)
-    if checkpoint is None and not rank():
-        tokenizer.save_pretrained(output / "tokenizer")
-    fit(trainer, module, data, checkpoint)
-    close_loggers(trainer.loggers)
+
+    def save_tokenizer() -> None:
+        if not run.resumed:
+            tokenizer.save_pretrained(output / "tokenizer")
+
+    trainer = run.fit(module, data, [grid], weights=("autoencoder", weights), begin=save_tokenizer)
     if not trainer.is_global_zero:
         return output / "prior"
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     prior = StableDiffusionPrior(vae, module.unet, module.scheduler, module.text_encoder, tokenizer, prompts=prompts)
     prior.to("cpu", memory_format=torch.contiguous_format).half()  # type: ignore[call-overload]
-    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/loss", gmac=round(module.macs / GIGA, 3))
-    save_summary(summary, output, STAGE)
+    summary = save_summary(trainer, config, STAGE, gmac=round(module.macs / GIGA, 3))
     training = {"denoiser": summary, **_autoencoder_summary(folder)}
     with whole_folder(output / "prior", keep=True) as partial:  # a LoRA and a card may lie there
         prior.save(partial)

@@ -24,7 +24,7 @@ from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, T
 from inverter.data.datamodule import PairDataModule
 from inverter.lab.bench.measurement import Measurement, alternate, clock, divide, synchronise
 from inverter.run.device import pick_device, pick_precision
-from inverter.run.training import build_trainer
+from inverter.run.trainer import build_trainer
 
 WARM_UP = 5  # steps before the clock of a loop starts
 

@@ -17,6 +17,7 @@ from inverter.lab.experiments.pictures import Picture
 from inverter.losses.quality import to_bytes
 from inverter.run.files import write_bytes, write_text
 from inverter.run.parse import parse_json
+from inverter.run.recipe import Recipe
 from inverter.run.record import commit
 
 SCHEMA_VERSION = 1
@@ -110,14 +111,4 @@ class CellFile:
             raise ValueError(f"cell {self.path} is damaged: {error}; delete it") from error
         if version != SCHEMA_VERSION:
             raise ValueError(f"cell {self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
-        changed = differences(recipe, self.recipe)
-        if changed:
-            raise ValueError(f"cell {self.path} was made with {'; '.join(changed)}; choose another output or delete it")
-
-
-def differences(there: Any, now: Any, name: str = "") -> list[str]:
-    """Which keys of nested plain data differ, and how."""
-    if isinstance(there, dict) and isinstance(now, dict):
-        keys = sorted(there.keys() | now.keys())
-        return [line for k in keys for line in differences(there.get(k), now.get(k), f"{name}.{k}".lstrip("."))]
-    return [] if there == now else [f"{name}={there!r}, now {now!r}"]
+        Recipe(self.recipe).check(recipe, f"cell {self.path}")

@@ -11,7 +11,6 @@ from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.evaluation.judges import Gallery, load_judges
 from inverter.evaluation.metrics import Missing
 from inverter.lab.experiments.budget import budget_name
-from inverter.lab.experiments.cell import differences
 from inverter.lab.experiments.measure import Bench, Group, Measured, measure
 from inverter.lab.experiments.remembering import RememberingJudge
 from inverter.lab.experiments.run import Job, run_jobs
@@ -20,6 +19,7 @@ from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.device import pick_device, place
 from inverter.run.lock import locked
+from inverter.run.recipe import Recipe
 from inverter.run.record import record_run
 
 log = logging.getLogger(__name__)
@@ -94,9 +94,8 @@ def longest(jobs: Sequence[Job]) -> list[Job]:
     found: dict[str, Job] = {}
     for job in jobs:
         known = found.setdefault(job.cell.name, job)
-        changed = differences(known.cell.recipe, job.cell.recipe)
-        if changed:
-            raise ValueError(f"two attempts would share the cell {job.cell.name}: {'; '.join(changed)}")
+        if changes := Recipe(job.cell.recipe).changes(known.cell.recipe):
+            raise ValueError(f"two attempts would share the cell {job.cell.name}: {'; '.join(changes)}")
         job.cell.rows, job.cell.notes = known.cell.rows, known.cell.notes
         if len(job.pictures) > len(known.pictures):
             found[job.cell.name] = job

@@ -11,11 +11,13 @@ from torch.nn import functional as F
 
 from inverter.config import JudgeConfig
 from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge
-from inverter.run.training import build_optimizer
+from inverter.run.optimizer import build_optimizer
 
 
 class JudgeModule(L.LightningModule):
     """Cross-entropy on pictures alone, with smoothed labels; batches hold ``image`` and ``label``."""
+
+    monitor, mode = "val/accuracy", "max"
 
     def __init__(self, config: JudgeConfig, spec: JudgeSpec) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from typing import Any
 from inverter.config import EvaluatePriorConfig
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
+from inverter.run.recipe import Recipe
 
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
@@ -59,8 +60,7 @@ class PriorRecord:
         if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
             version = values.get("schema_version") if isinstance(values, dict) else None
             raise ValueError(f"{self.path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}; {ADVICE}")
-        if _completed(values.get("subject")) != self.subject:
-            raise ValueError(f"{self.path} is of another prior or setting; {ADVICE}")
+        Recipe(self.subject).check(_completed(values.get("subject")), str(self.path), ADVICE)
         if not isinstance(parts := values.get("parts"), dict) or not all(
             isinstance(part, dict) for part in parts.values()
         ):

@@ -6,9 +6,6 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-import lightning as L
-import torch
-
 from inverter.config import JudgeConfig
 from inverter.data.image_module import ImageShardModule, RandomView, picture_folder, picture_loader
 from inverter.data.picture_cache import PictureCache
@@ -17,14 +14,12 @@ from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, save_ju
 from inverter.lab.judge.card import render_judge_card
 from inverter.lab.judge.module import JudgeModule, hits
 from inverter.lab.prior.measures import interval
-from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.checkpoints import load_weights
 from inverter.run.files import write_text
 from inverter.run.lock import locked
-from inverter.run.loggers import close_loggers
 from inverter.run.parse import parse_json
-from inverter.run.summary import save_summary, summarise
-from inverter.run.training import build_trainer, fit, record_training, resume_path
+from inverter.run.summary import save_summary
+from inverter.run.training import TrainingRun
 
 log = logging.getLogger(__name__)
 STAGE = "train_judge"
@@ -41,17 +36,11 @@ def train(config: JudgeConfig, output: Path) -> Path:
     spec = JudgeSpec(
         config.resolution, tuple(config.widths), tuple(config.depths), config.num_classes, read_classes(config.classes)
     )
-    checkpoint = resume_path(config, STAGE)
-    L.seed_everything(config.seed, verbose=False)
+    run = TrainingRun(config, STAGE)
     side = config.resolution
     data = ImageShardModule(config.data, side, output, RandomView(side, config.min_crop), config.seed)
     module = JudgeModule(config, spec)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    callbacks = [StepSeed(config.seed)]
-    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/accuracy", callbacks=callbacks)
-    record_training(trainer, config, STAGE, checkpoint)
-    fit(trainer, module, data, checkpoint)
-    close_loggers(trainer.loggers)
+    trainer = run.fit(module, data)
     folder = output / "judge"
     if not trainer.is_global_zero:
         return folder
@@ -59,13 +48,12 @@ def train(config: JudgeConfig, output: Path) -> Path:
     if best.is_file():
         load_weights(module, best)
     judge = module.judge.cpu().float().eval()
-    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/accuracy")
+    summary = save_summary(trainer, config, STAGE)
     parameters = sum(parameter.numel() for parameter in judge.parameters())
     training = summary | {"parameters": parameters, "command": command(config)}
     accuracy = measure(judge, config, output)
     save_judge(judge, folder, training, accuracy)
     write_text(folder / "README.md", render_judge_card("judge", asdict(spec), accuracy, training))
-    save_summary(summary, output, STAGE)
     log.info("judge in %s: top-1 %.3f on %s", folder, accuracy["top1"]["mean"], accuracy["split"])
     return folder
 

@@ -16,7 +16,7 @@ from inverter.config import AutoencoderConfig
 from inverter.losses.image import gradient_distance, image_distance, multi_scale_distance
 from inverter.losses.quality import psnr
 from inverter.priors.training.discriminator import PatchDiscriminator, adversarial_gradient, hinge_loss
-from inverter.run.training import build_optimizer, training_progress
+from inverter.run.optimizer import build_optimizer, training_progress
 
 LOSS_WEIGHTS = (
     "l1_weight",
@@ -81,6 +81,8 @@ class AutoencoderModule(L.LightningModule):
     where there is one, takes part after ``adversarial_start`` of the training, in the same step: its own loss sees
     detached images, and the autoencoder is pushed by the gradient at its images, as long as that of the other terms.
     """
+
+    monitor, mode = "val/psnr", "max"
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from inverter.priors.sampling import denoising_loss
 from inverter.priors.text import build_text_encoder
 from inverter.priors.training.cost import check_macs, count_macs
 from inverter.priors.training.module import LatentTraining, unfuse_attention_on_cpu
-from inverter.run.training import build_optimizer
+from inverter.run.optimizer import build_optimizer
 
 NORM_GROUPS = 16
 

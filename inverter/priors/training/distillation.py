@@ -11,7 +11,7 @@ from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.text import tokenize
 from inverter.priors.training.module import LatentTraining, unfuse_attention_on_cpu
-from inverter.run.training import build_optimizer
+from inverter.run.optimizer import build_optimizer
 
 
 class DistillModule(LatentTraining):

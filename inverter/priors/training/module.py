@@ -18,6 +18,8 @@ def unfuse_attention_on_cpu(unet: UNet2DConditionModel) -> None:
 class LatentTraining(L.LightningModule):
     """One loss of batches of latents, in training and in validation."""
 
+    monitor, mode = "val/loss", "min"
+
     def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
         """Mean over the batch; the noise comes from ``generator``, or from PyTorch's own."""
         raise NotImplementedError

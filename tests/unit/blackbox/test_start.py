@@ -156,7 +156,7 @@ def test_a_start_that_fails_leaves_the_run_that_is_there(config, published):
 def test_a_run_goes_on_with_the_same_start_only(config, published):
     train.run(config)
     config.start_from = str(published)
-    with pytest.raises(ValueError, match=r"holds a run with other values of start_from"):
+    with pytest.raises(ValueError, match=r"was made with start_from="):
         train.run(config)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from inverter.lab.experiments.cell import CellFile, differences
+from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.pictures import Picture
 from inverter.run.record import commit
 
@@ -89,7 +89,3 @@ def test_a_cell_that_cannot_be_used_is_named(tmp_path, text, message):
     (tmp_path / "cells" / "cell.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         CellFile(tmp_path, "cell", RECIPE)
-
-
-def test_differences_are_dotted():
-    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c=2, now 3", "d=None, now 4"]

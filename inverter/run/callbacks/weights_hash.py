@@ -1,4 +1,4 @@
-"""What a run was begun with that its configuration cannot say: the weights behind a name."""
+"""The hash of the frozen weights that a run began with, which its configuration only names."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
+STATE_KEY = "MadeOf"  # in checkpoints
 
-class MadeOf(Callback):
+
+class WeightsHash(Callback):
     """Keep a hash in the run's checkpoints, and refuse to go on where it is another one.
 
     Args:
@@ -21,6 +23,10 @@ class MadeOf(Callback):
     def __init__(self, name: str, sha256: str) -> None:
         self.name, self.sha256 = name, sha256
 
+    @property
+    def state_key(self) -> str:
+        return STATE_KEY
+
     def state_dict(self) -> dict[str, Any]:
         return {"sha256": self.sha256}
 
@@ -32,8 +38,8 @@ class MadeOf(Callback):
             )
 
 
-def made_of(checkpoint: Mapping[str, Any]) -> str | None:
+def weights_hash(checkpoint: Mapping[str, Any]) -> str | None:
     """Hash that a checkpoint was begun with; None where it keeps none."""
     states = checkpoint.get("callbacks")
-    state = states.get(MadeOf.__qualname__) if isinstance(states, Mapping) else None
+    state = states.get(STATE_KEY) if isinstance(states, Mapping) else None
     return state.get("sha256") if isinstance(state, Mapping) else None

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from inverter.run.record import record_run
 
 
-class WentOn(Callback):
+class ResumeRecord(Callback):
     """Record at the first batch that a run went on: one that is refused, or has no step left, did not.
 
     Args:
