@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.audit.chart import Chart, Point, draw
 from inverter.audit.pictures import Gallery
 from inverter.audit.record import Audit
 from inverter.audit.table import verdict
+from inverter.evaluation.chart import Chart, Point, render
 from inverter.evaluation.labels import heading, label
 from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.report import page_environment
@@ -24,8 +24,8 @@ def render_page(audit: Audit, gallery: Gallery) -> str:
     page = template.render(
         audit=audit,
         gallery=gallery,
-        headline=score_chart(audit),
-        charts=[metric_chart(audit, metric) for metric in audit.layers[0].scores | audit.layers[0].unscored],
+        headline=render([score_chart(audit)]),
+        charts=[render([metric_chart(audit, metric)]) for metric in audit.layers[0].scores | audit.layers[0].unscored],
         short=lambda metric: label(metric).title,
         verdict=verdict,
     )
@@ -49,7 +49,7 @@ def score_chart(audit: Audit) -> Chart:
             if (score := layer.scores.get(metric)) is not None
         }
     names = [layer.layer for layer in audit.layers]
-    return draw("Leak score", names, series, limits=(0.0, 1.0), mark=audit.threshold)
+    return Chart("Leak score", names, series, limits=(0.0, 1.0), mark=audit.threshold)
 
 
 def metric_chart(audit: Audit, metric: str) -> Chart:
@@ -62,4 +62,4 @@ def metric_chart(audit: Audit, metric: str) -> Chart:
         }
         for method in PLOTTED
     }
-    return draw(heading(metric), [layer.layer for layer in audit.layers], series)
+    return Chart(heading(metric), [layer.layer for layer in audit.layers], series)

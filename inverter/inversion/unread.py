@@ -7,24 +7,10 @@ from pathlib import Path
 
 from inverter.config import InvertConfig, changed_keys
 from inverter.data.inputs import is_clip, is_sequence
+from inverter.whitebox.methods import METHODS
 
 log = logging.getLogger(__name__)
 BLACKBOX = ("mean", "sample")
-WHITEBOX = ("direct", "latent", "guided", "hybrid")
-PROMPTED = ("sample", "latent", "guided", "hybrid")
-READ_BY = {  # key or section: operating points and methods that read it; others are read by all
-    "operating_point": BLACKBOX,
-    "strength": ("sample",),
-    "prompt": PROMPTED,
-    "prompts": PROMPTED,
-    "prompt_kind": PROMPTED,
-    "guidance_scale": PROMPTED,
-    "layers": WHITEBOX,
-    "image_size": ("direct",),
-    "loop": WHITEBOX,
-    "smoothing": WHITEBOX,
-    **{method: (method,) for method in WHITEBOX},
-}
 
 
 def check_read(config: InvertConfig) -> None:
@@ -35,22 +21,37 @@ def check_read(config: InvertConfig) -> None:
     Raises:
         ValueError: A key outside of the sections, such as ``prompt``, is not read.
     """
+    known = readers()
     mode = config.operating_point if config.method == "blackbox" else config.method
     path = Path(config.input)
     without_clip = {"video": not is_clip(path), "smoothing": not is_sequence(path)}
     for key in changed_keys(config, InvertConfig()):
         section, dot, _ = key.partition(".")
-        readers = READ_BY.get(section, (mode,))
-        if mode in readers:
+        read_by = known.get(section, (mode,))
+        if mode in read_by:
             if without_clip.get(section):
                 log.warning("%s has no effect: input is no clip", key)
             continue
-        read_by = ", ".join(map(_named, readers))
+        named = ", ".join(map(_named, read_by))
         if not dot:
             value = getattr(config, key)
-            raise ValueError(f"{key} is {value!r}, which {_named(mode)} does not read; allowed: with {read_by}")
-        log.warning("%s has no effect with %s; it is read with %s", key, _named(mode), read_by)
+            raise ValueError(f"{key} is {value!r}, which {_named(mode)} does not read; allowed: with {named}")
+        log.warning("%s has no effect with %s; it is read with %s", key, _named(mode), named)
 
 
 def _named(mode: str) -> str:
     return f"{'operating_point' if mode in BLACKBOX else 'method'}={mode}"
+
+
+def readers() -> dict[str, tuple[str, ...]]:
+    """Key or section to the operating points and methods that read it; others are read by all."""
+    whitebox = METHODS.names()
+    prompted = ("sample", *(name for name in whitebox if METHODS[name].prompted))
+    return {
+        "operating_point": BLACKBOX,
+        "strength": ("sample",),
+        **dict.fromkeys(("prompt", "prompts", "prompt_kind", "guidance_scale"), prompted),
+        **dict.fromkeys(("layers", "loop", "smoothing"), whitebox),
+        "image_size": tuple(name for name in whitebox if not METHODS[name].needs_prior),
+        **{name: (name,) for name in whitebox},
+    }

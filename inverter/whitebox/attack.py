@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,24 +16,12 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.seeds import derive_seed
 from inverter.targets.target import MultiTarget, Target
-from inverter.whitebox.direct import Direct
 from inverter.whitebox.goal import Goal
-from inverter.whitebox.guided import Guided
-from inverter.whitebox.hybrid import hybrid
-from inverter.whitebox.latent import Latent
 from inverter.whitebox.loop import Result, Show, optimise
-from inverter.whitebox.method import Method
+from inverter.whitebox.methods import METHODS
+from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Chain, Problem
 from inverter.whitebox.saved import SavedState
-
-log = logging.getLogger(__name__)
-METHODS = ("direct", "latent", "guided", "hybrid")
-
-
-def starts_at_inverter(method: str, config: MethodsConfig) -> bool:
-    """Whether a method begins where a black-box inverter ends."""
-    wanted = {"guided": config.guided.start == "inverter", "latent": config.latent.strength < 1, "hybrid": True}
-    return wanted.get(method, False)
 
 
 @dataclass(frozen=True)
@@ -42,7 +29,7 @@ class Attack:
     """Invert features by differentiating the target.
 
     Args:
-        method: ``direct``, ``latent``, ``guided`` or ``hybrid``.
+        method: Name of a registered one, such as ``direct``, ``latent``, ``guided`` and ``hybrid``.
         target: The network, tapped where the features come from.
         prior: Latent diffusion model; ``direct`` needs none.
         config: Parameters of the methods and of the loop.
@@ -68,15 +55,15 @@ class Attack:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}; allowed: {', '.join(METHODS)}")
-        if self.prior is None and (self.method != "direct" or self.image_size is None):
-            raise ValueError(f"prior is None; allowed for method={self.method!r}: a prior, or image_size with direct")
+        needs_prior = METHODS[self.method].needs_prior
+        if self.prior is None and (needs_prior or self.image_size is None):
+            allowed = "a prior" if needs_prior else "a prior, or image_size"
+            raise ValueError(f"prior is None; allowed for method={self.method!r}: {allowed}")
 
     @property
     def size(self) -> int:
         """Pixels a side of the pictures that are found."""
-        if self.method == "direct" and self.image_size is not None:
+        if self.image_size is not None and not METHODS[self.method].needs_prior:
             return self.image_size
         return self.prior.resolution if self.prior is not None else 0
 
@@ -114,10 +101,8 @@ class Attack:
                 raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
         goal = Goal(self._query, by_layer, self.config.loop.distance, self.std)
         start = self._start(by_layer, prompts, names)
-        if self.method == "hybrid" and start is None and (strength := self.config.hybrid.strength) is not None:
-            log.warning("hybrid.strength=%s changes nothing: without an inverter the search starts at noise", strength)
         problem = Problem(names, goal, self.prior, guidance_scale=self.guidance_scale, seed=self.seed, chain=chain)
-        if self.prior is not None and self.method != "direct":
+        if self.prior is not None and METHODS[self.method].needs_prior:
             problem = replace(
                 problem,
                 conditioning=self._condition([prompt or "" for prompt in prompts or [None] * size]),
@@ -132,23 +117,19 @@ class Attack:
         return replace(found, counts={**found.counts, "denoiser_calls": calls})
 
     @property
+    def starts_at_inverter(self) -> bool:
+        """Whether it begins where a black-box inverter ends, if there is one."""
+        return METHODS[self.method].starts_at_inverter(getattr(self.config, self.method))
+
+    @property
     def layers(self) -> tuple[str, ...]:
         return self.target.layers
 
-    def phases(self) -> list[Method]:
+    def phases(self) -> list[Phase]:
         """The method's phases, fitted to the budget of target queries."""
-        config = self.config
-        phases: list[Method]
-        if self.method == "direct":
-            phases = [Direct(config.direct, self.size)]
-        elif self.method == "latent":
-            phases = [Latent(config.latent)]
-        elif self.method == "guided":
-            phases = [Guided(config.guided)]
-        else:
-            num_features = sum(spec.num_features for spec in self.target.specs.values())
-            phases = hybrid(config.hybrid, num_features, self.size)
-        total, budget = sum(phase.num_steps for phase in phases), config.loop.max_queries
+        num_features = sum(spec.num_features for spec in self.target.specs.values())
+        phases = METHODS[self.method].phases(getattr(self.config, self.method), num_features, self.size)
+        total, budget = sum(phase.num_steps for phase in phases), self.config.loop.max_queries
         for phase in phases:
             phase.fit(None if budget is None else max(1, budget * phase.num_steps // total))
         return phases
@@ -162,7 +143,7 @@ class Attack:
         self, features: Mapping[str, Tensor], prompts: Sequence[str | None] | None, keys: Sequence[str]
     ) -> dict[str, Any] | None:
         """What the inverter gives a problem: latents, and control where features reach the denoiser by it."""
-        if self.inverter is None or not starts_at_inverter(self.method, self.config):
+        if self.inverter is None or not self.starts_at_inverter:
             return None
         inverter = self.inverter
         encoding = inverter.encode(features[self.layers[0]])

@@ -19,7 +19,8 @@ from inverter.run.device import pick_device, place
 from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
-from inverter.whitebox.attack import Attack, starts_at_inverter
+from inverter.whitebox.attack import Attack
+from inverter.whitebox.methods import METHODS
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     sender, own = load_devices(given, layers, device)
     spec = sender.specs[layers[0]]
     published = find_inverter(config, spec)
-    wants_prior = config.method != "direct" or config.image_size is None
-    if published is None and starts_at_inverter(config.method, config):
+    wants_prior = METHODS[config.method].needs_prior or config.image_size is None
+    if published is None and _starts_at_inverter(config):
         log.warning("no published inverter of these features: the search starts without one")
     prior_name = config.prior or (published.prior if published is not None else "embedded")
     prior = place(load_prior(prior_name), device) if wants_prior else None
@@ -107,15 +108,14 @@ def make_attack(
     """An attack from parts that are loaded already; of the inverter it loads the weights where the method wants them.
 
     Args:
-        config: Method and its parameters.
+        config: Phase and its parameters.
         target: The attacker's copy.
         prior: None where the method needs none.
         published: Inverter of these features, as ``find_inverter`` finds it; None where there is none.
         std: Deviation of each channel by layer.
     """
     inverter = None
-    starts = starts_at_inverter(config.method, config)
-    if starts and published is not None and (config.inverter or decodes_with(published, prior)):
+    if _starts_at_inverter(config) and published is not None and (config.inverter or decodes_with(published, prior)):
         inverter = load_inverter(str(published.folder), prior).to(pick_device(config.device))
         prior = inverter.prior  # with the LoRA that tunes it, where there is one
     return Attack(
@@ -181,3 +181,7 @@ def statistics(config: InvertConfig, spec: TargetSpec, published: Published | No
     manifest = Manifest.load(source)
     check_same_features(f"loop.statistics={source}", manifest.target, spec)
     return {spec.layer: torch.tensor(manifest.feature_std)}
+
+
+def _starts_at_inverter(config: InvertConfig) -> bool:
+    return METHODS[config.method].starts_at_inverter(getattr(config, config.method))

@@ -1,4 +1,4 @@
-"""What methods share that descend with Adam at a falling rate: ``direct``, ``latent`` and both phases of ``hybrid``."""
+"""What phases share that descend with Adam at a falling rate: ``direct``, ``latent`` and both phases of ``hybrid``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from torch import Tensor
 
 from inverter.config import DirectConfig, HybridConfig, LatentConfig
 from inverter.whitebox.adam import State, adam_direction, decayed
-from inverter.whitebox.method import Method, rows
+from inverter.whitebox.phase import Phase, rows
 
 
-class Descent(Method):
-    """A method whose step is one of Adam.
+class Descent(Phase):
+    """A phase whose step is one of Adam.
 
     Args:
         config: Steps, and how the rate falls over them.

@@ -13,9 +13,9 @@ from inverter.config import LoopConfig
 from inverter.config.errors import one_line
 from inverter.run.device import pick_precision
 from inverter.whitebox.adam import State
-from inverter.whitebox.evaluate import Evaluated, evaluate, merge
+from inverter.whitebox.gradient import Evaluated, differentiate, merge
 from inverter.whitebox.ledger import Ledger
-from inverter.whitebox.method import Method
+from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
 from inverter.whitebox.stop import Stop
@@ -55,7 +55,7 @@ class Result:
 
 def optimise(
     problem: Problem,
-    phases: Sequence[Method],
+    phases: Sequence[Phase],
     config: LoopConfig,
     *,
     saved: SavedState | None = None,
@@ -95,7 +95,7 @@ class Run:
     def __init__(
         self,
         problem: Problem,
-        phases: Sequence[Method],
+        phases: Sequence[Phase],
         config: LoopConfig,
         saved: SavedState | None,
         begun: float | None = None,
@@ -128,70 +128,70 @@ class Run:
 
     def step(self) -> None:
         """One step of the phase, for the images still in the batch."""
-        method, number = self.phases[self.phase], self.number
+        phase, number = self.phases[self.phase], self.number
         if not self.state:
             best = {name: values[self.active] for name, values in self.ledger.best.items()}
-            self.state = method.begin(self.problem, best if self.phase else None)
-        self.state = method.prepare(self.problem, self.state, number)
-        self.ledger.counts["denoiser_calls"][self.active] += method.prepare_calls(self.problem, number)
-        found = self._evaluate(method, number)
-        self._note(method, found)
+            self.state = phase.begin(self.problem, best if self.phase else None)
+        self.state = phase.prepare(self.problem, self.state, number)
+        self.ledger.counts["denoiser_calls"][self.active] += phase.prepare_calls(self.problem, number)
+        found = self._evaluate(phase, number)
+        self._note(phase, found)
         good = found.finite
-        state = method.update(self.problem, self.state, found.gradients, found.extra, number)
+        state = phase.update(self.problem, self.state, found.gradients, found.extra, number)
         if not good.all():
-            state = self._repair(method, state, found, good)
+            state = self._repair(phase, state, found, good)
         self.state, self.number, self.steps_done = state, number + 1, self.steps_done + 1
-        self._leave(method)
-        if len(self.active) == 0 or self.number >= method.num_steps:
+        self._leave(phase)
+        if len(self.active) == 0 or self.number >= phase.num_steps:
             self._next_phase()
         if self.saved is not None and time.monotonic() - self.shown >= self.config.save_every_n_seconds:
             self.save()
             self.shown = time.monotonic()
 
-    def _evaluate(self, method: Method, number: int) -> Evaluated:
-        found = evaluate(self.problem, method, self.state, number, self.half)
-        self._count(self.active, method, number)
+    def _evaluate(self, phase: Phase, number: int) -> Evaluated:
+        found = differentiate(self.problem, phase, self.state, number, self.half)
+        self._count(self.active, phase, number)
         if not self.half or found.finite.all():
             return found
         chained = self.problem.chain is not None  # frames depend on their neighbours
         again = (torch.ones_like(found.finite) if chained else ~found.finite).nonzero()[:, 0]
         part = {name: values[again] for name, values in self.state.items()}
         problem = self.problem if chained else self.problem.select(again)
-        self._count(self.active[again], method, number)
+        self._count(self.active[again], phase, number)
         self.ledger.counts["repaired"][self.active[again]] += 1
-        return merge(found, evaluate(problem, method, part, number), again)
+        return merge(found, differentiate(problem, phase, part, number), again)
 
-    def _count(self, rows: Tensor, method: Method, number: int) -> None:
+    def _count(self, rows: Tensor, phase: Phase, number: int) -> None:
         self.ledger.counts["target_queries"][rows] += 1
-        self.ledger.counts["denoiser_calls"][rows] += method.calls(self.problem, number)
+        self.ledger.counts["denoiser_calls"][rows] += phase.calls(self.problem, number)
 
-    def _note(self, method: Method, found: Evaluated) -> None:
+    def _note(self, phase: Phase, found: Evaluated) -> None:
         self.ledger.counts["steps"][self.active] += 1
         good = found.finite
         if self.steps_done == 0 and not good.all():
             bad = [key for key, fine in zip(self.problem.keys, good.tolist(), strict=True) if not fine]
             raise ValueError(f"loss or gradient of {', '.join(bad)} is NaN or infinite at the start, in float32 too")
-        kept = {name: self.state[name][good] for name in method.variables}
+        kept = {name: self.state[name][good] for name in phase.variables}
         offered = {**kept, "image": found.image[good]}
         self.ledger.offer(self.active[good], found.feature_loss[good], offered, self.config.min_improvement)
 
-    def _repair(self, method: Method, state: State, found: Evaluated, good: Tensor) -> State:
+    def _repair(self, phase: Phase, state: State, found: Evaluated, good: Tensor) -> State:
         bad = (~good).nonzero()[:, 0]
         rows = self.active[bad]
         self.ledger.counts["repaired"][rows] += 1
         best = {name: values[rows] for name, values in self.ledger.best.items()}
         part = {name: values[bad] for name, values in self.state.items()}
         extra = {name: values[bad] for name, values in found.extra.items()}
-        fixed = method.repair(self.problem.select(bad), part, best, extra, self.number)
+        fixed = phase.repair(self.problem.select(bad), part, best, extra, self.number)
         for name, values in fixed.items():
             state[name] = state[name].clone()
             state[name][bad] = values
         return state
 
-    def _leave(self, method: Method) -> None:
+    def _leave(self, phase: Phase) -> None:
         loss, stale = self.ledger.best["feature_loss"][self.active], self.ledger.stale[self.active]
         done = loss <= self.config.tolerance
-        if self.config.patience is not None and not method.patient:
+        if self.config.patience is not None and not phase.patient:
             done = done | (stale >= self.config.patience)
         done = done | (self.state["rate"] < LEAST_RATE) | self._spent[self.active]
         if self.problem.chain is not None and not done.all():

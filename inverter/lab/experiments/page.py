@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inverter.audit.chart import Chart
+from inverter.evaluation.chart import Chart, render
 from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
-from inverter.lab.experiments.plot import render
 from inverter.lab.experiments.record import Record
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
@@ -89,7 +88,7 @@ def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folde
     record.save(folder)
     table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
     write_text(folder / "table.md", f"# {text.title}\n\n{table}\n\n{bullets(text.details)}\n")
-    write_text(folder / "plot.svg", render(charts))
+    write_text(folder / "plot.svg", render([chart for chart in charts if chart is not None], per_row=2))
     page = PAGE.format(
         title=text.title,
         unfinished="" if record.finished else "**Unfinished: the run was stopped before every cell was there.**\n\n",

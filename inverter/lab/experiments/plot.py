@@ -1,18 +1,13 @@
-"""Charts of an experiment in one SVG: values with their intervals, drawn as the audit draws its own."""
+"""Charts of an experiment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
-import jinja2
-
-from inverter.audit.chart import Chart, Point, draw
+from inverter.evaluation.chart import Chart, Point
 from inverter.evaluation.labels import heading
 from inverter.evaluation.results import Results
 from inverter.lab.experiments.record import Found
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: Sequence[str]) -> Chart | None:
@@ -23,7 +18,7 @@ def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: 
             if row.name in rows and metric in row.scores:
                 found = row.scores[metric]
                 series.setdefault(row.name, {})[column] = (found.mean, found.low, found.high)
-    return draw(f"{title}: {heading(metric)}", list(columns), series) if series else None
+    return Chart(f"{title}: {heading(metric)}", list(columns), series) if series else None
 
 
 def panels(
@@ -46,12 +41,4 @@ def curves_chart(title: str, curves: Mapping[str, Sequence[float]]) -> Chart | N
     series: dict[str, dict[str, Point]] = {
         name: {str(i): (value, None, None) for i, value in enumerate(values, 1)} for name, values in curves.items()
     }
-    return draw(title, [str(i) for i in range(1, longest + 1)], series) if longest else None
-
-
-def render(charts: Sequence[Chart | None]) -> str:
-    """SVG text: the charts in rows of two."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("charts.svg.j2").render(charts=[chart for chart in charts if chart is not None])
+    return Chart(title, [str(i) for i in range(1, longest + 1)], series) if longest else None

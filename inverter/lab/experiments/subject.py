@@ -24,7 +24,7 @@ from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.build import decodes_with, find_inverter, hashes, load_devices, statistics
 from inverter.whitebox.goal import Goal
-from inverter.whitebox.hybrid import hybrid
+from inverter.whitebox.methods.hybrid import hybrid
 
 log = logging.getLogger(__name__)
 BLACKBOX = ("blackbox_mean", "blackbox_sample")

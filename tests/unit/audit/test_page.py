@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from inverter.audit.chart import HEIGHT, WIDTH, draw
 from inverter.audit.page import render_page, write_page
 from inverter.audit.table import print_audit, verdict
 
@@ -61,25 +60,3 @@ def test_terminal_table_shows_the_same(audit):
     print_audit(audit, Console(file=text, width=200))
     assert "<i>a</i>" in text.getvalue() and "[0.400, 0.600]" in text.getvalue()
     assert verdict(audit) in text.getvalue() and "b: Look <b>here</b>." in text.getvalue()
-
-
-def test_points_lie_where_they_belong():
-    series = {"mean": {"a": (0.0, None, None), "b": (1.0, 0.5, 1.0)}, "empty": {}}
-    chart = draw("t", ["a", "b"], series, limits=(0.0, 1.0), mark=0.25)
-    line, empty = chart.lines
-    (x_a, y_a), (x_b, y_b) = line.points
-    assert x_a < x_b < WIDTH and y_b < y_a < HEIGHT  # a larger value lies higher
-    assert line.whiskers == ((x_b, y_b, (y_a + y_b) / 2),)
-    assert chart.mark == y_a + (y_b - y_a) / 4
-    assert [text for _, text in chart.ticks] == ["0", "0.25", "0.5", "0.75", "1"]
-    assert empty.points == ()
-
-
-def test_long_names_are_cut_in_front():
-    layers = ["encoder.layers.encoder_layer_0", "stages.0.blocks"]
-    assert [text for _, text in draw("t", layers, {}).columns] == ["…coder_layer_0", "…ages.0.blocks"]
-
-
-def test_a_chart_of_one_value_or_none_is_still_a_chart():
-    assert draw("t", ["a"], {"mean": {"a": (2.0, None, None)}}).ticks[0][1] == "1.5"
-    assert draw("t", ["a"], {}).lines == ()

@@ -5,7 +5,7 @@ import torch
 
 from inverter.config import InvertConfig, load_config
 from inverter.data.clip_writer import DEFAULT_RATE, write_clip
-from inverter.inversion.unread import READ_BY, check_read
+from inverter.inversion.unread import check_read, readers
 
 
 def given(*words: str) -> InvertConfig:
@@ -56,4 +56,4 @@ def test_what_is_read_passes(tmp_path, caplog):
     check_read(given("method=direct", "prior=embedded", "image_size=32", clip, "smoothing.weight=1"))
     check_read(given("method=direct", f"input={tmp_path}", "smoothing.weight=1"))  # frames of a clip in a folder
     assert caplog.messages == []
-    assert all(hasattr(InvertConfig(), key) for key in READ_BY)
+    assert all(hasattr(InvertConfig(), key) for key in readers())

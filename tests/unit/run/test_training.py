@@ -374,9 +374,7 @@ def test_resume_path(config):
     config.optim.max_steps, config.optim.patience, config.trainer.device = 99, 3, "auto"
     assert resume_path(config, "train") == str(run / "checkpoints" / "last.ckpt")
     config.model.width, config.optim.lr = 24, 3e-4
-    with pytest.raises(
-        ValueError, match=r"with model.width=\d+, now 24; optim.lr=[\d.e-]+, now 0.0003; train in a"
-    ):
+    with pytest.raises(ValueError, match=r"with model.width=\d+, now 24; optim.lr=[\d.e-]+, now 0.0003; train in a"):
         resume_path(config, "train")
     config.resume = False
     assert resume_path(config, "train") is None

@@ -20,16 +20,16 @@ from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConf
 from inverter.whitebox import loop
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.goal import Goal
-from inverter.whitebox.guided import Guided
-from inverter.whitebox.hybrid import hybrid
-from inverter.whitebox.latent import Latent
 from inverter.whitebox.loop import optimise
-from inverter.whitebox.method import Method, Rendered, rates
+from inverter.whitebox.methods.guided import Guided
+from inverter.whitebox.methods.hybrid import hybrid
+from inverter.whitebox.methods.latent import Latent
+from inverter.whitebox.phase import Phase, Rendered, rates
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
 
 
-class Script(Method):
+class Script(Phase):
     """Renders grey pictures whose brightness, and so whose loss, follows a script of one row a step."""
 
     variables = ("x",)
@@ -110,7 +110,7 @@ def test_a_budget_of_seconds_is_an_images(monkeypatch):
     assert 2 < one.counts["steps"][0] < two.counts["steps"][0] < 99
 
 
-PHASES: dict[str, Callable[[], list[Method]]] = {
+PHASES: dict[str, Callable[[], list[Phase]]] = {
     "latent": lambda: [Latent(LatentConfig(num_steps=8, num_inference_steps=2, optimise_conditioning=True))],
     "guided": lambda: [Guided(GuidedConfig(num_inference_steps=4, num_recurrences=2))],
     "hybrid": lambda: hybrid(

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
-from inverter.whitebox.direct import Direct
-from inverter.whitebox.guided import Guided
-from inverter.whitebox.hybrid import hybrid
-from inverter.whitebox.latent import Latent
 from inverter.whitebox.loop import optimise
-from inverter.whitebox.method import Method
+from inverter.whitebox.methods.direct import Direct
+from inverter.whitebox.methods.guided import Guided
+from inverter.whitebox.methods.hybrid import hybrid
+from inverter.whitebox.methods.latent import Latent
+from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Chain, Problem
 
 HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_every_n_steps=2, prior_until=0.8, polish="true")
-PHASES: dict[str, Callable[[int], list[Method]]] = {
+PHASES: dict[str, Callable[[int], list[Phase]]] = {
     "direct": lambda n: [Direct(DirectConfig(num_steps=n), 8)],
     "latent": lambda n: [Latent(LatentConfig(num_steps=n, num_inference_steps=2))],
     "latent, jacobian-free": lambda n: [
@@ -141,7 +141,7 @@ def test_hybrid_keeps_as_much_of_its_start_as_the_strength_says(make_problem):
         first(problem, settled, strength=1.5)
 
 
-def refine(problem: Problem, **config: object) -> tuple[Method, dict[str, Tensor]]:
+def refine(problem: Problem, **config: object) -> tuple[Phase, dict[str, Tensor]]:
     (phase,) = hybrid(HybridConfig(polish="false", prior_every_n_steps=1, prior_until=1.0, **config), 256, 8)
     return phase, phase.begin(problem, None)
 

@@ -8,8 +8,9 @@ from inverter.config import DirectConfig
 from inverter.losses.natural import alpha_norm, total_variation_norm
 from inverter.whitebox.adam import State, begin_adam, decayed
 from inverter.whitebox.descent import Descent
-from inverter.whitebox.method import Rendered, rates
+from inverter.whitebox.methods import METHODS, Method
 from inverter.whitebox.noise import image_noise
+from inverter.whitebox.phase import Phase, Rendered, rates
 from inverter.whitebox.problem import Problem
 
 
@@ -54,3 +55,10 @@ class Direct(Descent):
     def update(self, problem: Problem, state: State, gradients: State, extra: State, step: int) -> State:
         state = self.descend(state, "image", gradients["image"], self.config.lr, step)
         return {**state, "image": torch.clamp(state["image"], 0, 1)}
+
+
+def _phases(config: DirectConfig, num_features: int, size: int) -> list[Phase]:
+    return [Direct(config, size)]
+
+
+METHODS.register("direct", Method(_phases, needs_prior=False, prompted=False))

@@ -11,8 +11,8 @@ from torch import Tensor
 from inverter.config import LatentConfig
 from inverter.priors.sampling import run_steps
 from inverter.whitebox.adam import State
-from inverter.whitebox.evaluate import evaluate
-from inverter.whitebox.latent import Latent
+from inverter.whitebox.gradient import differentiate
+from inverter.whitebox.methods.latent import Latent
 from inverter.whitebox.problem import Chain, Problem
 
 
@@ -35,7 +35,7 @@ def test_gradients_equal_finite_differences(make_problem, steps, guidance_scale)
     )
     if not steps:
         state["latents"] = torch.randn(state["latents"].shape, dtype=torch.float64)
-    gradients = evaluate(problem, method, state, 0).gradients
+    gradients = differentiate(problem, method, state, 0).gradients
     for name in method.variables:
         direction = torch.randn(state[name].shape, dtype=torch.float64)
         with torch.no_grad():
@@ -129,7 +129,7 @@ def test_steps_that_are_computed_again_give_the_same_gradient(make_problem):
         handle = problem.model.denoiser.register_forward_hook(
             lambda *_, calls=calls: calls.append(torch.is_grad_enabled())
         )
-        found.append(evaluate(problem, method, state, 0).gradients["latents"])
+        found.append(differentiate(problem, method, state, 0).gradients["latents"])
         handle.remove()
         assert len(calls) == 3 + max(0, 3 - kept_steps)
     assert all(torch.equal(gradient, found[0]) for gradient in found)
@@ -140,13 +140,13 @@ def test_without_the_jacobian_the_gradient_of_the_latents_is_that_of_the_decoder
     method, state = begun(problem, num_inference_steps=3, jacobian_free=True)
     calls = []
     handle = problem.model.denoiser.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
-    found = evaluate(problem, method, state, 0)
+    found = differentiate(problem, method, state, 0)
     handle.remove()
     assert calls == [False] * 3
     with torch.no_grad():
         drawn = method.generate(problem, state["latents"])
     decoder, _ = begun(problem, num_inference_steps=0)
-    expected = evaluate(problem, decoder, {**state, "latents": drawn}, 0)
+    expected = differentiate(problem, decoder, {**state, "latents": drawn}, 0)
     torch.testing.assert_close(found.gradients["latents"], expected.gradients["latents"])
     torch.testing.assert_close(found.image, expected.image)
 

@@ -6,18 +6,22 @@ them from noise to what the prior takes for a picture. The second is ``direct`` 
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
 from inverter.config import HybridConfig
 from inverter.losses.natural import total_variation_norm
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
-from inverter.whitebox.direct import Direct
-from inverter.whitebox.evaluate import finite_rows
-from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.gradient import finite_rows
+from inverter.whitebox.methods import METHODS, Method
+from inverter.whitebox.methods.direct import Direct
 from inverter.whitebox.noise import image_noise
+from inverter.whitebox.phase import Phase, Rendered, rates, rows
 from inverter.whitebox.problem import Problem
 
+log = logging.getLogger(__name__)
 POLISH = ("auto", "true", "false")
 SETTLED_STRENGTH, OPEN_STRENGTH = 0.15, 0.8
 
@@ -59,6 +63,8 @@ class Refine(Descent):
         noise = image_noise(problem.noise_keys, problem.model.latent_shape, problem.seed, "hybrid").to(
             problem.device, problem.dtype
         )
+        if problem.latents is None and (strength := self.config.strength) is not None:
+            log.warning("hybrid.strength=%s changes nothing: without an inverter the search starts at noise", strength)
         latents = torch.zeros_like(noise) if problem.latents is None else problem.latents.to(problem.dtype)
         if problem.chain is not None:
             latents = problem.chain.start(latents, follow=False)
@@ -94,7 +100,7 @@ class Refine(Descent):
         return problem.calls if due else 0
 
 
-def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Method]:
+def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Phase]:
     """The phases: refinement, and polishing where ``polish`` says so.
 
     Args:
@@ -115,3 +121,6 @@ def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Met
     if polish == "true" or (polish == "auto" and settled):
         return [refine, Direct(config.pixels, image_size, smoothed=False)]
     return [refine]
+
+
+METHODS.register("hybrid", Method(hybrid, starts_at_inverter=lambda section: True))

@@ -11,8 +11,9 @@ from inverter.priors.sampling import run_steps
 from inverter.priors.steps import count_steps
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
-from inverter.whitebox.method import Rendered, rates
+from inverter.whitebox.methods import METHODS, Method
 from inverter.whitebox.noise import image_noise
+from inverter.whitebox.phase import Phase, Rendered, rates
 from inverter.whitebox.problem import Problem
 
 
@@ -119,3 +120,10 @@ class Latent(Descent):
 
     def _schedule(self, problem: Problem) -> Tensor:
         return problem.model.schedule(self.config.num_inference_steps, self.config.strength)
+
+
+def _phases(config: LatentConfig, num_features: int, size: int) -> list[Phase]:
+    return [Latent(config)]
+
+
+METHODS.register("latent", Method(_phases, starts_at_inverter=lambda section: section.strength < 1))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inverter.whitebox.adam import State
-from inverter.whitebox.method import Method
+from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Problem
 
 
@@ -26,24 +26,24 @@ class Evaluated:
     finite: Tensor
 
 
-def evaluate(problem: Problem, method: Method, state: State, step: int, half: bool = False) -> Evaluated:
+def differentiate(problem: Problem, phase: Phase, state: State, step: int, half: bool = False) -> Evaluated:
     """Render, query the target once an image, differentiate the sum of the images' losses: none sees another's.
 
     Args:
         problem: The batch.
-        method: Renders it.
+        phase: Renders it.
         state: Where it is.
         step: Number of the step.
         half: bf16 autocast for denoiser, decoder and target.
     """
-    leaves = {name: state[name].detach().clone().requires_grad_() for name in method.variables}
+    leaves = {name: state[name].detach().clone().requires_grad_() for name in phase.variables}
     with torch.enable_grad():
         with torch.autocast(problem.device.type, dtype=torch.bfloat16, enabled=half):
-            rendered = method.render(problem, {**state, **leaves}, step)
+            rendered = phase.render(problem, {**state, **leaves}, step)
             feature_loss = problem.goal.loss(rendered.image)
         total = feature_loss + rendered.penalty
-        if problem.chain is not None and method.smoothed:
-            total = total + problem.chain.loss(leaves[method.smoothed])
+        if problem.chain is not None and phase.smoothed:
+            total = total + problem.chain.loss(leaves[phase.smoothed])
         found = torch.autograd.grad(total.sum(), list(leaves.values()), allow_unused=True)
     gradients = {
         name: torch.zeros_like(leaf) if gradient is None else gradient

@@ -11,14 +11,15 @@ from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
 from inverter.priors.steps import count_steps, least_strength
 from inverter.whitebox.adam import State, adam_direction, begin_adam
-from inverter.whitebox.method import Method, Rendered, rates, rows
+from inverter.whitebox.methods import METHODS, Method
 from inverter.whitebox.noise import image_noise
+from inverter.whitebox.phase import Phase, Rendered, rates, rows
 from inverter.whitebox.problem import Problem
 
 STARTS = ("noise", "inverter")
 
 
-class Guided(Method):
+class Guided(Phase):
     """DDIM whose noise lies on a sphere and points, partly, down the gradient of the feature loss.
 
     Args:
@@ -127,3 +128,10 @@ class Guided(Method):
 def unit(direction: Tensor) -> Tensor:
     """Each image's direction ``(B, ...)`` at length 1; 0 stays 0."""
     return direction / rows(direction.flatten(1).norm(dim=1).clamp(min=1e-12), direction)
+
+
+def _phases(config: GuidedConfig, num_features: int, size: int) -> list[Phase]:
+    return [Guided(config)]
+
+
+METHODS.register("guided", Method(_phases, starts_at_inverter=lambda section: section.start == "inverter"))

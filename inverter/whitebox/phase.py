@@ -1,4 +1,4 @@
-"""What a method gives to the loop: a start, a picture for the state it is in, and the state after a gradient."""
+"""What a phase of a method gives to the loop: a start, a picture of its state, and the state after a gradient."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Rendered:
     extra: State = field(default_factory=dict)
 
 
-class Method(ABC):
-    """A way to search; every tensor of its state has one row an image, and no row depends on another.
+class Phase(ABC):
+    """Some gradient steps of a search; every tensor of its state has a row an image, and no row depends on another.
 
     Args:
         num_steps: Gradient steps.

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from inverter.config import GuidedConfig
-from inverter.whitebox.evaluate import evaluate
-from inverter.whitebox.guided import Guided, unit
+from inverter.whitebox.gradient import differentiate
+from inverter.whitebox.methods.guided import Guided, unit
 
 
 def test_without_guidance_and_noise_it_is_ddim(make_problem):
@@ -21,7 +21,7 @@ def test_without_guidance_and_noise_it_is_ddim(make_problem):
     for step, t in enumerate(scheduler.timesteps):
         output = problem.model.denoiser(expected, t, encoder_hidden_states=problem.text.tokens)[0].detach()
         expected = scheduler.step(output, t, expected).prev_sample
-        found = evaluate(problem, method, state, step)
+        found = differentiate(problem, method, state, step)
         state = method.update(problem, state, found.gradients, found.extra, step)
         torch.testing.assert_close(state["latents"], expected, rtol=1e-5, atol=1e-6)
 
@@ -30,7 +30,7 @@ def test_the_noise_lies_on_the_sphere_of_each_image(make_problem):
     problem = make_problem()
     method = Guided(GuidedConfig(num_inference_steps=4, num_recurrences=1))
     state, step = method.begin(problem, None), 1
-    found = evaluate(problem, method, state, step)
+    found = differentiate(problem, method, state, step)
     after = method.update(problem, state, found.gradients, found.extra, step)["latents"]
     a, a_next = (problem.model.process.alpha(t) for t in method._timesteps(problem, step))
     s = ((1 - a_next) / (1 - a) * (1 - a / a_next)).sqrt()
@@ -43,7 +43,7 @@ def test_full_guidance_goes_down_the_gradient(make_problem):
     problem = make_problem()
     method = Guided(GuidedConfig(num_inference_steps=4, num_recurrences=1, guidance=1.0))
     state = method.begin(problem, None)
-    found = evaluate(problem, method, state, 1)
+    found = differentiate(problem, method, state, 1)
     without = method.update(problem, state, {"latents": torch.zeros_like(state["latents"])}, found.extra, 1)
     moved = method.update(problem, state, found.gradients, found.extra, 1)["latents"] - without["latents"]
     assert ((moved * found.gradients["latents"]).flatten(1).sum(1) < 0).all()
