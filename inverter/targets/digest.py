@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from inverter.errors import one_line
+from inverter.config.errors import one_line
 
 log = logging.getLogger(__name__)
 _PLAIN = (bool, int, float, complex, str, type(None), torch.dtype, torch.device, torch.qscheme, np.generic)

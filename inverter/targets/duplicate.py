@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inverter.errors import one_line, raise_if_out_of_memory
+from inverter.config.errors import one_line, raise_if_out_of_memory
 from inverter.targets.eager import eager
 
 _PLAIN = (type, ModuleType, str, bytes, int, float, complex, type(None))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from inverter.errors import one_line, raise_if_out_of_memory
+from inverter.config.errors import one_line, raise_if_out_of_memory
 from inverter.targets.duplicate import copy_network
 from inverter.targets.eager import eager
 from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inverter.errors import one_line, raise_if_out_of_memory
+from inverter.config.errors import one_line, raise_if_out_of_memory
 from inverter.targets.spec import RESIZE
 from inverter.targets.tap import LayerError
 

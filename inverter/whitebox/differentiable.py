@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inverter.errors import is_out_of_memory, one_line
+from inverter.config.errors import is_out_of_memory, one_line
 from inverter.targets.tap import tap
 from inverter.targets.target import MultiTarget, Target
 

@@ -41,7 +41,7 @@ def stages(monkeypatch) -> list:
         return SimpleNamespace(run=lambda config: configs.append((name, config)))
 
     monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=import_module))
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     return configs
 
 
@@ -157,7 +157,7 @@ def test_want_of_memory_says_what_to_lower(monkeypatch, capsys, error):
         raise error
 
     monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     assert main(["list"]) == 2
     assert capsys.readouterr().err.startswith(f"error: out of memory; lower batch_size, or free memory: {error}")
 
@@ -170,7 +170,7 @@ def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
         monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
         return main(["list"])
 
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     assert run_with(ValueError("path is 'x'")) == 2
     assert capsys.readouterr().err == "error: path is 'x'\n"
     with pytest.raises(RuntimeError, match="a bug"):
