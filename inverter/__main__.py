@@ -99,7 +99,7 @@ def dispatch(words: list[str]) -> int:
 def run_stage(stage: str, words: list[str]) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
-    from inverter.config.errors import one_line
+    from inverter.config.errors import is_out_of_memory, one_line
     from inverter.run.memory import keep_freed_memory
 
     module, schema_name, _ = (STAGES | LAB)[stage]
@@ -129,6 +129,11 @@ def run_stage(stage: str, words: list[str]) -> int:
         return CONFIG_ERROR
     except BrokenPipeError:
         raise
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: out of memory; lower batch_size, or free memory: {one_line(error)}", file=sys.stderr)
+        return CONFIG_ERROR
     except OSError as error:
         place = "" if error.filename else f" in output={getattr(config, 'output', None)}"
         print(f"error: {one_line(error)}{place}", file=sys.stderr)

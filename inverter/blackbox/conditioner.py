@@ -115,7 +115,7 @@ class Conditioner(nn.Module):
         elif self.training:
             shaped = noise_level.view(-1, *[1] * (features.ndim - 1))
             standardised = standardised + shaped * torch.randn_like(standardised)
-        x = self.stem(self.grid(standardised))  # (B, first, s, s)
+        x = self.stem(self.grid(standardised.to(self.stem.weight.dtype)))  # (B, first, s, s)
         x = x + self.noise(noise_level[:, None].to(x.dtype))[:, :, None, None]
         if keep is not None:
             x = torch.where(keep.view(-1, 1, 1, 1), x, self.null.to(x.dtype))

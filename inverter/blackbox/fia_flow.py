@@ -51,7 +51,7 @@ class SpaceAlignment(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Latents ``(B, c, S, S)`` of features ``(B, *feature_shape)``."""
-        x = self.stem(self.grid(self.standardise(features)))
+        x = self.stem(self.grid(self.standardise(features).to(self.stem.weight.dtype)))
         seen = []
         for number, block in enumerate(self.down):
             x = block(x)

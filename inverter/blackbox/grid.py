@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from einops import rearrange
@@ -30,6 +31,16 @@ class Standardise(nn.Module):
         scale = torch.where(deviation > 1e-6, deviation.reciprocal(), 0.0)  # what never varied says nothing
         self.register_buffer("mean", torch.tensor(mean or [0.0] * channels).view(shape), persistent=False)
         self.register_buffer("scale", scale.view(shape), persistent=False)  # given anew, never in half precision
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Standardise:
+        """Follow to another device or to double precision; half precision would round the statistics."""
+        kept = {name: getattr(self, name) for name in ("mean", "scale")}
+        super()._apply(fn, recurse)
+        for name, values in kept.items():
+            moved = getattr(self, name)
+            if moved.dtype in (torch.float16, torch.bfloat16):
+                setattr(self, name, values.to(moved.device))
+        return self
 
     def forward(self, features: Tensor) -> Tensor:
         if tuple(features.shape[1:]) != self.feature_shape:

@@ -129,7 +129,7 @@ class Inverter(nn.Module):
             guidance_interval=guidance_interval,
             generator=generator,
         )
-        return self.prior.decode(drawn)
+        return self.prior.decode(drawn.to(next(self.prior.vae.parameters()).dtype)).float()
 
     def null_control(self, batch_size: int) -> Control | None:
         """Control that knows nothing of the features, for guidance; None where it is no control at all."""

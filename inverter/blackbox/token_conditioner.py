@@ -62,7 +62,8 @@ class TokenConditioner(nn.Module):
 
     def forward(self, features: Tensor, noise_level: Tensor | None = None, keep: Tensor | None = None) -> Encoding:
         """Encode features ``(B, *feature_shape)``; it knows neither noise nor a null, which guidance needs."""
-        trunk = self.trunk(self.stem(self.grid(self.standardise(features))))
+        standardised = self.standardise(features).to(self.stem.weight.dtype)
+        trunk = self.trunk(self.stem(self.grid(standardised)))
         latents = self.to_latents(trunk)
         shift = self.to_tokens(trunk.mean((2, 3))).unflatten(1, (self.num_tokens, -1))  # (B, num_tokens, D)
         shift = F.pad(shift, (0, 0, 0, self.base.shape[0] - self.num_tokens))

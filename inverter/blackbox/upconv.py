@@ -43,7 +43,8 @@ class UpconvDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Images ``(B, 3, S, S)``, about [0, 1], of features ``(B, *feature_shape)``."""
-        return self.layers(self.grid(self.standardise(features))).float() + 0.5
+        standardised = self.standardise(features).to(self.layers[-1].weight.dtype)  # type: ignore[arg-type]
+        return self.layers(self.grid(standardised)).float() + 0.5
 
     @staticmethod
     def _doublings(feature_shape: tuple[int, ...], resolution: int) -> int:

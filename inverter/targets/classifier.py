@@ -23,7 +23,9 @@ class Classifier(nn.Module):
         self.name = loaded.name
         self.preprocess = Preprocess(loaded.input_size, loaded.mean, loaded.std)
         self.network = loaded.network
-        self.requires_grad_(False).eval()
+        self.eval()
+        for parameter in self.parameters():
+            parameter.requires_grad = False  # the method refuses lazy ones
         self.weights_sha256 = weights_sha256(self.network)
         self._head, self.embedding_size, self.num_classes = self._find_head()
 
@@ -43,10 +45,10 @@ class Classifier(nn.Module):
         """
         read: list[Tensor] = []
 
-        def record(module: nn.Module, args: Any) -> None:
-            read.append(args[0])
+        def record(module: nn.Module, args: Any, named: Any) -> None:
+            read.append(args[0] if args else named["input"])
 
-        handle = self.network.get_submodule(self._head).register_forward_pre_hook(record)
+        handle = self.network.get_submodule(self._head).register_forward_pre_hook(record, with_kwargs=True)
         try:
             logits = self.network(self.preprocess(images))
         finally:

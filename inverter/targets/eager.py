@@ -17,6 +17,8 @@ def eager(network: nn.Module) -> nn.Module:
             "give the nn.Module that it was scripted or traced from"
         )
     network._compiled_call_impl = None  # what nn.Module.compile() sets
+    if isinstance(network, nn.DataParallel):
+        network.device_ids = []  # it calls its module, and no replicas whose layers each end
     for name, child in network.named_children():
         setattr(network, name, eager(child))
     return network

@@ -1,7 +1,7 @@
 """Where a network can be split: every layer, what it would send, and the work the device does up to it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,18 +57,23 @@ def list_layers(target: str | nn.Module, input_size: int = 224, *, picture_size:
     done: dict[str, tuple[tuple[int, ...], int]] = {}  # name: feature shape, work so far
     work = 0
 
-    def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def record(module: nn.Module, args: Any, output: Any) -> None:
+    def watch(name: str) -> Callable[[nn.Module, Any, Any, Any], None]:
+        def record(module: nn.Module, args: Any, named: Any, output: Any) -> None:
             nonlocal work
-            if isinstance(module, nn.Linear | _ConvNd):
-                work += _multiply_accumulates(module, args[0], output)
             features = single_tensor(output)
-            if name and name not in done and isinstance(features, Tensor) and len(features) == len(images):
+            if isinstance(module, nn.Linear | _ConvNd):
+                outputs = output if isinstance(output, list | tuple) else (output,)
+                work += _multiply_accumulates(module, (*args, *named.values()), outputs)
+            if not (name and name not in done and isinstance(features, Tensor)):
+                return
+            if len(features) == len(images) and features.numel():
                 done[name] = (tuple(features.shape[1:]), work)
 
         return record
 
-    handles = [module.register_forward_hook(watch(name)) for name, module in loaded.network.named_modules()]
+    handles = [
+        module.register_forward_hook(watch(name), with_kwargs=True) for name, module in loaded.network.named_modules()
+    ]
     try:
         with trying(loaded.name, input_size):
             loaded.network(images)
@@ -88,8 +93,8 @@ def list_layers(target: str | nn.Module, input_size: int = 224, *, picture_size:
     ]
 
 
-def _multiply_accumulates(module: nn.Linear | _ConvNd, inputs: Tensor, output: Tensor) -> int:
+def _multiply_accumulates(module: nn.Linear | _ConvNd, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
     """Every weight is used once per position: of the output, or of the input where a convolution is transposed."""
-    weight = module.weight
-    positions = (inputs if isinstance(module, _ConvTransposeNd) else output).numel() // weight.shape[0]
-    return positions * weight.numel()
+    seen = inputs if isinstance(module, _ConvTransposeNd) else outputs
+    values = next((value for value in seen if isinstance(value, Tensor)), None)
+    return 0 if values is None else values.numel() // module.weight.shape[0] * module.weight.numel()

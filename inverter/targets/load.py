@@ -1,6 +1,5 @@
 """Networks by name (timm, torchvision, a factory of your own) or as a module, and targets made of them."""
 
-import copy
 import difflib
 import importlib
 import logging
@@ -12,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from inverter.config.errors import one_line, raise_if_out_of_memory
+from inverter.targets.duplicate import copy_network
 from inverter.targets.eager import eager
 from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
 from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
@@ -105,7 +106,7 @@ def load_network(target: str | nn.Module, *, input_size: int | None = None, pret
         ValueError: ``target`` is of none of the allowed forms, unknown, or its weights are out of reach.
     """
     if isinstance(target, nn.Module):
-        network = eager(copy.deepcopy(target))
+        network = copy_network(target)
         return _own(type(network).__name__, network, input_size)
     source, _, name = str(target).partition(":")
     loaders: dict[str, Callable[[str, int | None, bool], LoadedNetwork]] = {
@@ -165,9 +166,10 @@ def _load_factory(name: str, input_size: int | None, pretrained: bool) -> Loaded
         with _seeded():
             network = factory()
     except Exception as error:  # code of the user's own can fail with anything
+        raise_if_out_of_memory(error, f"target='module:{name}'")
         raise ValueError(
             f"target='module:{name}' must be module:package.module:factory, importable from here (its folder in "
-            f"PYTHONPATH), the factory callable without arguments: {type(error).__name__}: {error}"
+            f"PYTHONPATH), the factory callable without arguments: {type(error).__name__}: {one_line(error)}"
         ) from error
     if not isinstance(network, nn.Module):
         raise ValueError(f"target='module:{name}': the factory must return an nn.Module, got {type(network).__name__}")
@@ -191,6 +193,7 @@ def _loading(target: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the libraries' downloads fail with errors of many packages
+        raise_if_out_of_memory(error, f"target={target!r}")
         raise ValueError(
             f"target={target!r} cannot be built here ({type(error).__name__}: {error}); without access to its trained "
             "weights use pretrained=False"

@@ -1,6 +1,7 @@
 """What a layer returned: one tensor, channels first, or why it is none."""
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 def single_tensor(output: Any) -> Tensor | str:
     """The one tensor that a layer returned, channels first, or what it returned instead, in words.
 
-    Tuples, lists and mappings are looked into: ``(tensor, None)`` counts as one tensor.
+    Tuples, lists, mappings and dataclasses are looked into: ``(tensor, None)`` counts as one tensor.
     """
     parts = _parts(output)
     tensors = [part for part in parts.values() if isinstance(part, Tensor)]
@@ -35,11 +36,13 @@ def channels_first(features: Tensor) -> Tensor:
 
 
 def _parts(output: Any) -> dict[str, Any]:
-    """What a tuple, list or mapping holds, by name or number; empty for anything else."""
+    """What a tuple, list, mapping or dataclass holds, by name or number; empty for anything else."""
     if isinstance(output, Mapping):
         return {str(name): part for name, part in output.items()}
     if isinstance(output, list | tuple):
         return dict(zip(getattr(output, "_fields", map(str, range(len(output)))), output, strict=True))
+    if is_dataclass(output) and not isinstance(output, type):
+        return {field.name: getattr(output, field.name) for field in fields(output)}
     return {}
 
 

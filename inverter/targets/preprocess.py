@@ -1,5 +1,6 @@
 """From images in [0, 1] to what a network was trained on, differentiably."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -7,10 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inverter.config.errors import one_line, raise_if_out_of_memory
 from inverter.targets.spec import RESIZE
+from inverter.targets.tap import LayerError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_CHANNELS = re.compile(r"to have (\d+) channels, but got 3 channels")
 
 
 class Preprocess(nn.Module):
@@ -32,7 +36,9 @@ class Preprocess(nn.Module):
         if input_size < 1:
             raise ValueError(f"input_size={input_size} must be a positive number of pixels")
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError(f"mean={mean!r} and std={std!r} must hold 3 numbers each, std positive ones")
+            raise ValueError(
+                f"mean={mean!r} and std={std!r} must hold 3 numbers each, std positive ones; images have 3 channels"
+            )
         self.input_size = input_size
         self.description = {"resize": RESIZE, "mean": [float(x) for x in mean], "std": [float(x) for x in std]}
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
@@ -56,7 +62,8 @@ class Preprocess(nn.Module):
 
     def blank(self, network: nn.Module, batch_size: int) -> Tensor:
         """Grey images of the input size to try a network with; from here on this module is where the network is."""
-        parameter = next(network.parameters(), self.mean)
+        weights = (value for value in (*network.parameters(), *network.buffers()) if not value.is_meta)  # offloaded
+        parameter = next((value for value in weights if value.is_floating_point()), self.mean)
         self.to(parameter.device, parameter.dtype)
         shape = (batch_size, 3, self.input_size, self.input_size)
         return torch.full(shape, 0.5, device=parameter.device, dtype=parameter.dtype)
@@ -64,13 +71,29 @@ class Preprocess(nn.Module):
 
 @contextmanager
 def trying(name: str, input_size: int) -> Iterator[None]:
-    """Run a network for the first time, without gradients.
+    """Run a network for the first time, without gradients; what it draws at random is the same each time.
 
     Raises:
-        ValueError: The network failed, which at this point means that it cannot take images of that size.
+        ValueError: The network failed: it cannot take images of that size, or wants something else than images.
+        MemoryError: It did not fit.
     """
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
             yield
-    except (RuntimeError, AssertionError, TypeError, IndexError) as error:
-        raise ValueError(f"{name} cannot take input_size={input_size}: {error}") from error
+    except LayerError:
+        raise
+    except Exception as error:  # code of the user's own can fail with anything
+        raise_if_out_of_memory(error, f"a pass of {name} at input_size={input_size}")
+        shape = f"(B, 3, {input_size}, {input_size})"
+        if wanted := _CHANNELS.search(str(error)):
+            what = f"takes images of {wanted[1]} channel(s), not of 3"
+        elif isinstance(error, RuntimeError | AssertionError | ValueError | IndexError):
+            what = f"cannot take input_size={input_size}"
+        else:
+            what = "cannot take images as a tensor"
+        raise ValueError(
+            f"{name} {what}: its forward pass fails on one tensor {shape} with {type(error).__name__}: "
+            f"{one_line(error)}; a network that takes anything else needs a wrapper that makes it of such a tensor, "
+            "given as target=module:package.module:factory"
+        ) from error

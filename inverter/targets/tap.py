@@ -18,7 +18,7 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
     Returns:
         Layer to its first output, ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``, in the order of ``layers``.
     Raises:
-        ValueError: The forward pass does not call a layer, or its output is no single tensor with the batch first.
+        LayerError: The forward pass does not call a layer, or its output is no single tensor with the batch first.
     """
     token, found = object(), dict[str, Tensor | str]()
 
@@ -27,10 +27,9 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
             if layer in found:
                 return
             features = single_tensor(output)
-            last = len(found) + 1 == len(layers)
-            # what runs on may write into the output in place
-            found[layer] = features.clone() if isinstance(features, Tensor) and not last else features
-            if last:
+            # what runs on, or the next pass, may write into the output in place
+            found[layer] = features.clone() if isinstance(features, Tensor) else features
+            if len(found) == len(layers):
                 raise _Reached(token)
 
         return hook
@@ -43,11 +42,18 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
             raise
     else:
         missed = ", ".join(repr(layer) for layer in layers if layer not in found)
-        raise ValueError(f"layer={missed} exists, but the network's forward pass does not call it")
+        raise LayerError(
+            f"layer={missed} exists, but the network's forward pass does not call it as a module; "
+            "`inverter layers` lists the layers that it calls"
+        )
     finally:
         for handle in handles:
             handle.remove()
     return {layer: _checked(layer, found[layer], len(inputs)) for layer in layers}
+
+
+class LayerError(ValueError):
+    """A layer that cannot be tapped in a network that runs."""
 
 
 class _Reached(BaseException):
@@ -59,10 +65,12 @@ class _Reached(BaseException):
 
 
 def _checked(layer: str, features: Tensor | str, batch_size: int) -> Tensor:
-    if isinstance(features, str) or len(features) != batch_size:
+    if isinstance(features, Tensor) and features.is_meta:
+        raise LayerError(f"layer={layer!r} gives a tensor on the device meta, without values; load the weights first")
+    if isinstance(features, str) or len(features) != batch_size or features.numel() == 0:
         problem = features if isinstance(features, str) else f"a tensor of shape {tuple(features.shape)}"
-        raise ValueError(
+        raise LayerError(
             f"layer={layer!r} returns {problem} for a batch of {batch_size}; it must be one floating-point "
             "tensor (B, C, h, w), (B, N, D) or (B, D); `inverter layers` lists the layers that return one"
         )
-    return features
+    return features.clone() if features.is_inference() else features  # or no gradient could pass what is made of them

@@ -1,16 +1,19 @@
 """A frozen network tapped at one layer or at several: images in, the features that would travel out."""
 
 import difflib
-import hashlib
+import logging
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from inverter.targets.digest import weights_sha256 as weights_sha256
 from inverter.targets.payload import Gaussian, make_payload
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.spec import TargetSpec
 from inverter.targets.tap import tap
+
+log = logging.getLogger(__name__)
 
 
 class _Tapped(nn.Module):
@@ -34,7 +37,9 @@ class _Tapped(nn.Module):
         self.preprocess = Preprocess(input_size, mean, std)
         self.network = network
         self.payloads = nn.ModuleList(make_payload(payload, payload_seed) for _ in layers)
-        self.requires_grad_(False).eval()
+        self.eval()
+        for parameter in self.parameters():
+            parameter.requires_grad = False  # the method refuses lazy ones
         shapes, sha256 = self._probe(name), weights_sha256(network)
         self.specs = {
             layer: TargetSpec(
@@ -65,10 +70,23 @@ class _Tapped(nn.Module):
         return {layer: send(features[layer]) for layer, send in zip(self.layers, self.payloads, strict=True)}
 
     def _probe(self, name: str) -> dict[str, tuple[int, ...]]:
-        images = self.preprocess.blank(self.network, batch_size=2)
+        """Shapes of the features; says where they are not those of a picture, and of that picture alone."""
+        grey = self.preprocess.blank(self.network, batch_size=2)
+        ramp = torch.linspace(0, 1, grey[1].numel(), device=grey.device).to(grey.dtype).view_as(grey[1])
         with trying(name, self.preprocess.input_size):
-            features = tap(self.network, self.layers, self.preprocess(images))
-        return {layer: tuple(values.shape[1:]) for layer, values in features.items()}
+            mixed = tap(self.network, self.layers, self.preprocess(torch.stack([grey[0], ramp])))
+            alike = tap(self.network, self.layers, self.preprocess(grey))
+        for layer, values in mixed.items():
+            if torch.equal(values[0], values[1]):
+                log.warning("%s: features of %s are the same for two different pictures", name, layer)
+            elif _differ(values[0], alike[layer][0]):
+                log.warning(
+                    "%s: features of %s at one picture differ from pass to pass: the network draws at random, or "
+                    "normalises over the batch, in eval mode too",
+                    name,
+                    layer,
+                )
+        return {layer: tuple(values.shape[1:]) for layer, values in mixed.items()}
 
 
 class Target(_Tapped):
@@ -146,6 +164,13 @@ class MultiTarget(_Tapped):
         return self.by_layer(images)
 
 
+def _differ(one: Tensor, other: Tensor) -> bool:
+    """Beyond what rounding explains; False where either is not finite."""
+    if one.shape != other.shape:
+        return True
+    return bool((one - other).norm() > 0.05 * other.norm())
+
+
 def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
     names = [known for known, _ in network.named_modules() if known]
     for layer in layers:
@@ -154,12 +179,3 @@ def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
             raise ValueError(f"layer={layer!r} is not in {name}; the nearest of its layers are {', '.join(nearest)}")
     if not layers or len(set(layers)) < len(layers):
         raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
-
-
-def weights_sha256(network: nn.Module) -> str:
-    """SHA-256 in hexadecimal over the state dict: each entry's name, dtype, shape and bytes, sorted by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -16,6 +16,7 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.seeds import derive_seed
 from inverter.targets.target import MultiTarget, Target
+from inverter.whitebox.differentiable import check_differentiable
 from inverter.whitebox.goal import Goal
 from inverter.whitebox.loop import Result, Show, optimise
 from inverter.whitebox.methods import METHODS
@@ -87,13 +88,14 @@ class Attack:
             saved: Where a stopped run goes on from.
             show: Progress.
         Raises:
-            ValueError: Features of another shape than the target's, integers, or not finite; keys or prompts that are
-                not one an image; more as :func:`optimise`.
+            ValueError: Features of another shape than the target's, integers, not finite, or without a gradient by the
+                image; keys or prompts that are not one an image; more as :func:`optimise`.
         """
         begun = time.monotonic()
         by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
         by_layer = {layer: _computable(values, layer) for layer, values in by_layer.items()}
         self._check(by_layer)
+        check_differentiable(self.target, self.size)
         size = len(next(iter(by_layer.values())))
         names = tuple(map(str, range(size))) if keys is None else tuple(keys)
         for name, given in (("keys", names), ("prompts", prompts)):

@@ -3,9 +3,12 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from inverter.data.inputs import load_layers
 from inverter.priors.prompts import read_prompts
+from inverter.targets import load_target
+from inverter.whitebox.attack import Attack
 from inverter.whitebox.saved import SavedState
 
 
@@ -41,6 +44,16 @@ def test_states(tmp_path, refused, payload):
     refused("a state of another configuration", SavedState(path, "other").load)
     path.write_bytes(payload)
     refused("a state that is a pickle", SavedState(path, "one").load)
+
+
+class Stopped(nn.Sequential):
+    forward = torch.no_grad()(nn.Sequential.forward)
+
+
+def test_a_network_that_stops_gradients(refused):
+    target = load_target(Stopped(nn.Conv2d(3, 2, 1), nn.ReLU()), "1", input_size=4)
+    attack = Attack("direct", target, image_size=4)
+    refused("a network without gradients for a white-box method", lambda: attack.invert(torch.rand(1, 2, 4, 4)))
 
 
 def test_the_command(published, run, refused_by_command, tmp_path):

@@ -151,6 +151,17 @@ def test_a_bare_first_word_stands_for_the_stages_main_key(stages):
     assert stages[1][1].run == "runs/a"
 
 
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError("a pass")])
+def test_want_of_memory_says_what_to_lower(monkeypatch, capsys, error):
+    def run(config):
+        raise error
+
+    monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: out of memory; lower batch_size, or free memory: {error}")
+
+
 def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
     def run_with(error: Exception):
         def run(config):

@@ -71,3 +71,10 @@ def test_it_trains_and_loads_like_any_other(train_config, tmp_path):
     assert isinstance(module, FIAFlowModule) and config.model.kind == "fia_flow"
     images = module.reconstruct(torch.randn(2, *manifest.target.feature_shape))
     assert images.shape == (2, 3, 32, 32) and 0 <= images.min() <= images.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_alignment_follows_to_another_dtype(dtype):
+    alignment, features = SpaceAlignment((4, 8, 8), (4, 8, 8), width=16).eval(), torch.randn(2, 4, 8, 8)
+    wanted = alignment(features)
+    torch.testing.assert_close(alignment.to(dtype)(features).float(), wanted, atol=0.05, rtol=0)

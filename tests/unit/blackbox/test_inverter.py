@@ -61,6 +61,23 @@ def test_the_prior_follows_to_another_device(spec, tiny_prior_folder):
     assert inverter.mean(torch.randn(2, 6, 5, 7, device="meta")).device.type == "meta"
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("conditioning", ["tokens", "control"])
+def test_it_follows_to_another_dtype(spec, tiny_prior, features, dtype, conditioning):
+    spec = dataclasses.replace(spec, conditioning=conditioning, coarse_width=16, feature_mean=(1 / 3,) * 6)
+    inverter = Inverter(spec, copy.deepcopy(tiny_prior)).eval()
+    wanted = inverter.mean(features)
+    inverter.to(dtype)
+    for given in (features, features.to(dtype)):
+        found = inverter.mean(given)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, wanted, atol=0.05, rtol=0)
+    assert inverter.conditioner.standardise.mean.unique().item() == pytest.approx(1 / 3, abs=1e-7)
+    for strength in (0.0, 0.5, 1.0):
+        drawn = inverter.sample(features, strength=strength, guidance_scale=2.0, generator=seeded())
+        assert drawn.dtype == torch.float32 and drawn.isfinite().all()
+
+
 def test_without_a_head(spec, tiny_prior, features):
     inverter = Inverter(dataclasses.replace(spec, head_width=None), tiny_prior)
     assert inverter.head is None

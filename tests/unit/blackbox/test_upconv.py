@@ -34,3 +34,10 @@ def test_features_are_standardised():
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"this inverter takes \(B, \(3, 7, 7\)\)"):
         UpconvDecoder((3, 7, 7), 64)(torch.zeros(1, 3, 7, 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_it_follows_to_another_dtype(dtype):
+    decoder, features = UpconvDecoder((4, 8, 8), 32), torch.randn(2, 4, 8, 8)
+    wanted = decoder(features)
+    torch.testing.assert_close(decoder.to(dtype)(features), wanted, atol=0.02, rtol=0)

@@ -1,7 +1,8 @@
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
-from inverter.config.errors import one_line
+from inverter.config.errors import is_out_of_memory, one_line
 
 
 class Broken(list):
@@ -28,3 +29,21 @@ def test_the_message_of_a_reading_process_is_its_own():
 )
 def test_one_printable_line(error, line):
     assert one_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            True,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_want_of_memory(error, memory):
+    assert is_out_of_memory(error) == memory

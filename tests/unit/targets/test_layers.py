@@ -70,3 +70,18 @@ def test_wrong_sizes():
     with pytest.raises(ValueError, match="cannot take input_size=4"):
         list_layers(nn.Sequential(nn.Conv2d(3, 4, 5)), input_size=4)
     assert torch.is_grad_enabled()
+
+
+def test_layers_that_are_called_by_keyword():
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.up, self.head = nn.Conv2d(3, 4, 2, stride=2), nn.ConvTranspose2d(4, 4, 1), nn.Linear(4, 2)
+
+        def forward(self, images):
+            return self.head(input=self.up(input=self.conv(input=images)).mean((2, 3)))
+
+    layers = list_layers(Named(), 8)
+    assert [layer.name for layer in layers] == ["conv", "up", "head"]
+    work = 16 * 4 * 12 + 16 * 16 + 8
+    assert [layer.device_share for layer in layers] == [768 / work, 1024 / work, 1.0]

@@ -1,5 +1,7 @@
 import copy
+import dataclasses
 import gc
+import logging
 import weakref
 from contextlib import suppress
 from typing import NamedTuple
@@ -8,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inverter.targets import MultiTarget, Target, load_target, load_targets
+from inverter.targets import MultiTarget, Target, list_layers, load_target, load_targets
 
 
 class Unreachable(nn.Module):
@@ -137,7 +139,13 @@ class Returning(nn.Module):
         return images
 
 
-@pytest.mark.parametrize("give", [lambda x: (x, None), lambda x: [x], lambda x: {"out": x, "aux": None}])
+@dataclasses.dataclass
+class Record:
+    maps: Tensor
+    loss: Tensor | None = None
+
+
+@pytest.mark.parametrize("give", [lambda x: (x, None), lambda x: [x], lambda x: {"out": x, "aux": None}, Record])
 def test_the_only_tensor_of_a_tuple_is_taken(give):
     target = load_target(Returning(give), "layer", input_size=8)
     assert torch.equal(target(torch.ones(1, 3, 8, 8)), torch.ones(1, 3, 2, 2))
@@ -152,6 +160,7 @@ def test_the_only_tensor_of_a_tuple_is_taken(give):
         (lambda x: None, "a NoneType"),
         (lambda x: x.argmax(1), "int64"),
         (lambda x: x[None], r"shape \(1, 2, 3, 2, 2\)"),
+        (lambda x: x[:, :0], r"shape \(2, 0, 2, 2\) for a batch of 2"),
         (lambda x: x.flatten(0, 1), r"shape \(6, 2, 2\) for a batch of 2"),
     ],
 )
@@ -177,6 +186,99 @@ def test_size_that_the_network_cannot_take():
         load_target(nn.Sequential(nn.Conv2d(3, 4, 5)), "0", input_size=4)
     with pytest.raises(ValueError, match="input_size=0"):
         load_target(tiny_network(), "0", input_size=0)
+
+
+class Wants(nn.Module):
+    """Reads its input by ``read`` first."""
+
+    def __init__(self, read, channels: int = 3) -> None:
+        super().__init__()
+        self.layer, self.read = nn.Conv2d(channels, 4, 2), read
+
+    def forward(self, batch):
+        return self.layer(self.read(batch))
+
+
+def fail(error: Exception):
+    def read(batch):
+        raise error
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            Wants(lambda x: x.tensors),
+            "cannot take images as a tensor: .*AttributeError: 'Tensor' .*'tensors'; .*factory",
+        ),
+        (Wants(fail(KeyError("pixel_values"))), "cannot take images as a tensor: .* with KeyError: 'pixel_values'"),
+        (Wants(fail(ZeroDivisionError("x"))), "cannot take images as a tensor: .* with ZeroDivisionError: x"),
+        (Wants(fail(ValueError("only 224"))), "Wants cannot take input_size=8: .* with ValueError: only 224"),
+        (Wants(lambda x: x, channels=1), r"takes images of 1 channel\(s\), not of 3: .*module:package"),
+        (Wants(lambda x: x, channels=4), r"takes images of 4 channel\(s\), not of 3"),
+    ],
+)
+def test_a_network_that_wants_something_else(network, message):
+    with pytest.raises(ValueError, match=message):
+        load_target(network, "layer", input_size=8)
+    with pytest.raises(ValueError, match=message):
+        list_layers(network, 8)
+
+
+def test_want_of_memory_is_not_taken_for_a_wrong_size():
+    network = Wants(fail(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")))
+    with pytest.raises(MemoryError, match="a pass of Wants at input_size=8 does not fit into memory: CUDA out of"):
+        load_target(network, "layer", input_size=8)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.BatchNorm2d(4, track_running_stats=False), "differ from pass to pass"),
+        (Returning(lambda x: nn.functional.dropout(x, training=True)).layer, "differ from pass to pass"),
+        (Returning(torch.zeros_like).layer, "are the same for two different pictures"),
+        (nn.BatchNorm2d(4), None),
+        (nn.Tanh(), None),
+    ],
+)
+def test_features_of_more_or_less_than_the_picture_are_said(layer, message, caplog):
+    with caplog.at_level(logging.WARNING):
+        load_target(nn.Sequential(nn.Conv2d(3, 4, 2), layer), "1", input_size=16)
+    assert [message in record.getMessage() for record in caplog.records] == ([True] if message else [])
+
+
+def test_a_network_that_writes_into_one_output():
+    class Reuses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out, self.layer = torch.zeros(2, 3, 8, 8), nn.Identity()
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.layer(self.out.copy_(images))
+
+    target = load_target(Reuses(), "layer", input_size=8)
+    images = torch.rand(2, 3, 8, 8)
+    first, _ = target(images), target(images + 1)
+    assert torch.equal(first, images)
+
+
+@pytest.mark.parametrize("first", [torch.arange(3), torch.ones(2, dtype=torch.complex64), torch.ones(2, device="meta")])
+def test_images_follow_the_first_floating_point_weights(first):
+    network = nn.Sequential(nn.Conv2d(3, 4, 2).double())
+    network.first = nn.Parameter(first, requires_grad=False)
+    network._parameters = {"first": network.first}
+    assert next(network.parameters()) is network.first
+    assert load_target(network, "0", input_size=8)(torch.rand(1, 3, 8, 8)).dtype == torch.float64
+
+
+def test_a_parallel_wrapper_is_tapped_inside():
+    network = nn.DataParallel(tiny_network()[:3])
+    network.device_ids = [0, 1]
+    target = load_target(network, "module.2", input_size=32)
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(target(images), load_target(network.module, "2", input_size=32)(images))
 
 
 def test_hooks_are_removed_after_errors_and_the_module_given_is_left_alone():
