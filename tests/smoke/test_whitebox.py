@@ -106,7 +106,7 @@ def test_prompts_and_several_layers(photo, tiny_prior_folder, tmp_path, caplog):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["method=sideways"], "allowed: blackbox, direct, latent, guided, hybrid"),
+        (["method=sideways"], "allowed: blackbox, direct, guided, hybrid, latent"),
         (["prompt=a dog"], "prompt is 'a dog', which method=direct does not read"),
         (["inverter=no-such"], "inverter 'no-such' not found"),
         (["layers=[blocks.0]"], "features of 'photo' have shape"),

@@ -109,7 +109,7 @@ def test_a_budget_is_shared_by_the_phases(target, smooth_prior, features):
 
 
 def test_what_does_not_fit_is_refused(target, smooth_prior, features):
-    with pytest.raises(ValueError, match=r"method is 'blackbox'; allowed: direct, latent, guided, hybrid"):
+    with pytest.raises(ValueError, match=r"method is 'blackbox'; allowed: direct, guided, hybrid, latent"):
         Attack("blackbox", target)
     with pytest.raises(ValueError, match=r"prior is None; allowed for method='latent'"):
         Attack("latent", target)
