@@ -9,14 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from inverter.audit.metrics import JUDGED, SCORED
-from inverter.config import (
-    AuditConfig,
-    EvaluateConfig,
-    PrepareConfig,
-    SplitConfig,
-    TargetConfig,
-    TrainConfig,
-)
+from inverter.config import AuditConfig, EvaluateConfig, PrepareConfig, SplitConfig, TargetConfig, TrainConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.metrics import Missing, load_lpips

@@ -15,7 +15,7 @@ from inverter.evaluation.metrics import Missing, load_lpips
 from inverter.evaluation.nearest import Nearest, TrainingReader
 from inverter.evaluation.pictures import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
-from inverter.run_record import commit, environment
+from inverter.run.record import commit, environment
 
 ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""

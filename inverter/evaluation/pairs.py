@@ -11,7 +11,7 @@ from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest, check_disjoint
 from inverter.evaluation.judges import Gallery, draw_gallery
 from inverter.evaluation.metrics import Missing
-from inverter.parse import parse_json
+from inverter.run.parse import parse_json
 from inverter.targets.spec import TargetSpec, check_same_features
 
 NUM_DISTRACTORS = 1000

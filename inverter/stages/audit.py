@@ -18,8 +18,8 @@ from inverter.audit.table import print_audit
 from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
 from inverter.evaluation.intervals import MIN_SOURCES
-from inverter.lock import locked
-from inverter.run_record import record_run
+from inverter.run.lock import locked
+from inverter.run.record import record_run
 from inverter.stages import evaluate, prepare, train
 
 log = logging.getLogger(__name__)

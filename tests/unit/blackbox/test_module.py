@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from inverter.blackbox.build import build_module, load_run, run_inverter
+from inverter.blackbox.load import load_inverter
 from inverter.blackbox.module import InverterModule, image_loss
 from inverter.blackbox.upconv_module import UpconvModule
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
-from inverter.hub import load_inverter, save_inverter
+from inverter.publish.inverter import save_inverter
 from inverter.stages import train
 
 

@@ -5,13 +5,7 @@ import torch
 from torch import Tensor
 
 from inverter.evaluation import distribution
-from inverter.evaluation.distribution import (
-    fid,
-    frechet_distance,
-    inception_score,
-    kid,
-    weighted_kid,
-)
+from inverter.evaluation.distribution import fid, frechet_distance, inception_score, kid, weighted_kid
 from inverter.evaluation.metrics import Missing
 
 

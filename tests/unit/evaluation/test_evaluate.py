@@ -12,9 +12,10 @@ from inverter.evaluation.floors import MeanImage, NearestTrainingImage
 from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.labels import verdict
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, psnr
+from inverter.evaluation.metrics import Missing
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.results import Comparison, Results
+from inverter.losses.quality import psnr
 from inverter.targets.target import Target
 
 

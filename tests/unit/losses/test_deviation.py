@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from inverter.blackbox.grid import Standardise
+from inverter.blackbox.published import list_inverters
 from inverter.evaluation.floors import NearestTrainingImage
 from inverter.losses import feature_mse, floor_deviation
-from inverter.published import list_inverters
 from inverter.whitebox.goal import channel_scale
 
 STD = torch.tensor([3.0, 1e-4, 4.0, 2e-7])  # root mean square 2.5
