@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from inverter.audit.diagnosis import diagnose, diagnose_depth
@@ -48,7 +48,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
         )
         for step in steps
     }
-    metric = headline(list(scored.values()), config.metric)
+    metric = headline(list(scored.values()), config.metric, _missing(results.values()))
     layers = tuple(_layer(step, results[step.info.name], scored[step.info.name], metric) for step in steps)
     names = [layer.layer for layer in layers]
     manifest, first = Manifest.load(steps[0].pairs / "train"), results[names[0]]
@@ -79,9 +79,13 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
             replace(layer, diagnosis=(*layer.diagnosis, *([late[layer.layer]] if layer.layer in late else [])))
             for layer in layers
         ),
-        recommended=recommend(names, bounds, config.threshold),
-        exceeded=exceeded(limits, bounds),
+        recommended=recommend(names, bounds, config.threshold, first.num_sources),
+        exceeded=exceeded(limits, bounds, first.num_sources),
     )
+
+
+def _missing(results: Iterable[Results]) -> dict[str, str]:
+    return {missing.metric: missing.reason for found in results for missing in found.missing}
 
 
 def _results(step: Step) -> Results:

@@ -22,6 +22,7 @@ SCORED = ("reid_mrr", "reid_top1", "agreement", "ssim", "psnr", "lpips")
 """Metrics that get a score: those that compare a reconstruction with its own picture. KID compares distributions (a
 picture of something else may be perfect), and the feature cosine's yardstick is another at every layer."""
 
+JUDGED = ("reid_mrr", "reid_top1", "agreement")
 DISTANCES = ("lpips",)
 
 
@@ -105,19 +106,24 @@ def _constant(chance: Mapping[str, float], metric: str, bootstrap: Bootstrap) ->
     return {CHANCE: Statistic(chance[metric], torch.full((len(bootstrap.counts),), chance[metric]).double())}
 
 
-def headline(layers: Sequence[Mapping[str, LeakScore | Missing]], metric: str) -> str:
+def headline(
+    layers: Sequence[Mapping[str, LeakScore | Missing]], metric: str, missing: Mapping[str, str] | None = None
+) -> str:
     """Key of the headline metric: ``metric`` itself, or of ``metric/JUDGE`` the judge who sees most leak.
 
     Args:
         layers: Scores of each layer by metric.
         metric: One of :data:`SCORED`, with or without a judge.
+        missing: Metric to the reason why it was not computed, for the message.
     Raises:
         ValueError: No such metric was scored.
     """
     keys = list(dict.fromkeys(key for scores in layers for key in scores))
     judged = [key for key in keys if metric in (key, key.partition("/")[0])]
     if not judged:
-        raise ValueError(f"metric={metric!r} was not computed; scored here: {', '.join(keys)}")
+        reasons = [why for kind, why in (missing or {}).items() if metric.startswith(kind)]
+        because = f" ({'; '.join(reasons)})" if reasons else ""
+        raise ValueError(f"metric={metric!r} was not computed{because}; scored here: {', '.join(keys)}")
     return max(judged, key=lambda key: sum(_severity(scores.get(key)) for scores in layers))
 
 

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from inverter.audit.metrics import SCORED
+from inverter.audit.metrics import JUDGED, SCORED
 from inverter.config import AuditConfig, EvaluateConfig, PrepareConfig, SplitConfig, TargetConfig, TrainConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
+from inverter.evaluation.judges import load_judges
+from inverter.evaluation.metrics import Missing, load_lpips
+from inverter.evaluation.pairs import draw_distractors
 from inverter.targets.layers import LayerInfo, list_layers
 from inverter.targets.load import load_network
 from inverter.targets.target import weights_sha256
@@ -51,12 +54,19 @@ def plan_audit(config: AuditConfig) -> list[Step]:
     """
     if config.metric.partition("/")[0] not in SCORED:
         raise ValueError(f"metric={config.metric!r}; allowed: {', '.join(SCORED)}, or one of them followed by /JUDGE")
+    kind, _, judge = config.metric.partition("/")
+    if kind in JUDGED and (not config.judges or (judge and judge not in config.judges)):
+        raise ValueError(
+            f"metric={config.metric!r} needs a judge, but judges={list(config.judges)}; allowed: name it there"
+        )
     if not 0 < config.threshold <= 1:
         raise ValueError(f"threshold={config.threshold}; allowed: above 0, at most 1")
     if "{layer}" not in config.data.path:
         raise ValueError(f"data.path={config.data.path!r} must hold {{layer}}, which stands for the layer's name")
     if config.data.images is not None:
         raise ValueError(f"data.images={config.data.images!r}; an audit trains on stored pairs, allowed: null")
+    if config.model.kind != "inverter":
+        raise ValueError(f"model.kind={config.model.kind!r}; an audit evaluates inverters, allowed: inverter")
     if config.trainer.devices != 1:
         raise ValueError(f"trainer.devices={config.trainer.devices}; an audit runs on one device, allowed: 1")
     known = list_layers(config.target.name, config.target.input_size)
@@ -83,6 +93,33 @@ def check_weights(config: AuditConfig, steps: Sequence[Step]) -> None:
                 f"data.path: {folder} was made with weights {manifest.target.weights_sha256[:12]} of {target.name}, "
                 f"which now has {sha256[:12]}; choose another data.path and output, or delete the old ones"
             )
+
+
+def check_headline(config: AuditConfig, steps: Sequence[Step]) -> None:
+    """Refuse a headline metric that cannot be computed here, before anything is trained for it.
+
+    Args:
+        config: The audit.
+        steps: Its layers, their pairs written.
+    Raises:
+        ValueError: A judge, LPIPS' weights or distractors are missing.
+    """
+    kind, _, judge = config.metric.partition("/")
+    absent: list[Missing] = []
+    if kind == "lpips":
+        absent = [found for found in [load_lpips()] if isinstance(found, Missing)]
+    elif kind in JUDGED:
+        names = [judge] if judge else config.judges
+        found, absent = load_judges(names)
+        absent = [] if found else absent
+        if not absent and kind.startswith("reid"):
+            distractors = draw_distractors(steps[0].pairs / "val", config.data.batch_size, config.seed)
+            absent = [distractors] if isinstance(distractors, Missing) else []
+    if absent:
+        reasons = "; ".join(missing.reason for missing in absent)
+        raise ValueError(
+            f"metric={config.metric!r} cannot be computed: {reasons}; allowed: another metric, more val.pairs"
+        )
 
 
 def find_layers(known: Sequence[LayerInfo], names: Sequence[str]) -> list[LayerInfo]:

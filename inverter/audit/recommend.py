@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from inverter.audit.score import LeakScore
+from inverter.evaluation.intervals import MIN_SOURCES
 
 
-def recommend(layers: Sequence[str], scores: Mapping[str, LeakScore], threshold: float) -> str | None:
+def recommend(layers: Sequence[str], scores: Mapping[str, LeakScore], threshold: float, num_sources: int) -> str | None:
     """Earliest layer from which on every score's upper end stays under the threshold; None where there is none.
 
     Deeper features are computed from shallower ones and cannot tell more. So a layer is no safer than the layers behind
@@ -17,8 +18,11 @@ def recommend(layers: Sequence[str], scores: Mapping[str, LeakScore], threshold:
         layers: The audited layers, in the order of the forward pass.
         scores: Layer to its headline score; a layer without one counts as above every threshold.
         threshold: Score in (0, 1].
+        num_sources: Photos or clips that were resampled; fewer than 20 recommend nothing.
     """
     chosen = None
+    if num_sources < MIN_SOURCES:
+        return None
     for layer in reversed(layers):
         high = upper_end(scores.get(layer))
         if high is None or high >= threshold:
@@ -49,8 +53,13 @@ def parse_limits(text: str | None, layers: Sequence[str]) -> dict[str, float]:
     return limits
 
 
-def exceeded(limits: Mapping[str, float], scores: Mapping[str, LeakScore]) -> tuple[str, ...]:
-    """Layers whose score's upper end is above their limit, or that have no upper end to hold against it."""
+def exceeded(limits: Mapping[str, float], scores: Mapping[str, LeakScore], num_sources: int) -> tuple[str, ...]:
+    """Layers whose score's upper end is above their limit, or that have no upper end to hold against it.
+
+    Fewer than 20 sources keep no limit.
+    """
+    if num_sources < MIN_SOURCES:
+        return tuple(limits)
     ends = {layer: upper_end(scores.get(layer)) for layer in limits}
     return tuple(layer for layer, limit in limits.items() if (end := ends[layer]) is None or end > limit)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from inverter.audit.recommend import exceeded
+from inverter.audit.recommend import exceeded, recommend
 from inverter.audit.score import LeakScore
 from inverter.audit.strict import decode
 from inverter.evaluation.results import Score
@@ -132,8 +132,10 @@ class Audit:
         known = audit.recommended is None or audit.recommended in names
         if len(set(names)) < len(names) or not known or set(audit.limits) - set(names):
             raise ValueError(f"audit: layers {names} must be unique and hold `recommended` and every limit's layer")
-        if audit.exceeded != exceeded(audit.limits, audit.bounds()):
+        if audit.exceeded != exceeded(audit.limits, audit.bounds(), audit.num_sources):
             raise ValueError(f"audit: exceeded={list(audit.exceeded)!r} does not follow from limits and scores")
+        if audit.recommended != recommend(names, audit.bounds(), audit.threshold, audit.num_sources):
+            raise ValueError(f"audit: recommended={audit.recommended!r} does not follow from threshold and scores")
         return audit
 
     def save(self, path: Path) -> None:

@@ -19,11 +19,12 @@ class LeakScore:
 
     Args:
         value: ``raw``, clamped to [0, 1].
-        low: Lower end of the 95 % bootstrap interval, clamped; None where a single source gives no interval.
-        high: Upper end, likewise.
+        low: Lower end of the 95 % interval, clamped; None where a single source gives none. No further up than sources
+            that leak nothing, and were not drawn, allow.
+        high: Upper end, likewise: no further down than sources that leak everything, and were not drawn, allow.
         raw: Unclamped score: below 0 the attack is worse than guessing, above 1 better than the prior's round trip.
-        raw_low: Lower end, unclamped.
-        raw_high: Upper end, unclamped.
+        raw_low: Lower end of the bootstrap interval alone, unclamped.
+        raw_high: Its upper end.
         attack: The attack that comes furthest.
         attack_value: Its mean in the metric's own unit.
         floor: The best guess that reads no features.
@@ -58,7 +59,8 @@ def leak_score(
     """Place the best attack between the best floor and the ceiling, with the interval of that very quotient.
 
     Every bootstrap replicate picks its own best attack and best floor and divides anew, so the interval carries what is
-    uncertain in all three. A replicate whose ceiling does not clear its floor counts as 1, against the split.
+    uncertain in all three. A replicate whose ceiling does not clear its floor counts as 1, against the split. Scores of
+    0 that replicates repeat are not certain: the ends allow for sources that were not drawn, by Wilson's interval of 0.
 
     Args:
         metric: Name, for messages.
@@ -79,11 +81,12 @@ def leak_score(
         return Missing(metric, reason)
     spans = sign * ceiling.replicates - bottom.replicates
     quotients = torch.where(spans > 0, (top.replicates - bottom.replicates) / spans, torch.ones_like(spans))
+    unseen = bootstrap.unseen()
     found = bootstrap.interval(Statistic((top.value - bottom.value) / span.mean, quotients))
     return LeakScore(
         value=_clamp(found.mean),
-        low=None if found.low is None else _clamp(found.low),
-        high=None if found.high is None else _clamp(found.high),
+        low=None if found.low is None else min(_clamp(found.low), 1 - unseen),
+        high=None if found.high is None else max(_clamp(found.high), unseen),
         raw=found.mean,
         raw_low=found.low,
         raw_high=found.high,

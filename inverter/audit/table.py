@@ -8,6 +8,7 @@ from rich.text import Text
 
 from inverter.audit.record import Audit
 from inverter.audit.score import LeakScore
+from inverter.evaluation.intervals import MIN_SOURCES, wilson
 from inverter.evaluation.labels import label
 
 
@@ -33,11 +34,18 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
 
 def verdict(audit: Audit) -> str:
     """The recommended split in a sentence."""
+    if audit.num_sources < MIN_SOURCES:
+        return (
+            f"No split is recommended and no limit is kept: {audit.num_sources} sources are too few to tell; needed: "
+            f"{MIN_SOURCES}."
+        )
     untrained = [layer.layer for layer in audit.layers if not layer.trained]
     if audit.recommended is None and untrained:
         return f"No split is recommended: the attack on {', '.join(untrained)} was trained too little to tell."
     if audit.recommended is None:
-        return f"No audited layer stays under a score of {audit.threshold:g} together with every deeper one."
+        least = wilson(0.0, audit.num_sources)[1]
+        more = f" {audit.num_sources} sources show no score under {least:.3f}." if least >= audit.threshold else ""
+        return f"No audited layer stays under a score of {audit.threshold:g} together with every deeper one.{more}"
     under = f"the earliest that stays under {audit.threshold:g} together with every deeper one"
     return f"Recommended split: {audit.recommended}, {under}."
 

@@ -179,8 +179,13 @@ def data_of(folder: Path, config: TrainConfig) -> Path:
 
 @torch.no_grad()
 def round_to_half(module: nn.Module) -> None:
-    """Round trained weights to half precision, in which they are published, and keep them in float32."""
+    """Round trained weights to half precision, in which they are published, and keep them in float32.
+
+    Those of a prior that was not trained along stay as its folder has them.
+    """
     for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
         rounded = parameter.half().float()
         if not rounded.isfinite().all():
             raise ValueError(f"weight {name} reaches {parameter.abs().max():g}, float16 ends at 65504; train again")

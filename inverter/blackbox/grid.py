@@ -11,13 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter.data.manifest import num_channels
+from inverter.losses.deviation import floor_deviation
 
 SPREAD = 128
 """Channels that features without a place in the picture are projected to."""
 
 
 class Standardise(nn.Module):
-    """Subtract the mean and divide by the deviation of each feature channel, as the pairs' manifest gives them."""
+    """Subtract the mean and divide by the deviation of each feature channel, as the pairs' manifest gives them.
+
+    Deviations have the floor of :func:`floor_deviation`; a channel that never varied gives 0.
+    """
 
     def __init__(self, feature_shape: tuple[int, ...], mean: list[float] | None, std: list[float] | None) -> None:
         super().__init__()
@@ -28,7 +32,7 @@ class Standardise(nn.Module):
                 raise ValueError(f"feature_{name} has {len(values)} values; features {feature_shape} need {channels}")
         shape = {1: (-1,), 2: (1, -1), 3: (-1, 1, 1)}[len(feature_shape)]
         deviation = torch.tensor(std or [1.0] * channels)
-        scale = torch.where(deviation > 1e-6, deviation.reciprocal(), 0.0)  # what never varied says nothing
+        scale = torch.where(deviation > 0, floor_deviation(deviation).reciprocal(), 0.0)
         self.register_buffer("mean", torch.tensor(mean or [0.0] * channels).view(shape), persistent=False)
         self.register_buffer("scale", scale.view(shape), persistent=False)  # given anew, never in half precision
 

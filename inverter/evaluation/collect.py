@@ -1,11 +1,11 @@
-"""One pass over the evaluation pairs: every method on every batch, metrics per image, what judges saw, pictures."""
+"""Every method on every evaluation pair: metrics per image, what judges saw, pictures, and what training has alike."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,11 +13,13 @@ from torch import Tensor
 from inverter.evaluation.judges import Judge, Verdict
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing, to_pictures
+from inverter.evaluation.nearest import Nearest, TrainingReader, pixel_search
 from inverter.losses.feature import feature_cosine
 from inverter.losses.quality import psnr, quantise, ssim
 from inverter.run.processes import gather
 from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
+from inverter.targets.target import Target
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
 Lpips = Callable[[Tensor, Tensor], Tensor]
@@ -58,7 +60,10 @@ class Record:
 
 @dataclass
 class Sample:
-    """The evaluated images and every method's record; ``original`` is the record of the images themselves."""
+    """The evaluated images and every method's record.
+
+    ``original`` is the record of the images themselves, ``nearest`` their nearest training pictures.
+    """
 
     original: Record
     records: dict[str, Record]
@@ -67,6 +72,7 @@ class Sample:
     text: list[str] = field(default_factory=list)
     num_features: int = 0
     num_pixels: int = 0
+    nearest: Nearest | None = None
 
     def add(self, other: Sample) -> None:
         """Take in further images."""
@@ -77,6 +83,8 @@ class Sample:
         self.groups += other.groups
         self.text += other.text
         self.num_features, self.num_pixels = other.num_features, other.num_pixels
+        if other.nearest is not None:
+            self.nearest = other.nearest if self.nearest is None else self.nearest.join(other.nearest)
 
 
 def collect(
@@ -88,21 +96,38 @@ def collect(
     lpips: Lpips | Missing,
     device: torch.device,
     on_recon: OnRecon | None,
+    train_batches: Iterable[Mapping[str, Any]] | None = None,
     seed: int = 0,
 ) -> Sample:
     """Run every method once on every batch; several processes, each with batches dealt in turn, get all of them back.
 
-    PyTorch's generator on the CPU is seeded before each call by ``seed``, the method and the batch's keys, so what a
-    method draws does not depend on the batches and methods before it, nor on the process that has the batch.
+    Methods that read the training pairs come last, after the one pass over ``train_batches`` in which originals and
+    what attacks made of them are also compared with every training picture.
+
+    PyTorch's generator on the CPU and the noise of the target's payload are seeded before each call by ``seed``, the
+    method and the batch's keys, so what a method draws does not depend on the batches and methods before it, nor on the
+    process that has the batch. What measures runs in float32.
 
     Raises:
         ValueError: No image at all, a key twice, or a method gives another shape than the image's or values not finite.
     """
+    late = {name: method for name, method in methods.items() if isinstance(method.reconstruct, TrainingReader)}
+    early = {name: method for name, method in methods.items() if name not in late}
+    options = (target, judges, lpips, device, on_recon, seed)
     with torch.random.fork_rng(devices=[]):
-        parts = [
-            _measure_batch(methods, batch, target, judges, lpips, device, on_recon, seed)
-            for batch in track(batches, "evaluate")
-        ]
+        parts = []
+        for batch in track(batches, "evaluate"):
+            parts.append(_begin(batch, target, judges, lpips, device))
+            _measure_methods(parts[-1], early, batch, *options)
+            if on_recon is not None:
+                on_recon("original", batch["key"], batch["image"])
+        if parts and train_batches is not None:
+            attacks = [name for name, method in early.items() if method.kind == "attack"]
+            readers = [method.reconstruct for method in late.values()]
+            _read_train(parts, attacks, train_batches, cast(list[TrainingReader], readers))
+        if late:
+            for part, batch in zip(parts, track(batches, "evaluate floors"), strict=True):
+                _measure_methods(part, late, batch, *options)
     sample = Sample(Record(), {name: Record() for name in methods})
     for part in gather(parts):
         sample.add(part)
@@ -113,7 +138,25 @@ def collect(
     return sample
 
 
-def _measure_batch(
+def _begin(
+    batch: Mapping[str, Any],
+    target: Callable[[Tensor], Tensor] | None,
+    judges: Sequence[Judge],
+    lpips: Lpips | Missing,
+    device: torch.device,
+) -> Sample:
+    """A batch's images themselves."""
+    image, features = batch["image"].to(device), batch["features"].to(device)
+    sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
+    sample = Sample(Record(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
+    with torch.autocast(device.type, enabled=False):
+        _measure(sample.original, image, image, features, target, lpips)
+        _agree(sample.original, {judge.name: judge.look(image) for judge in judges})
+    return sample
+
+
+def _measure_methods(
+    sample: Sample,
     methods: Mapping[str, Method],
     batch: Mapping[str, Any],
     target: Callable[[Tensor], Tensor] | None,
@@ -122,24 +165,52 @@ def _measure_batch(
     device: torch.device,
     on_recon: OnRecon | None,
     seed: int,
-) -> Sample:
+) -> None:
     image, features = batch["image"].to(device), batch["features"].to(device)
-    sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
-    sample = Sample(Record(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
-    verdicts = {judge.name: judge.look(image) for judge in judges}
-    _measure(sample.original, image, image, features, target, lpips)
-    _agree(sample.original, verdicts, verdicts)
     for name, method in methods.items():
         record = sample.records[name] = Record()
         torch.default_generator.manual_seed(derive_seed(seed, name, *batch["key"]))
+        _seed_payload(target, seed, name, "payload", *batch["key"])
         recon = _reconstruct(name, method, record, image, features)
-        _measure(record, recon, image, features, target, lpips)
-        _agree(record, {judge.name: judge.look(recon) for judge in judges}, verdicts)
+        _seed_payload(target, seed, "feature_cosine", *batch["key"])
+        with torch.autocast(device.type, enabled=False):
+            _measure(record, recon, image, features, target, lpips)
+            _agree(record, {judge.name: judge.look(recon) for judge in judges}, sample.original)
         if on_recon is not None:
             on_recon(name, batch["key"], recon)
-    if on_recon is not None:
-        on_recon("original", batch["key"], batch["image"])
-    return sample
+
+
+def _seed_payload(target: Callable[[Tensor], Tensor] | None, *purpose: int | str) -> None:
+    """Begin the noise of a target's payload anew: no method's is what another one left."""
+    if isinstance(target, Target):
+        target.seed_payload(derive_seed(*purpose))
+
+
+def _read_train(
+    parts: Sequence[Sample],
+    attacks: Sequence[str],
+    train_batches: Iterable[Mapping[str, Any]],
+    readers: Sequence[TrainingReader],
+) -> None:
+    """Show every training pair once to ``readers``, and add how near originals and ``attacks`` came to one."""
+    records = [record for part in parts for record in (part.original, *(part.records[name] for name in attacks))]
+    pictures = [record.picture() for record in records]
+    search = pixel_search(torch.cat(pictures).float() / 255)
+    for batch in track(train_batches, "read training pairs"):
+        for reader in (search, *readers):
+            reader.see(batch)
+    found = search.found.split([len(shown) for shown in pictures])
+    for number, part in enumerate(parts):
+        first = number * (1 + len(attacks))
+        part.nearest = found[first]
+        for record, shown, nearest in zip(
+            records[first : first + 1 + len(attacks)], pictures[first:], found[first:], strict=False
+        ):
+            nearest_psnr = nearest.psnr.double()
+            record.values["nearest_train_psnr"] = [nearest_psnr]
+            if record is not part.original:  # at the size of the search: a large picture is nearer when it is shrunk
+                own_psnr = psnr(shown.float() / 255, pictures[first].float() / 255).double()
+                record.values["nearer_to_train"] = [(nearest_psnr > own_psnr).double()]
 
 
 def _reconstruct(name: str, method: Method, record: Record, image: Tensor, features: Tensor) -> Tensor:
@@ -180,8 +251,9 @@ def _measure(
     record.pictures.append(to_pictures(recon))
 
 
-def _agree(record: Record, seen: Mapping[str, Verdict], original: Mapping[str, Verdict]) -> None:
+def _agree(record: Record, seen: Mapping[str, Verdict], original: Record | None = None) -> None:
+    """Keep what judges saw, and whether it is what they saw in the original; None where this is the original."""
     for judge, verdict in seen.items():
+        labels = verdict.labels if original is None else original.verdict(judge).labels
         record.verdicts.setdefault(judge, []).append(verdict)
-        agrees = verdict.labels == original[judge].labels
-        record.values.setdefault(f"agreement/{judge}", []).append(agrees.double())
+        record.values.setdefault(f"agreement/{judge}", []).append((verdict.labels == labels).double())

@@ -1,44 +1,20 @@
 """Distances between the distribution of reconstructions and that of the originals, on a judge's embeddings."""
 
-from dataclasses import dataclass
-
 import torch
+from einops import einsum
 from torch import Tensor
 
 from inverter.evaluation.metrics import Missing
 
 MIN_INCEPTION_IMAGES = 1000
 MIN_FID_IMAGES = 5000
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """Kernel matrices ``(n, n)``, float64, of reconstructions x and their originals y: row i comes from one image.
-
-    They are all that resampling needs, so that a bootstrap never computes a kernel again.
-    """
-
-    xx: Tensor
-    yy: Tensor
-    xy: Tensor
+BLOCK = 1024
+"""Images a side of the kernels that exist at once."""
 
 
 def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
     """``(x.y / D + 1) ** 3`` of every row of ``x`` ``(n, D)`` with every row of ``y`` ``(m, D)``, in float64."""
     return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
-
-
-def kernel_matrices(x: Tensor, y: Tensor, *, yy: Tensor | None = None) -> Kernels:
-    """Kernels of embeddings ``(n, D)`` of reconstructions and of their originals; pass ``yy`` where it is known.
-
-    Raises:
-        ValueError: Shapes differ, or there are fewer than two rows.
-    """
-    if x.ndim != 2 or x.shape != y.shape:
-        raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)} must have one shape (n, D)")
-    if len(x) < 2:
-        raise ValueError(f"KID needs two embeddings or more, got {len(x)}")
-    return Kernels(polynomial_kernel(x, x), polynomial_kernel(y, y) if yy is None else yy, polynomial_kernel(x, y))
 
 
 def kid(x: Tensor, y: Tensor) -> float:
@@ -53,26 +29,44 @@ def kid(x: Tensor, y: Tensor) -> float:
         Binkowski et al., "Demystifying MMD GANs" (arXiv:1801.01401). Differs: the whole sample at once instead of
         averaged blocks, and x and y are paired: a reconstruction never meets its own original.
     """
-    return weighted_kid(kernel_matrices(x, y), torch.ones(1, len(x)), torch.arange(len(x))).item()
+    return weighted_kid(x, y, torch.ones(1, len(x)), torch.arange(len(x))).item()
 
 
-def weighted_kid(kernels: Kernels, counts: Tensor, sources: Tensor) -> Tensor:
+def weighted_kid(x: Tensor, y: Tensor, counts: Tensor, sources: Tensor, block: int = BLOCK) -> Tensor:
     """KID of samples in which image i was drawn ``counts[r, i]`` times, for every replicate r.
 
     Only pairs of different sources count. Crops of one photo are alike, so pairs within it bias the estimate, and a
-    replicate that drew the photo twice would hold ever more of them.
+    replicate that drew the photo twice would hold ever more of them. Kernels exist for a block of pairs at a time.
 
     Args:
-        kernels: Kernels of all n images.
+        x: Embeddings ``(n, D)`` of reconstructions.
+        y: Embeddings ``(n, D)`` of their originals.
         counts: ``(R, n)``, how often each image was drawn.
         sources: ``(n,)``, number of the photo or clip that each image was cut from.
+        block: Rows and columns of a block.
     Returns:
         ``(R,)`` float64; NaN for a replicate that drew one source only.
+    Raises:
+        ValueError: Shapes differ, or there are fewer than two rows.
     """
+    if x.ndim != 2 or x.shape != y.shape:
+        raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)} must have one shape (n, D)")
+    if len(x) < 2:
+        raise ValueError(f"KID needs two embeddings or more, got {len(x)}")
     counts = counts.double()
-    different = (sources[:, None] != sources[None, :]).double()
-    contrast = (kernels.xx + kernels.yy - 2 * kernels.xy) * different
-    return ((counts @ contrast) * counts).sum(1) / ((counts @ different) * counts).sum(1)
+    drawn = counts.new_zeros(len(counts), int(sources.max()) + 1).index_add_(1, sources, counts)  # of each source
+    pairs = drawn.sum(1).square() - drawn.square().sum(1)
+    contrast = torch.zeros_like(pairs)
+    parts = torch.arange(len(x)).split(block)
+    for number, rows in enumerate(parts):
+        for columns in parts[number:]:
+            different = (sources[rows, None] != sources[None, columns]).double()
+            kernels = polynomial_kernel(x[rows], x[columns]) + polynomial_kernel(y[rows], y[columns])
+            kernels -= polynomial_kernel(x[rows], y[columns]) + polynomial_kernel(y[rows], x[columns])
+            twice = 1 if rows is columns else 2  # what lies below the diagonal is what lies above it
+            drawn_pairs = (counts[:, rows], kernels * different, counts[:, columns])
+            contrast += twice * einsum(*drawn_pairs, "r i, i j, r j -> r")
+    return contrast / pairs
 
 
 def inception_score(probabilities: Tensor) -> float | Missing:

@@ -7,23 +7,24 @@ import torch
 from torch import Tensor
 
 from inverter.evaluation.collect import OnRecon, Record, Sample, collect
-from inverter.evaluation.distribution import fid, inception_score, kernel_matrices, polynomial_kernel
-from inverter.evaluation.intervals import Bootstrap, Statistic
+from inverter.evaluation.distribution import fid, inception_score
+from inverter.evaluation.intervals import MIN_SOURCES, Bootstrap, Statistic
 from inverter.evaluation.judges import Gallery, Judge, reidentification, same_source
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing, load_lpips
-from inverter.evaluation.nearest import Nearest, nearest_by_pixels
+from inverter.evaluation.nearest import Nearest, TrainingReader
 from inverter.evaluation.pictures import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
-from inverter.losses.quality import mse_to_psnr, psnr
 from inverter.run.record import commit, environment
 
 ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""
 
 NEAREST = "nearest training picture"
+SHARES = ("agreement", "reid_top1", "nearer_to_train")
+"""Kinds of metrics whose values are 0 or 1."""
+
 SAME_PICTURE = 50.0  # dB between two pictures that are one, stored twice
-FEW_SOURCES = 20
 WARNING, ONE_JUDGE = "Warning: ", "One judge only: "
 """How notes begin that limit what is claimed."""
 
@@ -34,7 +35,7 @@ def evaluate(
     *,
     target: Callable[[Tensor], Tensor] | None = None,
     judges: Sequence[Judge] = (),
-    gallery: Gallery | None = None,
+    gallery: Gallery | Missing | None = None,
     train_batches: Iterable[Mapping[str, Any]] | None = None,
     baseline: str | None = None,
     comparisons: Sequence[tuple[str, str]] | None = None,
@@ -56,8 +57,9 @@ def evaluate(
         batches: Evaluation pairs with ``key``, ``image``, ``features``, ``text`` and ``group``.
         target: Attacked network, images to features; None leaves the feature cosine out.
         judges: Classifiers that no attack used; none leaves recognition and distribution out.
-        gallery: Distractors for re-identification; None leaves it out.
-        train_batches: Training pairs, passed over once, to tell retrieval from inversion; None leaves it out.
+        gallery: Distractors for re-identification, or why there are none; None leaves it out.
+        train_batches: Training pairs, passed over once, for the floors that read them and to tell retrieval from
+            inversion; None leaves it out.
         baseline: Attack that every other one is compared with; all are compared with every floor.
         comparisons: Pairs of methods instead of these, read as the first minus the second.
         seed: Seeds the bootstrap, and what methods draw from PyTorch's generator.
@@ -74,15 +76,27 @@ def evaluate(
         Rows, comparisons, what is missing and why, per-image numbers and pictures.
     Raises:
         ValueError: ``baseline`` is no attack, ``comparisons`` name what is not there, a name is reserved or taken
-            twice, a method gives images of another shape or not finite, or there is no image.
+            twice, a floor reads training pairs and there are none, a method gives images of another shape or not
+            finite, or there is no image.
     """
     device = torch.device(device)
     compared = _comparisons(methods, baseline, comparisons)
+    readers = [name for name, method in methods.items() if isinstance(method.reconstruct, TrainingReader)]
+    if readers and train_batches is None:
+        raise ValueError(f"train_batches is None; needed by {', '.join(readers)}")
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     lpips = load_lpips(device)
     sample = collect(
-        methods, batches, target=target, judges=judges, lpips=lpips, device=device, on_recon=on_recon, seed=seed
+        methods,
+        batches,
+        target=target,
+        judges=judges,
+        lpips=lpips,
+        device=device,
+        on_recon=on_recon,
+        train_batches=train_batches,
+        seed=seed,
     )
     absent = [*missing, *([lpips] if isinstance(lpips, Missing) else [])]
     if target is None:
@@ -95,10 +109,14 @@ def evaluate(
 
     chance: dict[str, float] = {}
     _recognise(sample, records, judges, gallery, chance, absent)
-    nearest = _search_train(records, [ORIGINAL, *attacks], train_batches, absent)
+    nearest = sample.nearest
+    if nearest is None:
+        absent.append(Missing("nearest_train_psnr", "no training pairs given to search"))
     bootstrap = Bootstrap(len(sample.keys), sample.groups, num_bootstrap=num_bootstrap, seed=seed)
     statistics = {
-        name: {metric: bootstrap.mean(record.value(metric)) for metric in record.values}
+        name: {
+            metric: bootstrap.mean(record.value(metric), metric.partition("/")[0] in SHARES) for metric in record.values
+        }
         for name, record in records.items()
     }
     _add_kid(records, judges, bootstrap, statistics, absent)
@@ -178,7 +196,7 @@ def _recognise(
     sample: Sample,
     records: Mapping[str, Record],
     judges: Sequence[Judge],
-    gallery: Gallery | None,
+    gallery: Gallery | Missing | None,
     chance: dict[str, float],
     missing: list[Missing],
 ) -> None:
@@ -187,13 +205,15 @@ def _recognise(
         missing += [Missing(metric, "no judge given") for metric in ("agreement", "kid", "is", "fid")]
     if not judges or gallery is None:
         missing.append(Missing("reid", "no judge given" if not judges else "no gallery of distractors given"))
+    elif isinstance(gallery, Missing):
+        missing.append(gallery)
     different = ~same_source(sample.groups, sample.groups)
     for judge in judges:
         original = sample.original.verdict(judge.name)
         if different.any():
             same = original.labels[:, None] == original.labels[None, :]
             chance[f"agreement/{judge.name}"] = same[different].double().mean().item()
-        if gallery is None:
+        if not isinstance(gallery, Gallery):
             continue
         distractors = judge.embed(gallery.images)
         for record in records.values():
@@ -205,29 +225,6 @@ def _recognise(
             chance.setdefault(f"reid_top1/{judge.name}", found.chance_top1.mean().item())  # of the first, the originals
             chance.setdefault(f"reid_mrr/{judge.name}", found.chance_reciprocal_rank.mean().item())
             chance.setdefault(f"reid_rank/{judge.name}", (found.choices.double() + 1).mean().item() / 2)
-
-
-def _search_train(
-    records: Mapping[str, Record],
-    names: Sequence[str],
-    train_batches: Iterable[Mapping[str, Any]] | None,
-    missing: list[Missing],
-) -> Nearest | None:
-    """Add the distance of originals and reconstructions to their nearest training picture; returns the originals'."""
-    if train_batches is None:
-        missing.append(Missing("nearest_train_psnr", "no training pairs given to search"))
-        return None
-    pictures = torch.cat([records[name].picture() for name in names]).float() / 255
-    found = nearest_by_pixels(pictures, train_batches)
-    size = len(pictures) // len(names)
-    shown = dict(zip(names, pictures.split(size), strict=True))
-    for name, distances in zip(names, found.distances.split(size), strict=True):
-        nearest_psnr = mse_to_psnr(distances).double()
-        records[name].values["nearest_train_psnr"] = [nearest_psnr]
-        if name != ORIGINAL:  # at the size of the search: a large picture is nearer to anything when it is shrunk
-            own_psnr = psnr(shown[name], shown[ORIGINAL]).double()
-            records[name].values["nearer_to_train"] = [(nearest_psnr > own_psnr).double()]
-    return Nearest(found.pictures[:size], found.keys[:size], found.distances[:size])
 
 
 def _add_kid(
@@ -242,10 +239,8 @@ def _add_kid(
         return
     for judge in judges:
         originals = records[ORIGINAL].verdict(judge.name).embeddings
-        yy = polynomial_kernel(originals, originals)
         for name, record in records.items():
-            kernels = kernel_matrices(record.verdict(judge.name).embeddings, originals, yy=yy)
-            statistics[name][f"kid/{judge.name}"] = bootstrap.kid(kernels)
+            statistics[name][f"kid/{judge.name}"] = bootstrap.kid(record.verdict(judge.name).embeddings, originals)
 
 
 def _whole_sample(
@@ -290,7 +285,7 @@ def _compare(
                     low=found.low,
                     high=found.high,
                     excludes_zero=found.excludes_zero,
-                    claim=found.excludes_zero and len(signs) == 1,
+                    claim=found.claim and len(signs) == 1,
                     n=found.n,
                     groups=found.groups,
                     network=networks.get(metric),
@@ -313,11 +308,11 @@ def _target_label(target: Callable[[Tensor], Tensor] | None) -> str:
 
 def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge], nearest: Nearest | None) -> list[str]:
     notes = [f"{bootstrap.n} images cut from {bootstrap.num_groups} sources; intervals resample the sources."]
-    if bootstrap.num_groups < FEW_SOURCES:
+    if bootstrap.num_groups < MIN_SOURCES:
         notes.insert(
             0,
             f"{WARNING}{bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
-            "too narrow, and better and worse are said too easily.",
+            f"too narrow; better and worse are said from {MIN_SOURCES} on.",
         )
     if nearest is not None and (known := int((nearest.psnr >= SAME_PICTURE).sum())):
         notes.insert(
@@ -335,6 +330,8 @@ def _preferred_point(comparisons: Sequence[Comparison]) -> list[str]:
     found = [c for c in comparisons if (c.a, c.b) == ("sample", "mean") and c.metric.startswith("reid_mrr/")]
     if not found:
         return []
+    if found[0].groups < MIN_SOURCES:
+        return [f"Whether `sample` or `mean` is to be believed more, {found[0].groups} sources are too few to say."]
     if not all(c.claim for c in found):
         return ["`sample` and `mean` re-identify alike, or the judges disagree: neither is to be believed more."]
     if found[0].difference > 0:

@@ -4,13 +4,16 @@ Each is a callable of one tensor, as the methods under test are: floors get feat
 """
 
 import hashlib
+import time
 from collections.abc import Iterable
 from typing import Protocol
 
 import torch
+from einops import rearrange, repeat
 from torch import Tensor
 
-from inverter.evaluation.nearest import Batch, find_nearest
+from inverter.evaluation.nearest import Batch, Search
+from inverter.losses.deviation import floor_deviation
 
 
 class Prior(Protocol):
@@ -24,64 +27,65 @@ class Prior(Protocol):
 
 
 class MeanImage:
-    """The mean training picture for every input: what can be guessed with no features at all.
+    """The mean training picture for every input: what can be guessed with no features at all."""
 
-    Args:
-        mean: ``(3, S, S)`` in [0, 1].
-    """
-
-    def __init__(self, mean: Tensor) -> None:
-        self.mean = mean
+    def __init__(self) -> None:
+        self._total, self._count = torch.zeros(()), 0
 
     @classmethod
     def of(cls, batches: Iterable[Batch]) -> "MeanImage":
-        """Mean over the images of all batches.
-
-        Raises:
-            ValueError: There is no image.
-        """
-        total, count = torch.zeros(()), 0
+        """Mean over the images of all batches."""
+        image = cls()
         for batch in batches:
-            total, count = total + batch["image"].double().sum(0), count + len(batch["image"])
-        if count == 0:
-            raise ValueError("mean image: the batches hold no image")
-        return cls((total / count).float())
+            image.see(batch)
+        return image
+
+    def see(self, batch: Batch) -> None:
+        """Take in the training pictures of a batch, ``image`` ``(B, 3, S, S)`` in [0, 1]."""
+        self._total = self._total + batch["image"].double().sum(0)
+        self._count += len(batch["image"])
 
     def __call__(self, features: Tensor) -> Tensor:
-        return self.mean.to(features.device).expand(len(features), -1, -1, -1).clone()
+        if not self._count:
+            raise ValueError("mean image: the training pairs hold no image")
+        mean = (self._total / self._count).float().to(features.device)
+        return repeat(mean, "c h w -> b c h w", b=len(features)).clone()
 
 
 class NearestTrainingImage:
     """The training picture whose features are nearest: retrieval, which an inverter has to beat.
 
-    Features are compared after standardising each channel. One call passes over all training pairs, so ``search`` the
-    features of every evaluated image at once first; their matches are then remembered.
+    Features are compared after standardising each channel, with the floor of :func:`floor_deviation`.
 
     Args:
-        batches: Training pairs; can be iterated more than once.
+        features: Of every image that will be asked for, ``(n, *feature_shape)``.
         mean: Mean of each channel, as in the manifest; dimension 1 of a map, the last one of tokens and vectors.
-        std: Standard deviation of each channel; values below 1e-6 count as 1e-6.
+        std: Standard deviation of each channel.
     """
 
-    def __init__(self, batches: Iterable[Batch], mean: Tensor, std: Tensor) -> None:
-        self.batches, self.mean, self.std = batches, mean, std
-        self._found: dict[str, Tensor] = {}
+    def __init__(self, features: Tensor, mean: Tensor, std: Tensor) -> None:
+        self.mean, self.std = mean, floor_deviation(std)
+        self._rows = {_fingerprint(row): number for number, row in enumerate(features)}
+        self._search = Search(self._normalise(features), lambda batch: self._normalise(batch["features"]))
+        self.cost = {"seconds_per_image": 0.0}
 
-    def search(self, features: Tensor) -> None:
-        """Remember the nearest picture of each row of ``features`` ``(n, *feature_shape)``, in one pass."""
-        found = find_nearest(self._normalise(features), self.batches, lambda batch: self._normalise(batch["features"]))
-        self._found.update(zip(map(_fingerprint, features), found.images, strict=True))
+    def see(self, batch: Batch) -> None:
+        """Compare with the training pairs of a batch."""
+        start = time.perf_counter()
+        self._search.see(batch)
+        self.cost["seconds_per_image"] += (time.perf_counter() - start) / len(self._search.queries)
 
     def __call__(self, features: Tensor) -> Tensor:
-        unknown = [row for row in features if _fingerprint(row) not in self._found]
-        if unknown:
-            self.search(torch.stack(unknown))
-        return torch.stack([self._found[_fingerprint(row)] for row in features]).to(features.device)
+        pictures = self._search.found.pictures
+        numbers = [self._rows.get(_fingerprint(row)) for row in features]
+        if None in numbers:
+            raise ValueError("nearest training image: features that were not among those to be searched for")
+        return (pictures[numbers].float() / 255).to(features.device)
 
     def _normalise(self, features: Tensor) -> Tensor:
         shape = (-1, 1, 1) if features.ndim == 4 else (-1,)
-        mean, std = self.mean.to(features).reshape(shape), self.std.to(features).clamp(min=1e-6).reshape(shape)
-        return ((features - mean) / std).flatten(1)
+        mean, std = self.mean.to(features).reshape(shape), self.std.to(features).reshape(shape)
+        return rearrange((features - mean) / std, "b ... -> b (...)")
 
 
 class UnconditionalSample:

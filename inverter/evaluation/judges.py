@@ -1,6 +1,7 @@
 """Judges: classifiers that no attack uses, asked whether a reconstruction still shows what the original showed."""
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -157,6 +158,11 @@ class Gallery:
     def __post_init__(self) -> None:
         if len(self.images) != len(self.groups):
             raise ValueError(f"gallery has {len(self.images)} images and {len(self.groups)} groups")
+
+    @property
+    def fewest(self) -> int:
+        """Distractors that are left to a picture of the source which has most of them."""
+        return len(self.groups) - max(Counter(self.groups).values())
 
     def excluded(self, groups: Sequence[str], recon: Tensor) -> Tensor:
         """``(n, G)`` bool: distractors of image i's source, or equal to ``recon`` i, uint8 of ``to_pictures``."""

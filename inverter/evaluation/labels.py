@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.results import Comparison, Score
 
 
@@ -16,6 +17,9 @@ class Label:
 
 
 MOST_DECIMALS = 6
+
+CLAIMS = ("better", "worse", "higher", "lower")
+"""Words of :func:`verdict` that say that a difference is there."""
 
 _LABELS = {
     "psnr": Label("PSNR, dB", 2, "↑"),
@@ -76,11 +80,13 @@ def verdict(comparison: Comparison) -> str:
     """What a paired difference says of a: ``better`` or ``worse`` where it leaks more or less than b.
 
     ``no difference`` is one that these pictures do not show, ``judges disagree`` one that not every judge gives the
-    same sign, and ``no interval`` that of one source alone. Metrics of which neither way is better are ``higher`` or
-    ``lower``.
+    same sign, ``too few sources`` one of fewer than 20, and ``no interval`` that of one source alone. Metrics of which
+    neither way is better are ``higher`` or ``lower``.
     """
     if comparison.low is None:
         return "no interval"
+    if comparison.groups < MIN_SOURCES:
+        return "too few sources"
     if not comparison.claim:
         return "judges disagree" if comparison.excludes_zero else "no difference"
     higher, arrow = comparison.difference > 0, label(comparison.metric).arrow

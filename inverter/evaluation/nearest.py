@@ -1,11 +1,13 @@
-"""Nearest training pair of a query, by features or by pixels: one pass over the pairs, holding only the best so far."""
+"""Nearest training pair of a query, by features or by pixels: reads batch by batch, holding only the best so far."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from inverter.losses.quality import mse_to_psnr, to_bytes
@@ -23,6 +25,19 @@ class Nearest:
     keys: tuple[str, ...]
     distances: Tensor
 
+    def split(self, sizes: Sequence[int]) -> list["Nearest"]:
+        """The matches of so many queries each."""
+        ends = torch.tensor([0, *sizes]).cumsum(0).tolist()
+        return [Nearest(self.pictures[i:j], self.keys[i:j], self.distances[i:j]) for i, j in pairwise(ends)]
+
+    def join(self, other: "Nearest") -> "Nearest":
+        """The matches of these queries and then those of ``other``."""
+        return Nearest(
+            torch.cat([self.pictures, other.pictures]),
+            self.keys + other.keys,
+            torch.cat([self.distances, other.distances]),
+        )
+
     @property
     def images(self) -> Tensor:
         """The pictures as float32 in [0, 1]."""
@@ -34,50 +49,79 @@ class Nearest:
         return mse_to_psnr(self.distances)
 
 
-def find_nearest(queries: Tensor, batches: Iterable[Batch], vectors: Callable[[Batch], Tensor]) -> Nearest:
-    """Find the training pair nearest to each query by squared distance.
+@runtime_checkable
+class TrainingReader(Protocol):
+    """What has to see every training pair, in one pass that all readers share."""
+
+    def see(self, batch: Batch) -> None: ...
+
+
+class Search:
+    """The training pair nearest to each query by squared distance, of those seen so far; the earlier one wins a tie.
 
     Args:
         queries: ``(n, D)``.
-        batches: Training pairs with ``key`` and ``image``.
         vectors: Gives the ``(B, D)`` vectors of a batch that are compared with the queries.
-    Returns:
-        The matches; the earlier pair wins a tie.
-    Raises:
-        ValueError: The stream is empty, or its vectors have another length than the queries.
     """
-    best = torch.full((len(queries),), torch.inf, dtype=queries.dtype, device=queries.device)
-    pictures: list[Tensor | None] = [None] * len(queries)
-    keys = [""] * len(queries)
-    norms = queries.square().sum(1, keepdim=True)
-    for batch in track(batches, "search training pairs"):
-        candidates = vectors(batch).to(queries)
-        if candidates.shape[1:] != queries.shape[1:]:
-            raise ValueError(f"training vectors have {candidates.shape[1:]} numbers, queries {queries.shape[1:]}")
-        products = norms + candidates.square().sum(1) - 2 * queries @ candidates.T
-        picks = products.argmin(1)
-        distances = torch.cat(  # exact, where the expansion above cancels; in parts, as a copy of all may be large
-            [
-                (some - candidates[picked]).square().mean(1)
-                for some, picked in zip(queries.split(PART), picks.split(PART), strict=True)
-            ]
-        )
-        for i in torch.nonzero(distances < best).flatten().tolist():
-            pictures[i], keys[i] = to_bytes(batch["image"][picks[i]]), batch["key"][picks[i]]
-        best = torch.minimum(best, distances)
-    found = [picture for picture in pictures if picture is not None]
-    if len(found) < len(queries):
-        raise ValueError("no training pair to compare with, or a query is not finite")
-    return Nearest(torch.stack(found), tuple(keys), best)
+
+    def __init__(self, queries: Tensor, vectors: Callable[[Batch], Tensor]) -> None:
+        self.queries, self.vectors = queries, vectors
+        self._best = torch.full((len(queries),), torch.inf, dtype=torch.float64, device=queries.device)
+        self._pictures: list[Tensor | None] = [None] * len(queries)
+        self._keys = [""] * len(queries)
+
+    def see(self, batch: Batch) -> None:
+        """Compare the queries with the pairs of a batch: ``key``, ``image`` and what ``vectors`` takes.
+
+        Raises:
+            ValueError: The vectors have another length than the queries.
+        """
+        candidates = self.vectors(batch).to(self.queries.device, torch.float64)
+        if candidates.shape[1:] != self.queries.shape[1:]:
+            raise ValueError(f"training vectors have {candidates.shape[1:]} numbers, queries {self.queries.shape[1:]}")
+        found = [_closest(some.double(), candidates) for some in self.queries.split(PART)]
+        picks, distances = map(torch.cat, zip(*found, strict=True))
+        for i in torch.nonzero(distances < self._best).flatten().tolist():
+            self._pictures[i], self._keys[i] = to_bytes(batch["image"][picks[i]]), batch["key"][picks[i]]
+        self._best = torch.minimum(self._best, distances)
+
+    @property
+    def found(self) -> Nearest:
+        """The matches.
+
+        Raises:
+            ValueError: No pair was seen, or a query is not finite.
+        """
+        pictures = [picture for picture in self._pictures if picture is not None]
+        if len(pictures) < len(self.queries):
+            raise ValueError("no training pair to compare with, or a query is not finite")
+        return Nearest(torch.stack(pictures), tuple(self._keys), self._best)
 
 
-def nearest_by_pixels(images: Tensor, batches: Iterable[Batch]) -> Nearest:
-    """Training picture nearest to each image ``(n, 3, H, W)`` in [0, 1], compared at the size of ``images``."""
+def pixel_search(images: Tensor) -> Search:
+    """Search for the training picture nearest to each image ``(n, 3, H, W)`` in [0, 1], at the size of ``images``."""
 
     def pixels(batch: Batch) -> Tensor:
         train = batch["image"]
         if train.shape[-2:] != images.shape[-2:]:
             train = F.interpolate(train, images.shape[-2:], mode="area")
-        return train.flatten(1)
+        return rearrange(train, "b c h w -> b (c h w)")
 
-    return find_nearest(images.flatten(1), batches, pixels)
+    return Search(rearrange(images, "b c h w -> b (c h w)"), pixels)
+
+
+def nearest_by_pixels(images: Tensor, batches: Iterable[Batch]) -> Nearest:
+    """What :func:`pixel_search` finds in one pass over ``batches``."""
+    search = pixel_search(images)
+    for batch in track(batches, "search training pairs"):
+        search.see(batch)
+    return search.found
+
+
+def _closest(queries: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """Index of the candidate nearest to each query and its mean squared distance.
+
+    Both in float64: in float32 the products cancel, and one large number in a vector hides all others.
+    """
+    picks = (candidates.square().sum(1) - 2 * queries @ candidates.T).argmin(1)
+    return picks, (queries - candidates[picks]).square().mean(1)

@@ -1,14 +1,22 @@
-"""The pair shards of an evaluation: what is measured, what floors search, where distractors come from."""
+"""The pair shards of an evaluation: what is measured, what floors search, the distractors."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from inverter.data.build import FINGERPRINT
+from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest, check_disjoint
+from inverter.evaluation.judges import Gallery, draw_gallery
+from inverter.evaluation.metrics import Missing
+from inverter.run.parse import parse_json
 from inverter.targets.spec import TargetSpec, check_same_features
 
 NUM_DISTRACTORS = 1000
+MIN_DISTRACTORS = 20
+"""Pictures of other sources that every picture needs, or re-identification says nothing."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +46,48 @@ class EvaluationPairs:
         manifest.verify(val)
         return cls(val, train, manifest, train_manifest)
 
-    @property
-    def distractors(self) -> Path:
-        """``val`` where it has enough sources of its own, else ``train``."""
-        return self.train if self.train is not None and self.manifest.num_sources < NUM_DISTRACTORS else self.val
-
     def notes(self, num_train: int) -> list[str]:
         """What a reader has to know of the pictures, when floors search the first ``num_train`` training pairs."""
         notes = [f"Evaluated on pictures from {self.manifest.source}."]
         if (payload := self.manifest.target.payload) != "identity":
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
+        if "bf16" in precisions(self.val):
+            notes.append("The pairs' features were computed in bf16, what measures them in float32.")
         if self.train_manifest is not None:
             searched, source = min(num_train, self.train_manifest.num_pairs), self.train_manifest.source
             fewer = f", not {num_train:,}: more may raise the floors" if searched < num_train else ""
             notes.append(f"Floors and searches see {searched:,} training pairs from {source}{fewer}.")
         else:
             notes.append("No train/ pairs: the floors 'nearest training image' and 'mean image' are absent.")
-        return [*notes, f"Distractors for re-identification come from the {self.distractors.name} pairs."]
+        return notes
+
+
+def precisions(folder: Path) -> list[str]:
+    """What a folder of pairs was computed in, as ``prepare`` noted it; empty where it noted nothing."""
+    path = folder / FINGERPRINT
+    noted = parse_json(path.read_bytes()) if path.is_file() else {}
+    return list(noted.get("precisions", [])) if isinstance(noted, dict) else []
+
+
+def draw_distractors(val: Path, batch_size: int, seed: int = 0) -> Gallery | Missing:
+    """Up to 1,000 pictures of a folder of evaluation pairs: pictures of another kind would be told apart by their kind.
+
+    Args:
+        val: Folder of the pairs.
+        batch_size: Pairs read at once.
+        seed: Same seed and pairs: same distractors.
+    Returns:
+        The gallery, or that some picture finds fewer than 20 of other sources in it.
+    """
+    gallery = draw_gallery(pair_loader(val, batch_size), NUM_DISTRACTORS, seed)
+    if gallery.fewest < MIN_DISTRACTORS:
+        reason = f"{gallery.fewest} val pictures of other sources for some picture; needed: {MIN_DISTRACTORS}"
+        return Missing("reid", reason)
+    return gallery
+
+
+def distractor_note(gallery: Gallery) -> str:
+    """What re-identification was told apart from."""
+    fewest, most = gallery.fewest, len(gallery.groups) - min(Counter(gallery.groups).values())
+    count = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"Distractors for re-identification are val pictures of other sources, {count} for each picture."

@@ -43,7 +43,7 @@ class Comparison:
 
     Args:
         excludes_zero: The interval lies on one side of 0.
-        claim: ``excludes_zero``, and for judges' metrics the same sign under every judge.
+        claim: ``excludes_zero`` with 20 sources or more, and for judges' metrics the same sign under every judge.
     """
 
     a: str

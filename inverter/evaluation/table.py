@@ -7,7 +7,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from inverter.evaluation.labels import heading, interval, label, number, verdict
+from inverter.evaluation.intervals import MIN_SOURCES
+from inverter.evaluation.labels import CLAIMS, heading, interval, label, number, verdict
 from inverter.evaluation.results import Comparison, Results, Row
 
 HEADLINES = ("psnr", "agreement", "kid", "reid_top1", "ssim", "lpips")
@@ -75,13 +76,14 @@ def _comparisons(results: Results, metrics: Sequence[str]) -> Table:
             table.add_row(*map(Text, [other, *(_verdict(found[m]) if m in found else "" for m in metrics)]))
     table.caption = (
         "better, worse: the attack leaks more, less. Both need an interval of the paired difference that excludes 0, "
-        "and the same sign under every judge."
+        f"{MIN_SOURCES} sources, and the same sign under every judge."
     )
     return table
 
 
 def _verdict(c: Comparison) -> str:
-    return f"{verdict(c)} by {number(c.metric, abs(c.difference))}" if c.claim else verdict(c)
+    said = verdict(c)
+    return f"{said} by {number(c.metric, abs(c.difference))}" if said in CLAIMS else said
 
 
 def _table(title: str, name: str, columns: Sequence[str]) -> Table:

@@ -6,6 +6,8 @@ Channels are dimension 1 of a map ``(B, C, h, w)``, the last dimension of tokens
 import torch.nn.functional as F
 from torch import Tensor
 
+from inverter.losses.deviation import floor_deviation
+
 
 def feature_mse(recon_features: Tensor, features: Tensor, std: Tensor | None = None) -> Tensor:
     """Mean squared difference, in units of each channel's standard deviation when that is given.
@@ -13,7 +15,7 @@ def feature_mse(recon_features: Tensor, features: Tensor, std: Tensor | None = N
     Args:
         recon_features: ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``.
         features: As ``recon_features``.
-        std: Standard deviation of each channel, ``(C,)`` or ``(D,)``; values below 1e-6 count as 1e-6.
+        std: Standard deviation of each channel, ``(C,)`` or ``(D,)``; see :func:`floor_deviation`.
     Returns:
         ``(B,)``.
     Raises:
@@ -24,7 +26,7 @@ def feature_mse(recon_features: Tensor, features: Tensor, std: Tensor | None = N
     if std is not None:
         if std.shape != (features.shape[dim],):
             raise ValueError(f"std has shape {tuple(std.shape)}; features need ({features.shape[dim]},)")
-        difference = difference / _along_channels(std.to(difference), features.ndim, dim).clamp(min=1e-6)
+        difference = difference / _along_channels(floor_deviation(std.to(difference)), features.ndim, dim)
     return difference.square().flatten(1).mean(1)
 
 

@@ -127,8 +127,8 @@ def comparisons_table(results: Results) -> str:
         cells.setdefault(f"{c.a} - {c.b}", {})[c.metric] = f"{difference} {verdict(c)}"
     lines = [f"| {pair} | {' | '.join(found.get(metric, '') for metric in metrics)} |" for pair, found in cells.items()]
     meaning = (
-        "Paired by picture; better and worse (a leaks more, less than b): the interval excludes 0, and all judges "
-        "give one sign."
+        "Paired by picture; better and worse (a leaks more, less than b): the interval excludes 0, there are 20 "
+        "sources or more, and all judges give one sign."
     )
     return "\n".join([meaning, "", *_head("a minus b", metrics), *lines])
 

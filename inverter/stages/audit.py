@@ -10,13 +10,14 @@ from inverter.audit.assemble import assemble
 from inverter.audit.ledger import Ledger
 from inverter.audit.page import write_page
 from inverter.audit.pictures import read_gallery
-from inverter.audit.plan import Step, check_weights, plan_audit
+from inverter.audit.plan import Step, check_headline, check_weights, plan_audit
 from inverter.audit.prompt import probe_prompt
 from inverter.audit.recommend import parse_limits
 from inverter.audit.record import Audit
 from inverter.audit.table import print_audit
 from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
+from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.run.lock import locked
 from inverter.run.record import record_run
 from inverter.stages import evaluate, prepare, train
@@ -47,6 +48,7 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     record_run(config, output, "audit")
     for split in SPLITS:
         prepare.prepare_layers([step.prepare[split] for step in steps])
+    check_headline(config, steps)
     for number, step in enumerate(steps, 1):
         log.info("layer %d of %d: %s", number, len(steps), step.info.name)
         measure(step)
@@ -57,7 +59,8 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     for name in ("report.html", "report.json"):
         log.info("%s", output / name)
     if audit.exceeded:
-        log.error("fail_above=%s is exceeded by %s", config.fail_above, ", ".join(audit.exceeded))
+        few = f": {audit.num_sources} sources are too few" if audit.num_sources < MIN_SOURCES else ""
+        log.error("fail_above=%s is exceeded by %s%s", config.fail_above, ", ".join(audit.exceeded), few)
         raise SystemExit(LIMIT_EXCEEDED)
     return audit
 

@@ -18,8 +18,8 @@ from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
 from inverter.evaluation.blackbox import attack_methods
 from inverter.evaluation.evaluate import evaluate
-from inverter.evaluation.judges import Judge, draw_gallery, is_kin, load_judges
-from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
+from inverter.evaluation.judges import Gallery, Judge, is_kin, load_judges
+from inverter.evaluation.pairs import EvaluationPairs, distractor_note, draw_distractors
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
@@ -85,17 +85,16 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         search_rounds=config.search_rounds,
     )
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
-    references = reference_methods(
-        inverter.prior, batches, pairs.train, num_train=num_train, batch_size=config.batch_size
-    )
+    references = reference_methods(inverter.prior, batches, pairs.train)
     judges, absent = load_judges(config.judges, device=device)
+    gallery = draw_distractors(pairs.val, config.batch_size, config.seed)
     results = evaluate(
         attacks | references,
         batches,
         target=target,
         judges=judges,
         missing=absent,
-        gallery=draw_gallery(pair_loader(pairs.distractors, config.batch_size), NUM_DISTRACTORS, seed=config.seed),
+        gallery=gallery,
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,
         baseline=baseline.kind if baseline else None,
         seed=config.seed,
@@ -109,6 +108,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
             f"Trained on {subject.num_pairs:,} pairs from {subject.source}.",
             *ancestors.notes(subject.began_with, subject.threat_model),
             *pairs.notes(num_train),
+            *([distractor_note(gallery)] if isinstance(gallery, Gallery) else []),
             *query_notes(config, judges, subject.target.name),
         ],
         on_recon=save_recons(output / "recon"),

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from inverter.data.manifest import channel_axis
-from inverter.losses.feature import feature_cosine, feature_mse
+from inverter.losses.deviation import floor_deviation
+from inverter.losses.feature import feature_cosine
 
 DISTANCES = ("mse", "sum", "cosine")
-LEAST_SCALE = 1e-2
-"""Smallest deviation of a channel that counts, as a share of the root mean square over channels."""
 
 Query = Callable[[Tensor], dict[str, Tensor]]
 """Images ``(B, 3, H, W)`` in [0, 1] to features by layer: a ``MultiTarget``."""
@@ -75,14 +74,13 @@ class Goal:
             return 1 - feature_cosine(found, goal)
         if self.distance == "sum":
             return (found - goal).square().flatten(1).sum(1)
-        return feature_mse(found / scale, goal / scale)
+        return ((found - goal) / scale).square().flatten(1).mean(1)
 
 
 def channel_scale(features: Tensor, std: Tensor | None = None) -> Tensor:
     """What features ``(B, ...)`` are divided by, broadcastable and of B rows: each channel's deviation.
 
-    Channels that hardly vary are divided by a hundredth of the root mean square deviation, so that none outweighs all
-    others. Positive everywhere.
+    Channels that hardly vary count as :func:`floor_deviation` says. Positive everywhere.
 
     Args:
         features: ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``.
@@ -101,5 +99,4 @@ def channel_scale(features: Tensor, std: Tensor | None = None) -> Tensor:
         if not others or all(features.shape[dim] == 1 for dim in others):
             others = list(range(1, features.ndim))
         scale = features.std(others, correction=0, keepdim=True)
-    typical = scale.square().flatten(1).mean(1).sqrt().reshape(-1, *[1] * (features.ndim - 1))
-    return torch.maximum(scale, LEAST_SCALE * typical).clamp(min=1e-6)
+    return floor_deviation(scale.flatten(1)).reshape(scale.shape)

@@ -31,7 +31,7 @@ def build():
 """
 AUDIT = [
     *("target.name=module:nets_to_audit:build", "target.input_size=32", "layers=[1,3]"),
-    *("train.pairs=16", "dev.pairs=8", "val.pairs=6", "num_inference_steps=1", "num_bootstrap=50"),
+    *("train.pairs=16", "dev.pairs=8", "val.pairs=24", "num_inference_steps=1", "num_bootstrap=50"),
     *("model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"),
     *("data.batch_size=4", "data.num_workers=0", "optim.max_time=null", "optim.precision=fp32"),
     *("trainer.progress=false", "trainer.device=cpu"),

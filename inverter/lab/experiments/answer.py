@@ -8,6 +8,7 @@ from inverter.evaluation.labels import interval, label, number, verdict
 from inverter.evaluation.results import Comparison, Results
 
 BETTER, WORSE, SAME, DISAGREE, ALONE = "better", "worse", "no difference", "judges disagree", "no interval"
+FEW = "too few sources"
 """Words of :func:`inverter.evaluation.labels.verdict`."""
 UNKNOWN, SOME = "not compared", "under some judges"
 
@@ -71,6 +72,6 @@ def overall(tables: Sequence[Results], pairs: Iterable[tuple[str, str]], kinds: 
 
 def count(verdicts: Sequence[str]) -> str:
     """Such as ``better in 3, worse in 1, no difference in 2 of 6``."""
-    words = (BETTER, f"{BETTER} {SOME}", WORSE, f"{WORSE} {SOME}", SAME, DISAGREE, ALONE)
+    words = (BETTER, f"{BETTER} {SOME}", WORSE, f"{WORSE} {SOME}", SAME, DISAGREE, FEW, ALONE)
     parts = [f"{word} in {verdicts.count(word)}" for word in words if word in verdicts]
     return f"{', '.join(parts)} of {len(verdicts)}" if parts else UNKNOWN

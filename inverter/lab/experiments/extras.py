@@ -110,8 +110,8 @@ def extend(results: Results, statistics: Statistics, bootstrap: Bootstrap, pairs
         others = statistics.get(b, {})
         for metric in (metric for metric in statistics.get(a, {}) if metric in others):
             d = bootstrap.difference(statistics[a][metric], others[metric])
-            zero = d.excludes_zero
-            comparisons.append(Comparison(a, b, metric, d.mean, d.low, d.high, zero, zero, d.n, d.groups))
+            claims = (d.excludes_zero, d.claim)
+            comparisons.append(Comparison(a, b, metric, d.mean, d.low, d.high, *claims, d.n, d.groups))
     return replace(results, rows=tuple(rows), comparisons=tuple(comparisons))
 
 

@@ -98,7 +98,7 @@ def measure(bench: Bench, group: Group, pairs: Sequence[tuple[str, str]], clip: 
         keys = [picture.key for picture in pictures]
         cost = {title: sum(job.cell.mean(value, keys) for job in jobs) / len(jobs) for title, value in COSTS.items()}
         methods[name] = Method(Replay(jobs, pictures, config.batch_size), cost=cost)
-    methods |= reference_methods(bench.prior, [], None, num_train=None, batch_size=config.batch_size)
+    methods |= reference_methods(bench.prior, [], None)
     results = evaluate(
         methods,
         extras.watch(stream(group.subject, pictures, config.seeds, config.batch_size)),

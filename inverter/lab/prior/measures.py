@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.evaluation.distribution import fid, kernel_matrices
+from inverter.evaluation.distribution import fid
 from inverter.evaluation.intervals import Bootstrap, Interval, bootstrap_mean
 from inverter.evaluation.judges import Judge
 from inverter.evaluation.metrics import Missing
@@ -99,7 +99,7 @@ def measure_distribution(
         embeddings, other = judge.embed(pictures), reference[judge.name]
         count = min(len(embeddings), len(other))
         bootstrap = Bootstrap(count, num_bootstrap=NUM_BOOTSTRAP_KID)
-        kid = bootstrap.kid(kernel_matrices(embeddings[:count], other[:count]))
+        kid = bootstrap.kid(embeddings[:count], other[:count])
         found[judge.name] = {"kid": interval(bootstrap.interval(kid))}
         if fids:
             value = fid(embeddings, other)
@@ -122,7 +122,7 @@ def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: 
         for name, verdict in verdicts.items():
             for top in (1, 5):
                 hits = top_hits(verdict, classes, top)
-                rows[f"{name}_top{top}"] = interval(bootstrap_mean(hits)) if len(hits) else None
+                rows[f"{name}_top{top}"] = interval(bootstrap_mean(hits, share=True)) if len(hits) else None
     return found
 
 
@@ -132,7 +132,7 @@ def measure_background(words: ColourWords, drawn: Tensor, real: Tensor, said: Se
     found: dict[str, Any] = {"num_words": len(words.words), "num_pictures": known, "chance": words.chance(said)}
     for name, pictures in (("drawn", drawn), ("real", real)):
         hits = words.match(pictures, said).double()
-        found[name] = interval(bootstrap_mean(hits)) if len(hits) else None
+        found[name] = interval(bootstrap_mean(hits, share=True)) if len(hits) else None
     return found
 
 

@@ -62,7 +62,7 @@ def measure(judge: ResidualJudge, config: JudgeConfig, output: Path) -> dict:
     """Top-1 and top-5 on ``val``, or on ``dev`` where none is given, with intervals."""
     pictures = PictureCache(config.val or config.data.dev, config.resolution, picture_folder(config.data, output))
     found = hits(judge, picture_loader(pictures, 100)).double()
-    top1, top5 = (interval(bootstrap_mean(column)) for column in found.T)
+    top1, top5 = (interval(bootstrap_mean(column, share=True)) for column in found.T)
     return {"split": "val" if config.val else "dev", "num_pictures": len(found), "top1": top1, "top5": top5}
 
 

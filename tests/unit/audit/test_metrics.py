@@ -42,6 +42,8 @@ def test_headline_is_the_judge_who_sees_most(make_score):
     assert headline([{"reid_mrr/a": Missing("reid_mrr/a", ""), "reid_mrr/b": high}], "reid_mrr") == "reid_mrr/a"
     with pytest.raises(ValueError, match="metric='lpips' was not computed; scored here: reid_mrr/a, reid_mrr/b, psnr"):
         headline(layers, "lpips")
+    with pytest.raises(ValueError, match=r"metric='lpips' was not computed \(no weights\); scored here"):
+        headline(layers, "lpips", {"lpips": "no weights", "fid": "few"})
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
+import shutil
 from dataclasses import replace
 
 import pytest
 from torch import nn
 
-from inverter.audit.plan import find_layers, plan_audit, spread_layers
-from inverter.config import AuditConfig, PrepareConfig, load_config
+from inverter.audit.plan import check_headline, find_layers, plan_audit, spread_layers
+from inverter.config import AuditConfig, DataConfig, PrepareConfig, load_config
 from inverter.targets.layers import LayerInfo, list_layers
 
 LITE0 = ["blocks.0", "blocks.2", "blocks.4", "blocks.6"]
@@ -47,6 +48,8 @@ def test_layers_come_in_the_order_of_the_forward_pass(config):
         ("num_layers", 0, "num_layers=0; allowed: 1 or more"),
         ("metric", "kid", "metric='kid'; allowed: reid_mrr"),
         ("threshold", 0.0, "threshold=0.0; allowed: above 0, at most 1"),
+        ("judges", [], r"metric='reid_mrr' needs a judge, but judges=\[\]"),
+        ("metric", "reid_mrr/other", r"metric='reid_mrr/other' needs a judge, but judges=\['efficientnet-lite1'"),
     ],
 )
 def test_values_that_are_not_allowed(config, key, value, message):
@@ -62,7 +65,10 @@ def test_values_inside_that_are_not_allowed(config):
     config.data.path, config.trainer.devices = "pairs-{layer}", 2
     with pytest.raises(ValueError, match=r"trainer.devices=2; an audit runs on one device, allowed: 1"):
         plan_audit(config)
-    config.trainer.devices, config.data.images = 1, "images.tar"
+    config.trainer.devices, config.model.kind = 1, "upconv"
+    with pytest.raises(ValueError, match=r"model.kind='upconv'; an audit evaluates inverters, allowed: inverter"):
+        plan_audit(config)
+    config.model.kind, config.data.images = "inverter", "images.tar"
     with pytest.raises(ValueError, match=r"data.images='images.tar'; an audit trains on stored pairs, allowed: null"):
         plan_audit(config)
 
@@ -101,3 +107,14 @@ def test_without_stages_layers_that_add_work_are_spread():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
     assert [info.name for info in spread_layers(list_layers(network, 16), 3)] == ["0", "2", "4"]
     assert [info.name for info in find_layers(list_layers(network, 16), ["3", "1"])] == ["1", "3"]
+
+
+def test_a_headline_that_cannot_be_computed_is_refused_before_training(config, tiny_shards, tmp_path):
+    folder = shutil.copytree(tiny_shards, tmp_path / "pairs")
+    (folder / "dev").rename(folder / "val")
+    config.data.path, config.layers = f"{tmp_path}/{{layer}}", ["blocks.2"]
+    step = replace(plan_audit(config)[0], train=replace(plan_audit(config)[0].train, data=DataConfig(path=str(folder))))
+    with pytest.raises(ValueError, match=r"metric='reid_mrr' cannot be computed: 4 val pictures of other sources"):
+        check_headline(config, [step])
+    config.metric = "psnr"
+    check_headline(config, [step])

@@ -24,21 +24,21 @@ def scores(make_score):
     ],
 )
 def test_earliest_layer_that_stays_under_with_all_behind_it(highs, chosen, scores):
-    assert recommend(LAYERS, scores(*highs), 0.2) == chosen
+    assert recommend(LAYERS, scores(*highs), 0.2, 20) == chosen
 
 
 def test_a_layer_without_a_score_is_never_under(scores):
     found = scores(0.1, 0.1, 0.1)
     del found["b"]
-    assert recommend(LAYERS, found, 0.2) == "c"
-    assert exceeded({"b": 1.0, "c": 0.5}, found) == ("b",)
+    assert recommend(LAYERS, found, 0.2, 20) == "c"
+    assert exceeded({"b": 1.0, "c": 0.5}, found, 20) == ("b",)
 
 
 def test_limits(scores):
     assert parse_limits(None, LAYERS) == {}
     assert parse_limits("a:0.5", LAYERS) == {"a": 0.5}
     assert parse_limits("a:0.5, c:1", LAYERS) == {"a": 0.5, "c": 1.0}
-    assert exceeded({"a": 0.5, "b": 0.5, "c": 0.5}, scores(0.4, 0.5, 0.6)) == ("c",)
+    assert exceeded({"a": 0.5, "b": 0.5, "c": 0.5}, scores(0.4, 0.5, 0.6), 20) == ("c",)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,9 @@ def test_limits(scores):
 def test_limits_that_cannot_be_used(text):
     with pytest.raises(ValueError, match=r"fail_above=.*allowed: LAYER:SCORE .*\(a, b, c\)"):
         parse_limits(text, LAYERS)
+
+
+def test_few_sources_recommend_nothing_and_keep_no_limit(scores):
+    found = scores(0.01, 0.01, 0.01)
+    assert recommend(LAYERS, found, 0.2, 19) is None and recommend(LAYERS, found, 0.2, 20) == "a"
+    assert exceeded({"a": 1.0, "c": 0.5}, found, 19) == ("a", "c") and exceeded({"a": 1.0}, found, 20) == ()

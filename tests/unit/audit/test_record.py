@@ -47,6 +47,8 @@ def change(values: dict, path: str, value) -> dict:
         ("recommended", "z", "and hold `recommended`"),
         ("limits", {"z": 0.1}, "every limit's layer"),
         ("exceeded", [], "does not follow from limits and scores"),
+        ("recommended", "<i>a</i>", "does not follow from threshold and scores"),
+        ("num_sources", 19, "recommended='b' does not follow"),
     ],
 )
 def test_whatever_breaks_the_schema_is_refused(audit, path, value, message):
@@ -88,3 +90,10 @@ def test_an_attack_that_was_not_trained_bounds_nothing(audit):
     assert list(untrained.scores()) == [first.layer, second.layer]
     told = verdict(replace(untrained, recommended=None))
     assert told == f"No split is recommended: the attack on {second.layer} was trained too little to tell."
+
+
+def test_few_sources_are_said_in_the_verdict(audit):
+    told = verdict(replace(audit, num_sources=19, recommended=None))
+    assert told == "No split is recommended and no limit is kept: 19 sources are too few to tell; needed: 20."
+    told = verdict(replace(audit, num_sources=20, recommended=None, threshold=0.1))
+    assert told.endswith("20 sources show no score under 0.161.")

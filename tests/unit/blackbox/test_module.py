@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from inverter.blackbox.build import build_module, load_run, run_inverter
+from inverter.blackbox.load import load_inverter
 from inverter.blackbox.module import InverterModule, image_loss
 from inverter.blackbox.upconv_module import UpconvModule
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
+from inverter.publish.inverter import save_inverter
 from inverter.stages import train
 
 
@@ -260,3 +262,23 @@ def test_a_run_keeps_what_it_knows_of_its_pairs(train_config, tiny_shards, tmp_p
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ValueError, match=r"is no training run; it needs train.yaml, manifest.json and "):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["none", "lora"])
+def test_what_is_evaluated_is_what_is_published(train_config, tmp_path, how):
+    """Weights, the denoiser's LoRA and the statistics of the features, beside a prior that is not in half precision."""
+    config = train_config(tmp_path / "run", max_steps=3, lr=1e-2)
+    config.model = replace(config.model, tune=how, rank=2)
+    module, _, manifest = load_run(train.run(config))
+    own = module.inverter
+    save_inverter(own, tmp_path / "published", manifest.target, {})
+    published = load_inverter(str(tmp_path / "published"))
+    assert published.spec == own.spec and own.spec.feature_std == manifest.feature_std
+    state = published.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in own.state_dict().items())
+    features = torch.randn(2, *manifest.target.feature_shape)
+    for point in ("mean", "sample"):
+        torch.manual_seed(0)
+        expected = getattr(own, point)(features)
+        torch.manual_seed(0)
+        torch.testing.assert_close(getattr(published, point)(features), expected, rtol=0, atol=2e-6)

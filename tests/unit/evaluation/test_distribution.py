@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from inverter.evaluation.distribution import fid, frechet_distance, inception_score, kernel_matrices, kid, weighted_kid
+from inverter.evaluation import distribution
+from inverter.evaluation.distribution import fid, frechet_distance, inception_score, kid, weighted_kid
 from inverter.evaluation.metrics import Missing
 
 
@@ -37,7 +38,7 @@ def test_weights_equal_drawn_rows_and_a_source_never_meets_itself() -> None:
     x, y = torch.randn(4, 3).double(), torch.randn(4, 3).double()
     sources = [0, 0, 1, 2]
     counts = torch.tensor([[2.0, 2.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 0.0, 0.0]])
-    found = weighted_kid(kernel_matrices(x, y), counts, torch.tensor(sources))
+    found = weighted_kid(x, y, counts, torch.tensor(sources))
     assert found[0].item() == pytest.approx(slow_kid(x, y, [0, 0, 1, 1, 3], sources))
     assert found[1].item() == pytest.approx(slow_kid(x, y, [0, 1, 2, 3], sources))
     assert found[2].isnan()  # one source alone
@@ -77,3 +78,18 @@ def test_wrong_shapes_raise() -> None:
         kid(torch.zeros(1, 2), torch.zeros(1, 2))
     with pytest.raises(ValueError, match="one shape"):
         kid(torch.zeros(2, 2), torch.zeros(3, 2))
+
+
+def test_blocks_of_pairs_give_what_all_pairs_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = torch.randn(2, 23, 5)
+    counts, sources = torch.randint(3, (7, 23)).float(), torch.randint(6, (23,))
+    whole = weighted_kid(x, y, counts, sources, block=23)
+    sizes = []
+
+    def spy(a: Tensor, b: Tensor) -> Tensor:
+        sizes.append(max(len(a), len(b)))
+        return (a.double() @ b.double().T / a.shape[1] + 1) ** 3
+
+    monkeypatch.setattr(distribution, "polynomial_kernel", spy)
+    torch.testing.assert_close(weighted_kid(x, y, counts, sources, block=4), whole, rtol=0, atol=1e-9)
+    assert max(sizes) == 4

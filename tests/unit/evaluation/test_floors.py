@@ -6,17 +6,6 @@ from inverter.evaluation.floors import MeanImage, NearestTrainingImage, RoundTri
 from inverter.evaluation.nearest import nearest_by_pixels
 
 
-class CountedPasses:
-    """Batches that count how often they are iterated."""
-
-    def __init__(self, batches: list) -> None:
-        self.batches, self.passes = batches, 0
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        self.passes += 1
-        return iter(self.batches)
-
-
 class HalvingPrior:
     def encode(self, images: Tensor) -> Tensor:
         return images / 2
@@ -32,17 +21,19 @@ def test_mean_image_over_batches_of_unlike_size() -> None:
     floor = MeanImage.of([{"image": torch.zeros(3, 3, 2, 2)}, {"image": torch.ones(1, 3, 2, 2)}])
     assert torch.equal(floor(torch.zeros(2, 7)), torch.full((2, 3, 2, 2), 0.25))
     with pytest.raises(ValueError, match="no image"):
-        MeanImage.of([])
+        MeanImage.of([])(torch.zeros(1, 7))
 
 
 def test_nearest_training_image_against_a_slow_search(train_batches: list) -> None:
     queries = torch.rand(5, 3, 8, 6)
     mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.1, 1.0, 10.0])
-    train = CountedPasses(train_batches)
-    floor = NearestTrainingImage(train, mean, std)
-    floor.search(queries)
+    floor = NearestTrainingImage(queries, mean, std)
+    for batch in train_batches:
+        floor.see(batch)
     found = torch.cat([floor(queries[:2]), floor(queries[2:])])
-    assert train.passes == 1
+    assert floor.cost["seconds_per_image"] > 0
+    with pytest.raises(ValueError, match="not among those to be searched for"):
+        floor(queries + 1)
     features, images = (torch.cat([batch[key] for batch in train_batches]) for key in ("features", "image"))
     scaled = (queries[:, None] - features[None]) / std.reshape(1, 1, 3, 1, 1)
     expected = images[scaled.square().flatten(2).sum(2).argmin(1)]

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from inverter.evaluation.distribution import kernel_matrices
-from inverter.evaluation.intervals import Bootstrap, bootstrap_mean, paired_bootstrap
+from inverter.evaluation.intervals import Bootstrap, bootstrap_mean, paired_bootstrap, wilson
 
 
 def test_interval_of_the_mean_matches_the_normal_one() -> None:
@@ -56,7 +55,7 @@ def test_kid_of_crops_lies_inside_its_own_interval() -> None:
     originals = (photos + 0.5 * torch.randn(10, 25, 16, generator=generator)).flatten(0, 1)
     recon = 0.9 * originals + 0.3 * torch.randn(originals.shape, generator=generator)
     bootstrap = Bootstrap(250, [str(i // 25) for i in range(250)], num_bootstrap=300)
-    statistic = bootstrap.kid(kernel_matrices(recon, originals))
+    statistic = bootstrap.kid(recon, originals)
     found = bootstrap.interval(statistic)
     assert found.low is not None and found.high is not None and found.low < found.mean < found.high
     assert abs(statistic.replicates.mean() - found.mean) < 0.3 * statistic.replicates.std()
@@ -77,3 +76,37 @@ def test_wrong_values_raise() -> None:
         bootstrap_mean(torch.zeros(2), ["a", "b", "c"])
     with pytest.raises(ValueError, match="values has shape"):
         paired_bootstrap(torch.zeros(2), torch.zeros(3))
+
+
+def test_wilson_by_hand() -> None:
+    assert wilson(0.0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)  # 3.8415 / (10 + 3.8415)
+    assert wilson(1.0, 10) == pytest.approx((0.72247, 1.0), abs=1e-5)
+    assert wilson(0.3, 10) == pytest.approx((0.10779, 0.60322), abs=1e-5)
+
+
+def test_a_share_of_none_or_all_is_no_point() -> None:
+    groups = [f"photo{i // 4}" for i in range(120)]
+    none, everyone = (bootstrap_mean(torch.full((120,), x), groups, share=True) for x in (0.0, 1.0))
+    assert (none.low, none.high) == pytest.approx(wilson(0.0, 30))
+    assert (everyone.low, everyone.high) == pytest.approx(wilson(1.0, 30))
+    once = torch.zeros(120)
+    once[5] = 1
+    found = bootstrap_mean(once, groups, share=True)
+    assert found.high is not None and none.high is not None and found.high >= none.high  # one hit is not less than none
+    same = bootstrap_mean(torch.ones(120), groups)  # no share, such as the structural similarity of copies
+    assert (same.low, same.high) == (1.0, 1.0)
+
+
+def test_differences_of_rare_shares_are_no_points() -> None:
+    groups = [str(i // 4) for i in range(120)]
+    same = paired_bootstrap(torch.zeros(120), torch.zeros(120), groups, share=True)
+    assert same.low == pytest.approx(-wilson(0.0, 30)[1]) and same.high == pytest.approx(wilson(0.0, 30)[1])
+    apart = paired_bootstrap(torch.ones(120), torch.zeros(120), groups, share=True)
+    assert apart.claim and apart.low == pytest.approx(1 - 2**0.5 * wilson(0.0, 30)[1]) and apart.high == 1
+
+
+def test_few_sources_claim_nothing() -> None:
+    values = torch.randn(40, generator=torch.Generator().manual_seed(0))
+    for sources, claim in ((19, False), (20, True)):
+        found = paired_bootstrap(values + 3, values, [str(i % sources) for i in range(40)])
+        assert found.excludes_zero and found.claim is claim

@@ -1,9 +1,16 @@
 import shutil
 from pathlib import Path
 
+import torch
+
 from inverter.data.manifest import Manifest
-from inverter.evaluation.pairs import EvaluationPairs
+from inverter.data.shards import ShardWriter
+from inverter.evaluation.judges import Gallery
+from inverter.evaluation.metrics import Missing
+from inverter.evaluation.pairs import EvaluationPairs, distractor_note, draw_distractors
 from inverter.targets.spec import TargetSpec
+
+FEATURES = (6, 5, 7)
 
 
 def notes(folder: Path, target_spec: TargetSpec, num_train: int) -> str:
@@ -19,3 +26,44 @@ def test_notes_say_which_floors_are_weak_or_absent(tiny_shards: Path, target_spe
     assert "not 40,000: more may raise the floors." in notes(folder, target_spec, 40_000)
     shutil.rmtree(folder / "train")
     assert "'nearest training image' and 'mean image' are absent" in notes(folder, target_spec, there)
+
+
+def write_val(folder: Path, target_spec: TargetSpec, sources: int, count: int) -> Path:
+    folder.mkdir()
+    with ShardWriter(folder, 0, "float32") as writer:
+        for number in range(count):
+            image = torch.full((3, 8, 8), number, dtype=torch.uint8)
+            writer.add(f"v{number}", image, torch.zeros(FEATURES), group=str(number % sources))
+    made = {"prior": None, "autoencoder_sha256": None, "source": "photos", "threat_model": "x", "seed": 0}
+    Manifest(
+        split="val",
+        target=target_spec,
+        num_pairs=count,
+        num_sources=sources,
+        resolution=8,
+        feature_dtype="float32",
+        feature_mean=[0.0] * FEATURES[0],
+        feature_std=[1.0] * FEATURES[0],
+        latents=False,
+        shards=[writer.record.info],
+        augment="none",
+        **made,
+    ).save(folder)
+    return folder
+
+
+def test_distractors_are_evaluation_pictures_of_other_sources(tmp_path: Path, target_spec: TargetSpec) -> None:
+    val = write_val(tmp_path / "val", target_spec, sources=5, count=26)
+    gallery = draw_distractors(val, batch_size=4)
+    assert isinstance(gallery, Gallery) and (len(gallery.images), gallery.fewest) == (26, 20)
+    assert distractor_note(gallery).endswith("of other sources, 20 to 21 for each picture.")
+    few = draw_distractors(write_val(tmp_path / "few", target_spec, sources=5, count=24), batch_size=4)
+    assert few == Missing("reid", "19 val pictures of other sources for some picture; needed: 20")
+
+
+def test_what_pairs_were_computed_in_is_said(tiny_shards: Path, target_spec: TargetSpec, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_shards, tmp_path / "pairs")
+    (folder / "dev").rename(folder / "val")
+    assert "bf16" not in notes(folder, target_spec, 10)
+    (folder / "val" / "prepare.json").write_text('{"precisions": ["bf16"]}')
+    assert "were computed in bf16, what measures them in float32" in notes(folder, target_spec, 10)

@@ -17,7 +17,7 @@ def comparison() -> Callable[..., Comparison]:
 
     def build(metric: str, difference: float, low: float | None, high: float | None, a="a", b="b") -> Comparison:
         zero = low is not None and high is not None and (low > 0 or high < 0)
-        return Comparison(a, b, metric, difference, low, high, zero, zero, 8, 8)
+        return Comparison(a, b, metric, difference, low, high, zero, zero, 28, 28)
 
     return build
 
