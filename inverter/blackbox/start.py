@@ -7,6 +7,7 @@ from typing import Any
 from inverter.blackbox.ancestors import ancestors
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
+from inverter.checkpoints import check_weights
 from inverter.errors import one_line
 from inverter.hub import read_inverter
 from inverter.published import check_target, read_published
@@ -41,7 +42,9 @@ def start(module: PairModule, name: str, target: TargetSpec) -> list[dict[str, A
             its, ours = getattr(published.spec, key), getattr(module.inverter.spec, key)
             if its != ours:
                 raise ValueError(f"its {key} is {its}; allowed: {ours}, that of model, pairs and prior")
-        module.inverter.load_state_dict(read_inverter(published, module.inverter.prior.control_shape).state_dict())
+        state = read_inverter(published, module.inverter.prior.control_shape).state_dict()
+        check_weights(module.inverter, state)  # features may have been laid out without a budget
+        module.inverter.load_state_dict(state)
         return ancestors(published)
     except ValueError as error:
         raise ValueError(f"start_from={name}: {one_line(error)}") from error

@@ -16,6 +16,7 @@ from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing, feature_cosine, psnr, quantise, ssim, to_pictures
 from inverter.processes import gather
 from inverter.progress import track
+from inverter.targets.shape import FeatureShape, split_features
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
 Lpips = Callable[[Tensor, Tensor], Tensor]
@@ -87,18 +88,20 @@ def collect(
     device: torch.device,
     on_recon: OnRecon | None,
     seed: int = 0,
+    feature_shape: FeatureShape | None = None,
 ) -> Sample:
     """Run every method once on every batch; several processes, each with batches dealt in turn, get all of them back.
 
     PyTorch's generator on the CPU is seeded before each call by ``seed``, the method and the batch's keys, so what a
     method draws does not depend on the batches and methods before it, nor on the process that has the batch.
+    ``feature_shape`` says which layers are joint in the features; None is that of their tensors.
 
     Raises:
         ValueError: No image at all, a key twice, or a method gives another shape than the image's or values not finite.
     """
     with torch.random.fork_rng(devices=[]):
         parts = [
-            _measure_batch(methods, batch, target, judges, lpips, device, on_recon, seed)
+            _measure_batch(methods, batch, target, judges, lpips, device, on_recon, seed, feature_shape)
             for batch in track(batches, "evaluate")
         ]
     sample = Sample(Record(), {name: Record() for name in methods})
@@ -120,18 +123,19 @@ def _measure_batch(
     device: torch.device,
     on_recon: OnRecon | None,
     seed: int,
+    feature_shape: FeatureShape | None,
 ) -> Sample:
     image, features = batch["image"].to(device), batch["features"].to(device)
     sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
     sample = Sample(Record(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
     verdicts = {judge.name: judge.look(image) for judge in judges}
-    _measure(sample.original, image, image, features, target, lpips)
+    _measure(sample.original, image, image, features, target, lpips, feature_shape)
     _agree(sample.original, verdicts, verdicts)
     for name, method in methods.items():
         record = sample.records[name] = Record()
         torch.default_generator.manual_seed(derive_seed(seed, name, *batch["key"]))
         recon = _reconstruct(name, method, record, image, features)
-        _measure(record, recon, image, features, target, lpips)
+        _measure(record, recon, image, features, target, lpips, feature_shape)
         _agree(record, {judge.name: judge.look(recon) for judge in judges}, verdicts)
         if on_recon is not None:
             on_recon(name, batch["key"], recon)
@@ -167,15 +171,23 @@ def _measure(
     features: Tensor,
     target: Callable[[Tensor], Tensor] | None,
     lpips: Lpips | Missing,
+    feature_shape: FeatureShape | None,
 ) -> None:
     values = {"psnr": psnr(recon, image), "ssim": ssim(recon, image)}
     if not isinstance(lpips, Missing):
         values["lpips"] = lpips(recon, image)
     if target is not None:
-        values["feature_cosine"] = feature_cosine(target(recon).float(), features)
+        values["feature_cosine"] = _layer_cosine(target(recon).float(), features, feature_shape)
     for metric, value in values.items():
         record.values.setdefault(metric, []).append(value.double().cpu())
     record.pictures.append(to_pictures(recon))
+
+
+def _layer_cosine(found: Tensor, features: Tensor, feature_shape: FeatureShape | None) -> Tensor:
+    """Feature cosine; of joint layers the mean over layers."""
+    shape = feature_shape or tuple(features.shape[1:])
+    pairs = zip(*(split_features(values, shape) for values in (found, features)), strict=True)
+    return torch.stack([feature_cosine(one, other) for one, other in pairs]).mean(0)
 
 
 def _agree(record: Record, seen: Mapping[str, Verdict], original: Mapping[str, Verdict]) -> None:

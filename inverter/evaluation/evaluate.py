@@ -16,6 +16,7 @@ from inverter.evaluation.nearest import Nearest, nearest_by_pixels
 from inverter.evaluation.pictures import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
 from inverter.run_record import commit, environment
+from inverter.targets.shape import from_lists
 
 ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""
@@ -81,7 +82,15 @@ def evaluate(
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     lpips = load_lpips(device)
     sample = collect(
-        methods, batches, target=target, judges=judges, lpips=lpips, device=device, on_recon=on_recon, seed=seed
+        methods,
+        batches,
+        target=target,
+        judges=judges,
+        lpips=lpips,
+        device=device,
+        on_recon=on_recon,
+        seed=seed,
+        feature_shape=from_lists(target_spec["feature_shape"]) if target_spec else None,
     )
     absent = [*missing, *([lpips] if isinstance(lpips, Missing) else [])]
     if target is None:

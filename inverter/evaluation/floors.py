@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from inverter.evaluation.nearest import Batch, find_nearest
+from inverter.targets.shape import FeatureShape, along_channels
 
 
 class Prior(Protocol):
@@ -61,10 +62,13 @@ class NearestTrainingImage:
         batches: Training pairs; can be iterated more than once.
         mean: Mean of each channel, as in the manifest; dimension 1 of a map, the last one of tokens and vectors.
         std: Standard deviation of each channel; values below 1e-6 count as 1e-6.
+        feature_shape: Says which layers are joint in the features; None is that of their tensors.
     """
 
-    def __init__(self, batches: Iterable[Batch], mean: Tensor, std: Tensor) -> None:
-        self.batches, self.mean, self.std = batches, mean, std
+    def __init__(
+        self, batches: Iterable[Batch], mean: Tensor, std: Tensor, feature_shape: FeatureShape | None = None
+    ) -> None:
+        self.batches, self.mean, self.std, self.feature_shape = batches, mean, std, feature_shape
         self._found: dict[str, Tensor] = {}
 
     def search(self, features: Tensor) -> None:
@@ -79,8 +83,8 @@ class NearestTrainingImage:
         return torch.stack([self._found[_fingerprint(row)] for row in features]).to(features.device)
 
     def _normalise(self, features: Tensor) -> Tensor:
-        shape = (-1, 1, 1) if features.ndim == 4 else (-1,)
-        mean, std = self.mean.to(features).reshape(shape), self.std.to(features).clamp(min=1e-6).reshape(shape)
+        shape = self.feature_shape or tuple(features.shape[1:])
+        mean, std = (along_channels(values.to(features), shape) for values in (self.mean, self.std.clamp(min=1e-6)))
         return ((features - mean) / std).flatten(1)
 
 

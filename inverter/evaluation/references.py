@@ -40,7 +40,8 @@ def reference_methods(
     methods: dict[str, Method] = {}
     if train is not None:
         pairs, manifest = pair_loader(train, batch_size, limit=num_train), Manifest.load(train)
-        nearest = NearestTrainingImage(pairs, torch.tensor(manifest.feature_mean), torch.tensor(manifest.feature_std))
+        mean, std = torch.tensor(manifest.feature_mean), torch.tensor(manifest.feature_std)
+        nearest = NearestTrainingImage(pairs, mean, std, manifest.target.feature_shape)
         features = torch.cat([batch["features"] for batch in batches])
         start = time.perf_counter()
         nearest.search(features)  # one pass over the pairs for all images; what is left to the method is a look-up

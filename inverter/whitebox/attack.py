@@ -18,7 +18,7 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
 from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.direct import Direct
-from inverter.whitebox.goal import Goal
+from inverter.whitebox.goal import match
 from inverter.whitebox.guided import Guided
 from inverter.whitebox.hybrid import hybrid
 from inverter.whitebox.latent import Latent
@@ -93,7 +93,7 @@ class Attack:
         """Find pictures with these features.
 
         Args:
-            features: ``(B, *feature_shape)``, or these by layer.
+            features: ``(B, *tensor_shape)``, or these by layer; of joint layers each is matched by itself.
             keys: Names of the B images, which decide their noise; None numbers them.
             prompts: One an image; None stands for the inverter's conditioning where there is one, else the empty one.
             chain: Set where the images are frames of a clip.
@@ -112,7 +112,7 @@ class Attack:
         for name, given in (("keys", names), ("prompts", prompts)):
             if given is not None and len(given) != size:
                 raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
-        goal = Goal(self._query, by_layer, self.config.loop.distance, self.std)
+        goal = match(self.target, by_layer, self.config.loop.distance, self.std)
         start = self._start(by_layer, prompts, names)
         if self.method == "hybrid" and start is None and (strength := self.config.hybrid.strength) is not None:
             log.warning("hybrid.strength=%s changes nothing: without an inverter the search starts at noise", strength)
@@ -153,10 +153,6 @@ class Attack:
             phase.fit(None if budget is None else max(1, budget * phase.num_steps // total))
         return phases
 
-    def _query(self, images: Tensor) -> dict[str, Tensor]:
-        found = self.target(images)
-        return {self.layers[0]: found} if isinstance(found, Tensor) else found
-
     @torch.no_grad()
     def _start(
         self, features: Mapping[str, Tensor], prompts: Sequence[str | None] | None, keys: Sequence[str]
@@ -186,7 +182,7 @@ class Attack:
                 f"features are of layers {sorted(features)}; the target is tapped at {sorted(self.layers)}"
             )
         for layer, values in features.items():
-            expected = self.target.specs[layer].feature_shape
+            expected = self.target.specs[layer].tensor_shape
             if tuple(values.shape[1:]) != expected or len(values) == 0:
                 raise ValueError(f"features have shape {tuple(values.shape)}; {layer} gives (B, {expected})")
 
