@@ -24,9 +24,7 @@ def layer_names(layer: str) -> list[str]:
     """
     names = layer.split(JOINT)
     if not all(names) or len(set(names)) < len(names):
-        raise ValueError(
-            f"layer={layer!r}; allowed: a dotted name, or several, each once, as in blocks.2{JOINT}blocks.6"
-        )
+        raise ValueError(f"layer={layer!r}; allowed: a dotted name, or several, each once, such as blocks.2+blocks.6")
     return names
 
 
