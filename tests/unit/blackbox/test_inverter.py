@@ -11,7 +11,7 @@ from inverter.blackbox.spec import CONDITIONINGS, InverterSpec
 from inverter.config import ModelConfig
 from inverter.priors.control import unet_control_shape
 from inverter.priors.load import load_prior
-from inverter.priors.location import checkpoints_root
+from inverter.run.hub import checkpoints_root
 
 
 @pytest.fixture
