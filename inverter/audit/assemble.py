@@ -103,7 +103,7 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
     prompt_change = Ledger(step).found("evaluate", "prompt_change")
     return LayerRecord(
         layer=step.info.name,
-        feature_shape=spec.feature_shape,
+        feature_shape=spec.tensor_shape,
         numbers=spec.num_features,
         bytes=sent_bytes(spec),
         ratio=results.payload.ratio,

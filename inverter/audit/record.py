@@ -157,5 +157,5 @@ class Audit:
 
 
 def sent_bytes(spec: TargetSpec) -> int:
-    """Bytes per picture: float32, or for ``int8`` one a number and a float32 scale."""
-    return spec.num_features + 4 if spec.payload == "int8" else 4 * spec.num_features
+    """Bytes per picture: float32, or for ``int8`` one a number and a float32 scale a layer."""
+    return spec.num_features + 4 * len(spec.layers) if spec.payload == "int8" else 4 * spec.num_features

@@ -34,7 +34,7 @@ def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -
     """Spec of a fresh inverter for the manifest's features and a prior."""
     model = config.model
     return InverterSpec(
-        feature_shape=tuple(manifest.target.feature_shape),
+        feature_shape=manifest.target.feature_shape,
         latent_shape=prior.latent_shape,
         conditioning_shape=prior.conditioning_shape,
         resolution=prior.resolution,
@@ -64,7 +64,7 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
     """
     if config.model.kind == "upconv":
         decoder = UpconvDecoder(
-            tuple(manifest.target.feature_shape), manifest.resolution, manifest.feature_mean, manifest.feature_std
+            manifest.target.feature_shape, manifest.resolution, manifest.feature_mean, manifest.feature_std
         )
         return UpconvModule(decoder, config.optim)
     if config.model.kind not in KINDS:
@@ -82,7 +82,7 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
         raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
     if config.model.kind == "fia_flow":
         alignment = SpaceAlignment(
-            tuple(manifest.target.feature_shape),
+            manifest.target.feature_shape,
             prior.latent_shape,
             feature_mean=manifest.feature_mean,
             feature_std=manifest.feature_std,

@@ -10,8 +10,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise, natural_side
+from inverter.blackbox.grid import ResidualBlock, Standardise, lay_out, natural_side
 from inverter.priors.control import Control, ControlShape, num_tokens
+from inverter.targets.shape import FeatureShape
 
 LARGEST = 8.0
 """Standardised features are cut here: what a rare outlier says beyond it no network should follow."""
@@ -36,7 +37,7 @@ class Conditioner(nn.Module):
     reaches the denoiser starts at zero.
 
     Args:
-        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers one such shape each.
         latent_shape: ``(c, S, S)`` of the prior.
         control_shape: Of the prior's denoiser.
         width: Channels of the fine map, a multiple of 8.
@@ -45,11 +46,12 @@ class Conditioner(nn.Module):
         dropout: Share of channels dropped in the blocks while training.
         feature_mean: Mean of each feature channel.
         feature_std: Deviation of each feature channel.
+        compact: Lay wide features out within a budget of weights.
     """
 
     def __init__(
         self,
-        feature_shape: tuple[int, ...],
+        feature_shape: FeatureShape,
         latent_shape: tuple[int, int, int],
         control_shape: ControlShape,
         *,
@@ -59,6 +61,7 @@ class Conditioner(nn.Module):
         dropout: float = 0.0,
         feature_mean: list[float] | None = None,
         feature_std: list[float] | None = None,
+        compact: bool = True,
     ) -> None:
         super().__init__()
         self.shape, self.side = control_shape, latent_shape[1]
@@ -67,9 +70,10 @@ class Conditioner(nn.Module):
         self.coarse_first = own <= half
         self.coarse_side = own if self.coarse_first else half
         self.standardise = Standardise(feature_shape, feature_mean, feature_std)
-        self.grid = FeatureGrid(feature_shape, self.coarse_side if self.coarse_first else self.side)
-        first = coarse_width if self.coarse_first else width
-        self.stem = nn.Conv2d(self.grid.out_channels, first, 1 if self.coarse_first else 3, padding="same")
+        first, kernel = (coarse_width, 1) if self.coarse_first else (width, 3)
+        side = self.coarse_side if self.coarse_first else self.side
+        self.grid = lay_out(feature_shape, side, first * kernel**2 if compact else None)
+        self.stem = nn.Conv2d(self.grid.out_channels, first, kernel, padding="same")
         self.null = nn.Parameter(torch.zeros(first, 1, 1))
         self.noise = nn.Sequential(nn.Linear(1, first), nn.SiLU(), nn.Linear(first, first))
         depths = (depth, (depth + 1) // 2) if self.coarse_first else ((depth + 1) // 2, depth)
@@ -101,7 +105,7 @@ class Conditioner(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor, noise_level: Tensor | None = None, keep: Tensor | None = None) -> Encoding:
-        """Encode features ``(B, *feature_shape)``.
+        """Encode features ``(B, *feature_shape)``, ``(B, D)`` of joint layers.
 
         Args:
             features: As the target gives them.

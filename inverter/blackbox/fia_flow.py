@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise
+from inverter.blackbox.grid import ResidualBlock, Standardise, lay_out
+from inverter.targets.shape import FeatureShape
 
 
 class SpaceAlignment(nn.Module):
@@ -18,7 +19,7 @@ class SpaceAlignment(nn.Module):
     self-attention at its bottom, and a projection of every level of its way down is added before the last layer.
 
     Args:
-        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers one such shape each.
         latent_shape: ``(c, S, S)`` of the prior.
         width: Channels at the latents' side, a multiple of 8; twice as many below.
         feature_mean: Mean of each feature channel.
@@ -27,7 +28,7 @@ class SpaceAlignment(nn.Module):
 
     def __init__(
         self,
-        feature_shape: tuple[int, ...],
+        feature_shape: FeatureShape,
         latent_shape: tuple[int, int, int],
         *,
         width: int = 96,
@@ -36,7 +37,7 @@ class SpaceAlignment(nn.Module):
     ) -> None:
         super().__init__()
         self.standardise = Standardise(feature_shape, feature_mean, feature_std)
-        self.grid = FeatureGrid(feature_shape, latent_shape[1])
+        self.grid = lay_out(feature_shape, latent_shape[1])
         widths = (width, 2 * width, 2 * width)
         self.stem = nn.Conv2d(self.grid.out_channels, width, 3, padding=1)
         self.down = nn.ModuleList(ResidualBlock(each) for each in widths)

@@ -212,6 +212,7 @@ def build_conditioner(spec: InverterSpec, control_shape: ControlShape | None) ->
         "dropout": spec.dropout,
         "feature_mean": spec.feature_mean or None,
         "feature_std": spec.feature_std or None,
+        "compact": spec.compact,
     }
     if spec.conditioning == "tokens":
         return TokenConditioner(

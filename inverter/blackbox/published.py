@@ -16,7 +16,8 @@ from inverter.run.parse import parse_yaml
 from inverter.targets.spec import TargetSpec, check_same_features
 
 log = logging.getLogger(__name__)
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+READERS = {1: InverterSpec.from_first_version, 2: InverterSpec.from_second_version, 3: InverterSpec.from_dict}
 WEIGHTS, CONFIG, LORA = "model.safetensors", "config.yaml", "denoiser_lora.safetensors"
 
 
@@ -81,9 +82,7 @@ def read_published(name: str) -> Published:
         _check_config(values)
         return Published(
             folder=folder,
-            spec=(InverterSpec.from_first_version if values["schema_version"] == 1 else InverterSpec.from_dict)(
-                values["inverter"]
-            ),
+            spec=READERS[values["schema_version"]](values["inverter"]),
             target=TargetSpec.from_dict(values["target"]),
             prior=values["prior"],
             prior_sha256=values["prior_sha256"],
@@ -102,8 +101,8 @@ def _check_config(values: Any) -> None:
     for key, kind in kinds.items():
         if type(values[key]) is not kind:
             raise ValueError(f"{key} is {values[key]!r}; allowed: a {kind.__name__}")
-    if values["schema_version"] not in (1, SCHEMA_VERSION):
-        raise ValueError(f"schema_version is {values['schema_version']}; allowed: 1, {SCHEMA_VERSION}")
+    if values["schema_version"] not in READERS:
+        raise ValueError(f"schema_version is {values['schema_version']}; allowed: {', '.join(map(str, READERS))}")
 
 
 def check_target(published: Published, target: TargetSpec) -> None:

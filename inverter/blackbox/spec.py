@@ -6,12 +6,12 @@ import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from inverter.data.manifest import num_channels
 from inverter.priors.steps import check_interval, count_steps
+from inverter.targets.shape import FeatureShape, from_lists, is_joint, layer_shapes, num_channels, to_lists
 
 CONDITIONINGS = ("control", "tokens")
 TUNINGS = ("none", "lora", "full")
-AXES = {"feature_shape": (1, 2, 3), "latent_shape": (3,), "conditioning_shape": (2,), "guidance_interval": (2,)}
+AXES = {"latent_shape": (3,), "conditioning_shape": (2,), "guidance_interval": (2,)}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class InverterSpec:
     """Plain data that rebuilds an inverter's modules; shapes without the batch.
 
     Args:
-        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers one such shape each.
         latent_shape: ``(c, S, S)`` of the prior.
         conditioning_shape: ``(K, D)`` of the prior's text.
         resolution: Side of the images in pixels.
@@ -39,11 +39,12 @@ class InverterSpec:
         rank: Of the LoRA.
         feature_mean: Mean of each feature channel, or empty.
         feature_std: Deviation of each feature channel, or empty.
+        compact: Whether wide features are laid out within a budget of weights.
     Raises:
         ValueError: A value of another type, or one that no inverter can have.
     """
 
-    feature_shape: tuple[int, ...]
+    feature_shape: FeatureShape
     latent_shape: tuple[int, int, int]
     conditioning_shape: tuple[int, int]
     resolution: int
@@ -62,12 +63,16 @@ class InverterSpec:
     rank: int = 16
     feature_mean: list[float] = field(default_factory=list)
     feature_std: list[float] = field(default_factory=list)
+    compact: bool = True
 
     def __post_init__(self) -> None:
         names = ("resolution", "width", "coarse_width", "num_tokens", "num_inference_steps", "rank")
         counts = {key: getattr(self, key) for key in names}
-        for key in ("feature_shape", "latent_shape", "conditioning_shape"):
-            counts |= {f"{key}[{axis}]": size for axis, size in enumerate(getattr(self, key))}
+        shapes = {"latent_shape": self.latent_shape, "conditioning_shape": self.conditioning_shape}
+        for number, shape in enumerate(layer_shapes(self.feature_shape)):
+            shapes["feature_shape" + (f"[{number}]" if is_joint(self.feature_shape) else "")] = shape  # type: ignore[assignment]
+        for key, shape in shapes.items():
+            counts |= {f"{key}[{axis}]": size for axis, size in enumerate(shape)}
         if self.head_width is not None:
             counts["head_width"] = self.head_width
         for key, value in counts.items():
@@ -76,6 +81,8 @@ class InverterSpec:
         for key, most in (("dropout", 1.0), ("strength", 1.0), ("guidance_scale", 100.0)):
             _check_number(key, getattr(self, key), (int, float), 0.0, most)
         check_interval(self.guidance_interval)
+        if not isinstance(self.compact, bool):
+            raise ValueError(f"inverter spec: compact is {self.compact!r}; allowed: true, false")
         for key, allowed in (("conditioning", CONDITIONINGS), ("tune", TUNINGS)):
             if getattr(self, key) not in allowed:
                 raise ValueError(f"inverter spec: {key} is {getattr(self, key)!r}; allowed: {', '.join(allowed)}")
@@ -93,7 +100,8 @@ class InverterSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for YAML."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return values | {"feature_shape": to_lists(self.feature_shape)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> InverterSpec:
@@ -102,11 +110,16 @@ class InverterSpec:
         if set(values) != known:
             unknown = sorted(map(str, set(values) - known))
             raise ValueError(f"inverter spec: missing keys {sorted(known - set(values))}, unknown keys {unknown}")
-        shapes = {}
+        shapes: dict[str, Any] = {}
         for key, axes in AXES.items():
             if not isinstance(values[key], list) or len(values[key]) not in axes:
                 raise ValueError(f"inverter spec: {key} is {values[key]!r}; allowed: a list of {axes} sizes")
             shapes[key] = tuple(values[key])
+        sizes = values["feature_shape"]
+        shape = from_lists(sizes) if isinstance(sizes, list) else ()
+        if not all(isinstance(each, tuple) and len(each) in (1, 2, 3) for each in layer_shapes(shape)):
+            raise ValueError(f"inverter spec: feature_shape is {sizes!r}; allowed: a list of (1, 2, 3) sizes")
+        shapes["feature_shape"] = shape
         for key in ("feature_mean", "feature_std"):
             if not isinstance(values[key], list):
                 raise ValueError(f"inverter spec: {key} is {values[key]!r}; allowed: a list of numbers")
@@ -116,7 +129,12 @@ class InverterSpec:
     def from_first_version(cls, values: dict[str, Any]) -> InverterSpec:
         """Of an inverter that was published before there was control: its features reach the denoiser as tokens."""
         later = {"conditioning": "tokens", "coarse_width": 192, "guidance_interval": [0.0, 1.0], "tune": "none"}
-        return cls.from_dict({**later, "rank": 16, **values})
+        return cls.from_second_version({**later, "rank": 16, **values})
+
+    @classmethod
+    def from_second_version(cls, values: dict[str, Any]) -> InverterSpec:
+        """Of an inverter that was published before there was a budget: its features are laid out as they are."""
+        return cls.from_dict({"compact": False, **values})
 
 
 def _check_number(key: str, value: Any, kinds: tuple[type, ...], least: float, most: float) -> None:

@@ -10,6 +10,7 @@ from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.published import check_target, read_published
 from inverter.config.errors import one_line
+from inverter.run.checkpoints import check_weights
 from inverter.targets.spec import TargetSpec
 
 SIZES = (
@@ -41,7 +42,9 @@ def start(module: PairModule, name: str, target: TargetSpec) -> list[dict[str, A
             its, ours = getattr(published.spec, key), getattr(module.inverter.spec, key)
             if its != ours:
                 raise ValueError(f"its {key} is {its}; allowed: {ours}, that of model, pairs and prior")
-        module.inverter.load_state_dict(read_inverter(published, module.inverter.prior.control_shape).state_dict())
+        state = read_inverter(published, module.inverter.prior.control_shape).state_dict()
+        check_weights(module.inverter, state)  # features may have been laid out without a budget
+        module.inverter.load_state_dict(state)
         return ancestors(published)
     except ValueError as error:
         raise ValueError(f"start_from={name}: {one_line(error)}") from error

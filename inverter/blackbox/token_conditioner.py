@@ -7,15 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter.blackbox.conditioner import Encoding
-from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise
+from inverter.blackbox.grid import ResidualBlock, Standardise, lay_out
 from inverter.priors.control import Control
+from inverter.targets.shape import FeatureShape
 
 
 class TokenConditioner(nn.Module):
     """Map features to latents on the prior's grid and to conditioning tokens for its denoiser.
 
     Args:
-        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers one such shape each.
         latent_shape: ``(c, side, side)`` of the prior.
         conditioning_shape: ``(K, D)`` of the prior.
         width: Channels of the trunk, a multiple of 8.
@@ -24,11 +25,12 @@ class TokenConditioner(nn.Module):
         dropout: Share of the trunk's channels dropped while training.
         feature_mean: Mean of each feature channel.
         feature_std: Deviation of each feature channel.
+        compact: Lay wide features out within a budget of weights.
     """
 
     def __init__(
         self,
-        feature_shape: tuple[int, ...],
+        feature_shape: FeatureShape,
         latent_shape: tuple[int, int, int],
         conditioning_shape: tuple[int, int],
         *,
@@ -38,13 +40,14 @@ class TokenConditioner(nn.Module):
         dropout: float = 0.0,
         feature_mean: list[float] | None = None,
         feature_std: list[float] | None = None,
+        compact: bool = True,
     ) -> None:
         super().__init__()
         if num_tokens > conditioning_shape[0]:
             raise ValueError(f"num_tokens is {num_tokens}; the prior takes {conditioning_shape[0]} at most")
         self.num_tokens = num_tokens
         self.standardise = Standardise(feature_shape, feature_mean, feature_std)
-        self.grid = FeatureGrid(feature_shape, latent_shape[1])
+        self.grid = lay_out(feature_shape, latent_shape[1], 9 * width if compact else None)
         self.stem = nn.Conv2d(self.grid.out_channels, width, 3, padding=1)
         self.trunk = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(depth)))
         self.to_latents = nn.Sequential(

@@ -6,7 +6,8 @@ import math
 
 from torch import Tensor, nn
 
-from inverter.blackbox.grid import FeatureGrid, Standardise
+from inverter.blackbox.grid import Standardise, lay_out
+from inverter.targets.shape import FeatureShape, layer_shapes
 
 WIDTHS = (256, 128, 64, 32)
 
@@ -22,7 +23,7 @@ class UpconvDecoder(nn.Module):
 
     def __init__(
         self,
-        feature_shape: tuple[int, ...],
+        feature_shape: FeatureShape,
         resolution: int,
         feature_mean: list[float] | None = None,
         feature_std: list[float] | None = None,
@@ -30,7 +31,7 @@ class UpconvDecoder(nn.Module):
         super().__init__()
         self.standardise = Standardise(feature_shape, feature_mean, feature_std)
         doublings = self._doublings(feature_shape, resolution)
-        self.grid = FeatureGrid(feature_shape, resolution // 2**doublings)
+        self.grid = lay_out(feature_shape, resolution // 2**doublings)
         layers: list[nn.Module] = []
         channels = self.grid.out_channels
         for _ in range(3):
@@ -47,6 +48,9 @@ class UpconvDecoder(nn.Module):
         return self.layers(self.grid(standardised)).float() + 0.5
 
     @staticmethod
-    def _doublings(feature_shape: tuple[int, ...], resolution: int) -> int:
-        side = {1: 4, 2: math.isqrt(feature_shape[0]), 3: max(feature_shape[1:], default=1)}[len(feature_shape)]
+    def _doublings(feature_shape: FeatureShape, resolution: int) -> int:
+        side = max(
+            {1: 4, 2: math.isqrt(shape[0]), 3: max(shape[1:], default=1)}[len(shape)]
+            for shape in layer_shapes(feature_shape)
+        )
         return min(max(2, math.floor(math.log2(resolution / min(side, resolution)))), len(WIDTHS) - 1)

@@ -21,7 +21,7 @@ class NetworkConfig(ArchitectureConfig):
 
 @dataclass
 class TargetConfig(NetworkConfig):
-    layer: str = "blocks.2"  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
+    layer: str = "blocks.2"  # dotted name, as in named_modules(), or joint ones: blocks.2+blocks.6
 
 
 @dataclass

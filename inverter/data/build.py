@@ -29,6 +29,7 @@ from inverter.run.seeds import derive_seed
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
+    from inverter.targets.spec import TargetSpec
     from inverter.targets.target import MultiTarget
 
 FINGERPRINT = "prepare.json"
@@ -46,6 +47,7 @@ class PairBuilder:
         target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; None where the source brings them.
         encode: Images to latents; None stores no latents.
         device: Where ``target`` and ``encode`` live.
+        specs: Of the layers, which say what shape their features have; None is the target's own.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class PairBuilder:
         target: MultiTarget | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str = "cpu",
+        specs: Mapping[str, TargetSpec] | None = None,
     ) -> None:
+        self.specs = specs if specs is not None or target is None else target.specs
         self.folders, self.source, self.config, self.resolution = folders, source, config, resolution
         self.target, self.encode, self.device = target, encode, torch.device(device)
 
@@ -73,7 +77,11 @@ class PairBuilder:
             self.target.seed_payload(derive_seed(self.config.seed, self.config.split, "payload", index))
         dtype = self.config.feature_dtype
         with ExitStack() as stack:
-            writers = {layer: stack.enter_context(ShardWriter(self.folders[layer], index, dtype)) for layer in layers}
+            shapes = {layer: None if self.specs is None else self.specs[layer].feature_shape for layer in layers}
+            writers = {
+                layer: stack.enter_context(ShardWriter(self.folders[layer], index, dtype, shape))
+                for layer, shape in shapes.items()
+            }
             for batch in _batches(chain([first], pictures), self.config.batch_size):
                 self._add(writers, batch)
         return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}

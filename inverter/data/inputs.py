@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from inverter.config import VideoConfig
-from inverter.config.errors import one_line
 from inverter.data.pictures import read_picture, square, to_tensor
-from inverter.data.sources.captured import SUFFIXES, load_features, unbatched
+from inverter.data.sources.captured import SUFFIXES, load_layers
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import EXTENSIONS as PICTURES
 from inverter.data.sources.source import SourceImage, unique_key
@@ -22,7 +19,7 @@ from inverter.data.sources.tar import SUFFIXES as SHARDS
 from inverter.data.sources.tar import TarSource
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
 from inverter.data.sources.video import VideoSource
-from inverter.targets.output import channels_first
+from inverter.targets.shape import layer_names
 
 PICKLED = (".pt", ".pth", ".pkl", ".pickle")
 
@@ -57,13 +54,14 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
 
     Args:
         path: Where they lie; shards may be named by globs and braces.
-        layers: Dotted names; with several, a feature file is ``.safetensors`` with one tensor a layer.
+        layers: Dotted names; with several, also joint ones, a feature file is ``.safetensors`` with one tensor a layer.
         size: Pixels a side that pictures are cut and resized to.
         video: Which frames of a clip are taken.
     Raises:
         ValueError: Nothing that can be read.
     """
     files = feature_files(path)
+    layers = list(dict.fromkeys(chain.from_iterable(map(layer_names, layers))))
     used: set[str] = set()
     for file in files:
         name = file.relative_to(path).with_suffix("") if path.is_dir() else file.stem
@@ -92,27 +90,6 @@ def feature_files(path: Path) -> list[Path]:
     if files and pictures:
         raise ValueError(f"input {str(path)!r} holds {files[0].name} and {pictures[0].name}; allowed: one kind")
     return files
-
-
-def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
-    """One image's features by layer, float32, channels first.
-
-    Raises:
-        ValueError: The file cannot be read, or has not one tensor for each of several layers.
-    """
-    if len(layers) == 1:
-        return {layers[0]: load_features(path)}
-    try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
-    if set(tensors) != set(layers):
-        raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
-    tensors = {layer: unbatched(values) for layer, values in tensors.items()}
-    for layer, values in tensors.items():
-        if not values.is_floating_point() or not values.isfinite().all() or not 1 <= values.ndim <= 3:
-            raise ValueError(f"feature file {path}: {layer} is no finite floating-point array of 1 to 3 axes")
-    return {layer: channels_first(tensors[layer][None].float())[0] for layer in layers}
 
 
 def batches(inputs: Iterator[Input], size: int, limit: int | None = None) -> Iterator[list[Input]]:

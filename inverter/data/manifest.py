@@ -15,6 +15,7 @@ from inverter.config.errors import one_line
 from inverter.data.url import is_url, open_url
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
+from inverter.targets.shape import num_channels
 from inverter.targets.spec import TargetSpec
 
 SCHEMA_VERSION = 1
@@ -67,7 +68,7 @@ class Manifest:
         num_sources: Distinct photos or clips that the pairs were cut from.
         resolution: Side of the stored images in pixels.
         feature_dtype: ``float16`` or ``float32``, as stored.
-        feature_mean: Mean of each channel over all pairs and positions.
+        feature_mean: Mean of each channel over all pairs and positions; of joint layers one layer after the other.
         feature_std: Standard deviation of each channel, not less than 0.
         latents: Whether the prior's latents are stored beside the features.
         shards: The shards, in reading order.
@@ -177,16 +178,6 @@ def check_disjoint(what: str, one: Manifest, other: Manifest) -> None:
     """Raise ValueError where two splits, which ``what`` names, hold a shard in common."""
     if shared := {shard.sha256 for shard in one.shards} & {shard.sha256 for shard in other.shards}:
         raise ValueError(f"{what} have {len(shared)} shard(s) in common; prepare each split from pictures of its own")
-
-
-def channel_axis(feature_shape: tuple[int, ...]) -> int:
-    """Axis of the channels in one image's features: first of ``(C, h, w)``, last of ``(N, D)`` and ``(D,)``."""
-    return 0 if len(feature_shape) == 3 else len(feature_shape) - 1
-
-
-def num_channels(feature_shape: tuple[int, ...]) -> int:
-    """Number of channels: C of ``(C, h, w)``, D of ``(N, D)`` and ``(D,)``."""
-    return feature_shape[channel_axis(feature_shape)]
 
 
 def check_shard_name(name: str) -> None:

@@ -25,6 +25,7 @@ from inverter.data.npy import read_npy
 from inverter.data.statistics import FeatureStatistics
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
+from inverter.targets.shape import FeatureShape, from_lists, tensor_shape
 
 IMAGE, FEATURES, LATENTS, META = "png", "features.npy", "latents.npy", "json"
 MEMBERS = (IMAGE, FEATURES, LATENTS, META)
@@ -40,7 +41,7 @@ class ShardRecord:
         info: Name, number of pairs and SHA-256.
         num_bytes: Size of the tar.
         statistics: Channel statistics of its features.
-        feature_shape: Shape of one image's features.
+        feature_shape: Of one image's features.
         groups: Photos or clips that several pairs were cut from.
         num_ungrouped: Pairs that are their own source.
     """
@@ -48,7 +49,7 @@ class ShardRecord:
     info: ShardInfo
     num_bytes: int
     statistics: FeatureStatistics
-    feature_shape: tuple[int, ...]
+    feature_shape: FeatureShape
     groups: tuple[str, ...]
     num_ungrouped: int
 
@@ -65,11 +66,14 @@ class ShardWriter:
         folder: Folder of the shards; it must exist.
         index: Number of the shard, from 0.
         feature_dtype: ``float16`` or ``float32``.
+        feature_shape: Of the features, which says what layers are joint; None is that of the first pair.
     Raises:
         ValueError: Another ``feature_dtype``, or a block that added nothing.
     """
 
-    def __init__(self, folder: Path, index: int, feature_dtype: str = "float16") -> None:
+    def __init__(
+        self, folder: Path, index: int, feature_dtype: str = "float16", feature_shape: FeatureShape | None = None
+    ) -> None:
         if feature_dtype not in FEATURE_DTYPES:
             raise ValueError(f"feature_dtype={feature_dtype!r}; allowed: {', '.join(FEATURE_DTYPES)}")
         self.path = folder / shard_name(index)
@@ -77,7 +81,7 @@ class ShardWriter:
         self.record: ShardRecord | None = None
         self._temporary = self.path.with_name(f".{self.path.name}.partial")
         self._statistics: FeatureStatistics | None = None
-        self._feature_shape: tuple[int, ...] = ()
+        self._feature_shape = feature_shape
         self._keys: set[str] = set()
         self._groups: set[str] = set()
         self._num_ungrouped = 0
@@ -137,8 +141,9 @@ class ShardWriter:
         if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
             raise ValueError(f"image of {key!r} is {image.dtype} {tuple(image.shape)}; allowed: uint8 (3, S, S)")
         array = _to_array(f"features of {key!r}", features, self.feature_dtype)
-        if self._statistics is not None and array.shape != self._feature_shape:
-            raise ValueError(f"features of {key!r} have shape {array.shape}; the pairs before: {self._feature_shape}")
+        shape = self._feature_shape or array.shape
+        if array.shape != tensor_shape(shape):
+            raise ValueError(f"features of {key!r} have shape {array.shape}; the pairs before: {tensor_shape(shape)}")
         members = {IMAGE: _encode_image(image), FEATURES: _encode_array(array)}
         if latents is not None:
             members[LATENTS] = _encode_array(_to_array(f"latents of {key!r}", latents, "float16"))
@@ -149,9 +154,9 @@ class ShardWriter:
             entry = tarfile.TarInfo(f"{key}.{member}")  # mtime, uid and gid stay 0: same pairs, same bytes
             entry.size = len(data)
             self._tar.addfile(entry, io.BytesIO(data))
-        statistics = FeatureStatistics.of(array)
+        statistics = FeatureStatistics.of(array, shape)
         self._statistics = statistics if self._statistics is None else self._statistics.merge(statistics)
-        self._feature_shape = array.shape
+        self._feature_shape = shape
         self._keys.add(key)
         if group and group != key:
             self._groups.add(group)
@@ -166,7 +171,7 @@ class ShardWriter:
             info=ShardInfo(self.path.name, len(self._keys), sha256),
             num_bytes=self.path.stat().st_size,
             statistics=statistics,
-            feature_shape=self._feature_shape,
+            feature_shape=self._feature_shape or (),
             groups=tuple(sorted(self._groups)),
             num_ungrouped=self._num_ungrouped,
         )
@@ -184,8 +189,10 @@ def read_record(folder: Path, index: int) -> ShardRecord | None:
         record = ShardRecord(
             info=ShardInfo(**values["info"]),
             num_bytes=values["num_bytes"],
-            statistics=FeatureStatistics(statistics["count"], np.array(statistics["mean"]), np.array(statistics["m2"])),
-            feature_shape=tuple(values["feature_shape"]),
+            statistics=FeatureStatistics(
+                np.array(statistics["count"])[()], np.array(statistics["mean"]), np.array(statistics["m2"])
+            ),
+            feature_shape=from_lists(values["feature_shape"]),
             groups=tuple(values["groups"]),
             num_ungrouped=values["num_ungrouped"],
         )
@@ -216,8 +223,8 @@ def decode_pair(key: str, members: Mapping[str, bytes], shard: str, manifest: Ma
     try:
         pair: dict[str, Any] = {"key": key, "image": _decode_image(members[IMAGE], manifest.resolution)}
         pair["features"] = _decode_array("features", members[FEATURES], [manifest.feature_dtype])
-        if pair["features"].shape != manifest.target.feature_shape:
-            raise ValueError(f"features {pair['features'].shape}; the manifest says {manifest.target.feature_shape}")
+        if pair["features"].shape != manifest.target.tensor_shape:
+            raise ValueError(f"features {pair['features'].shape}; the manifest says {manifest.target.tensor_shape}")
         if manifest.latents:
             pair["latents"] = _decode_array("latents", members[LATENTS], FEATURE_DTYPES)
         return pair | _decode_meta(members[META])

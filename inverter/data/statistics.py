@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from inverter.data.manifest import channel_axis
+from inverter.targets.shape import FeatureShape, channel_axis, layer_shapes
 
 
 @dataclass(frozen=True)
@@ -14,22 +15,33 @@ class FeatureStatistics:
     """Count, mean and sum of squared deviations of each channel.
 
     Args:
-        count: Values seen of each channel (pairs times positions).
+        count: Values seen of each channel (pairs times positions); ``(C,)`` where layers are joint.
         mean: Mean of each channel, ``(C,)``.
         m2: Sum of squared deviations from that mean, ``(C,)``.
     """
 
-    count: int
+    count: int | np.ndarray
     mean: np.ndarray
     m2: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray) -> FeatureStatistics:
-        """Statistics of one image's features ``(C, h, w)``, ``(N, D)`` or ``(D,)``."""
-        axis = channel_axis(features.shape)
-        values = np.moveaxis(features, axis, -1).reshape(-1, features.shape[axis]).astype(np.float64)
-        mean = values.mean(0)
-        return cls(len(values), mean, ((values - mean) ** 2).sum(0))
+    def of(cls, features: np.ndarray, feature_shape: FeatureShape | None = None) -> FeatureStatistics:
+        """Statistics of one image's features ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+
+        Args:
+            features: As they are stored.
+            feature_shape: Says which layers are joint in them; None is that of the array.
+        """
+        shapes = layer_shapes(feature_shape or features.shape)
+        if len(shapes) == 1:
+            axis = channel_axis(features.shape)
+            values = np.moveaxis(features, axis, -1).reshape(-1, features.shape[axis]).astype(np.float64)
+            mean = values.mean(0)
+            return cls(len(values), mean, ((values - mean) ** 2).sum(0))
+        parts = np.split(features, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+        found = [cls.of(part.reshape(shape)) for part, shape in zip(parts, shapes, strict=True)]
+        counts = np.repeat([each.count for each in found], [len(each.mean) for each in found])
+        return cls(counts, np.concatenate([each.mean for each in found]), np.concatenate([each.m2 for each in found]))
 
     def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """Statistics of both sets together.

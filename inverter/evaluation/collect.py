@@ -19,6 +19,7 @@ from inverter.losses.quality import psnr, quantise, ssim
 from inverter.run.processes import gather
 from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
+from inverter.targets.shape import FeatureShape, split_features
 from inverter.targets.target import Target
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
@@ -98,6 +99,7 @@ def collect(
     on_recon: OnRecon | None,
     train_batches: Iterable[Mapping[str, Any]] | None = None,
     seed: int = 0,
+    feature_shape: FeatureShape | None = None,
 ) -> Sample:
     """Run every method once on every batch; several processes, each with batches dealt in turn, get all of them back.
 
@@ -106,18 +108,19 @@ def collect(
 
     PyTorch's generator on the CPU and the noise of the target's payload are seeded before each call by ``seed``, the
     method and the batch's keys, so what a method draws does not depend on the batches and methods before it, nor on the
-    process that has the batch. What measures runs in float32.
+    process that has the batch. What measures runs in float32. ``feature_shape`` says which layers are joint in the
+    features; None is that of their tensors.
 
     Raises:
         ValueError: No image at all, a key twice, or a method gives another shape than the image's or values not finite.
     """
     late = {name: method for name, method in methods.items() if isinstance(method.reconstruct, TrainingReader)}
     early = {name: method for name, method in methods.items() if name not in late}
-    options = (target, judges, lpips, device, on_recon, seed)
+    options = (target, judges, lpips, device, on_recon, seed, feature_shape)
     with torch.random.fork_rng(devices=[]):
         parts = []
         for batch in track(batches, "evaluate"):
-            parts.append(_begin(batch, target, judges, lpips, device))
+            parts.append(_begin(batch, target, judges, lpips, device, feature_shape))
             _measure_methods(parts[-1], early, batch, *options)
             if on_recon is not None:
                 on_recon("original", batch["key"], batch["image"])
@@ -144,13 +147,14 @@ def _begin(
     judges: Sequence[Judge],
     lpips: Lpips | Missing,
     device: torch.device,
+    feature_shape: FeatureShape | None,
 ) -> Sample:
     """A batch's images themselves."""
     image, features = batch["image"].to(device), batch["features"].to(device)
     sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
     sample = Sample(Record(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
     with torch.autocast(device.type, enabled=False):
-        _measure(sample.original, image, image, features, target, lpips)
+        _measure(sample.original, image, image, features, target, lpips, feature_shape)
         _agree(sample.original, {judge.name: judge.look(image) for judge in judges})
     return sample
 
@@ -165,6 +169,7 @@ def _measure_methods(
     device: torch.device,
     on_recon: OnRecon | None,
     seed: int,
+    feature_shape: FeatureShape | None,
 ) -> None:
     image, features = batch["image"].to(device), batch["features"].to(device)
     for name, method in methods.items():
@@ -174,7 +179,7 @@ def _measure_methods(
         recon = _reconstruct(name, method, record, image, features)
         _seed_payload(target, seed, "feature_cosine", *batch["key"])
         with torch.autocast(device.type, enabled=False):
-            _measure(record, recon, image, features, target, lpips)
+            _measure(record, recon, image, features, target, lpips, feature_shape)
             _agree(record, {judge.name: judge.look(recon) for judge in judges}, sample.original)
         if on_recon is not None:
             on_recon(name, batch["key"], recon)
@@ -240,15 +245,23 @@ def _measure(
     features: Tensor,
     target: Callable[[Tensor], Tensor] | None,
     lpips: Lpips | Missing,
+    feature_shape: FeatureShape | None,
 ) -> None:
     values = {"psnr": psnr(recon, image), "ssim": ssim(recon, image)}
     if not isinstance(lpips, Missing):
         values["lpips"] = lpips(recon, image)
     if target is not None:
-        values["feature_cosine"] = feature_cosine(target(recon).float(), features)
+        values["feature_cosine"] = _layer_cosine(target(recon).float(), features, feature_shape)
     for metric, value in values.items():
         record.values.setdefault(metric, []).append(value.double().cpu())
     record.pictures.append(to_pictures(recon))
+
+
+def _layer_cosine(found: Tensor, features: Tensor, feature_shape: FeatureShape | None) -> Tensor:
+    """Feature cosine; of joint layers the mean over layers."""
+    shape = feature_shape or tuple(features.shape[1:])
+    pairs = zip(*(split_features(values, shape) for values in (found, features)), strict=True)
+    return torch.stack([feature_cosine(one, other) for one, other in pairs]).mean(0)
 
 
 def _agree(record: Record, seen: Mapping[str, Verdict], original: Record | None = None) -> None:

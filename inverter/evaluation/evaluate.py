@@ -16,6 +16,7 @@ from inverter.evaluation.nearest import Nearest, TrainingReader
 from inverter.evaluation.pictures import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
 from inverter.run.record import commit, environment
+from inverter.targets.shape import from_lists
 
 ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""
@@ -97,6 +98,7 @@ def evaluate(
         on_recon=on_recon,
         train_batches=train_batches,
         seed=seed,
+        feature_shape=from_lists(target_spec["feature_shape"]) if target_spec else None,
     )
     absent = [*missing, *([lpips] if isinstance(lpips, Missing) else [])]
     if target is None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from inverter.evaluation.nearest import Batch, Search
 from inverter.losses.deviation import floor_deviation
+from inverter.targets.shape import FeatureShape, along_channels, split_channels
 
 
 class Prior(Protocol):
@@ -61,10 +62,13 @@ class NearestTrainingImage:
         features: Of every image that will be asked for, ``(n, *feature_shape)``.
         mean: Mean of each channel, as in the manifest; dimension 1 of a map, the last one of tokens and vectors.
         std: Standard deviation of each channel.
+        feature_shape: Says which layers are joint in the features; None is that of their tensors.
     """
 
-    def __init__(self, features: Tensor, mean: Tensor, std: Tensor) -> None:
-        self.mean, self.std = mean, floor_deviation(std)
+    def __init__(self, features: Tensor, mean: Tensor, std: Tensor, feature_shape: FeatureShape | None = None) -> None:
+        shape = feature_shape or tuple(features.shape[1:])
+        floored = torch.cat([floor_deviation(part) for part in split_channels(std, shape)])
+        self.mean, self.std = along_channels(mean, shape), along_channels(floored, shape)
         self._rows = {_fingerprint(row): number for number, row in enumerate(features)}
         self._search = Search(self._normalise(features), lambda batch: self._normalise(batch["features"]))
         self.cost = {"seconds_per_image": 0.0}
@@ -83,9 +87,8 @@ class NearestTrainingImage:
         return (pictures[numbers].float() / 255).to(features.device)
 
     def _normalise(self, features: Tensor) -> Tensor:
-        shape = (-1, 1, 1) if features.ndim == 4 else (-1,)
-        mean, std = self.mean.to(features).reshape(shape), self.std.to(features).reshape(shape)
-        return rearrange((features - mean) / std, "b ... -> b (...)")
+        standardised = (features - self.mean.to(features)) / self.std.to(features)
+        return rearrange(standardised, "b ... -> b (...)")
 
 
 class UnconditionalSample:

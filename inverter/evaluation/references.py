@@ -32,7 +32,7 @@ def reference_methods(
         manifest = Manifest.load(train)
         features = torch.cat([batch["features"] for batch in batches])
         mean, std = torch.tensor(manifest.feature_mean), torch.tensor(manifest.feature_std)
-        nearest = NearestTrainingImage(features, mean, std)
+        nearest = NearestTrainingImage(features, mean, std, manifest.target.feature_shape)
         nearest.cost |= NO_CALLS
         methods[NEAREST_BY_FEATURES] = Method(nearest, kind="floor", cost=nearest.cost)
         methods["mean image"] = Method(MeanImage(), kind="floor", cost=NO_CALLS)

@@ -9,6 +9,7 @@ from inverter.blackbox.inverter import Inverter
 from inverter.data.manifest import Manifest
 from inverter.evaluation.labels import heading, interval, label, number, verdict
 from inverter.evaluation.results import Results
+from inverter.targets.shape import describe_shape
 
 CARD = """---
 license: {licence}
@@ -69,7 +70,7 @@ def render_card(
         resolution=inverter.spec.resolution,
         target=spec.name,
         layer=spec.layer,
-        shape=", ".join(map(str, spec.feature_shape)),
+        shape=describe_shape(spec.feature_shape, ", "),
         input_size=spec.input_size,
         payload=spec.payload,
         sha256=spec.weights_sha256,

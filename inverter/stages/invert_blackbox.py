@@ -13,8 +13,9 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import list_inverters, names_of
 from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig, TargetConfig
-from inverter.data.capture import capture, fitting
+from inverter.data.capture import capture
 from inverter.data.inputs import Input, batches, read_inputs
+from inverter.data.sources.captured import fitting
 from inverter.inversion.recon import ReconFolder
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.run.device import pick_device
@@ -110,10 +111,9 @@ def _sent(
     inputs = read_inputs(Path(config.input), [spec.layer], resolution, config.video)
     target = None
     for group in batches(inputs, config.batch_size, config.limit):  # a folder may not fit into memory
-        given = [(item.key, item.features[spec.layer]) for item in group if item.features is not None]
+        given = [fitting(item.features, spec, item.key) for item in group if item.features is not None]
         if given:
-            features = [fitting(values, spec.feature_shape, key, spec.layer) for key, values in given]
-            yield group, torch.stack(features).to(device)
+            yield group, torch.stack(given).to(device)
             continue
         if target is None:
             target = load_same_target(spec, config.target.name or "", device, pretrained=config.target.pretrained)

@@ -14,6 +14,7 @@ from inverter.config import ListConfig
 from inverter.priors.index import INDEX, autoencoder_name, read_index
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, SUFFIX, lies_in
 from inverter.run.hub import checkpoints_root
+from inverter.targets.shape import describe_shape
 
 log = logging.getLogger(__name__)
 WIDTH = 1000
@@ -44,7 +45,7 @@ def run(config: ListConfig) -> None:
             table.add_row(f"{index.parent.name}{suffix}", "prior", autoencoder)
     for published in list_inverters(folder):
         target = published.target
-        size, shape = str(target.input_size), " x ".join(map(str, target.feature_shape))
+        size, shape = str(target.input_size), describe_shape(target.feature_shape)
         row = (target.name, target.layer, size, shape, published.prior, pairs(published))
         table.add_row(published.folder.name, "inverter", *row)
     Console(width=WIDTH).print(table)

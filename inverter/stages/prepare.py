@@ -95,13 +95,14 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     stored = (config.feature_dtype, prior.resolution, prior.latent_shape if config.latents else None)
-    sizes = {folder: pair_bytes(specs[layer].feature_shape, *stored) for layer, folder in folders.items()}
+    sizes = {folder: pair_bytes(specs[layer].tensor_shape, *stored) for layer, folder in folders.items()}
     check_space(sizes, source.num_images)
     for layer in folders:
         made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
         fingerprints[layer].begin(made_by, config.precision)
     encode = prior.encode if config.latents else None
-    builder = PairBuilder(folders, source, config, prior.resolution, target=target, encode=encode, device=device)
+    networks = {"target": target, "encode": encode, "device": device, "specs": specs}
+    builder = PairBuilder(folders, source, config, prior.resolution, **networks)  # type: ignore[arg-type]
     written, complete = write_shards(builder, config.max_time)
     if rank():
         return

@@ -16,6 +16,7 @@ from inverter.targets.duplicate import copy_network
 from inverter.targets.eager import eager
 from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
 from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from inverter.targets.shape import JOINT
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget, Target
 
@@ -43,7 +44,7 @@ class LoadedNetwork:
 
 def load_target(
     target: str | nn.Module,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     *,
     input_size: int = 224,
     payload: str = "identity",
@@ -57,7 +58,8 @@ def load_target(
     Args:
         target: ``timm:NAME``, ``torchvision:NAME``, ``module:package.module:factory`` (a function without arguments)
             or an ``nn.Module``, which is copied.
-        layer: Dotted name as in ``named_modules()``; without one the error names the network's outermost layers.
+        layer: Dotted name as in ``named_modules()``; several, as a sequence or joined by ``+``, are tapped in one pass
+            and travel as one. Without one the error names the network's outermost layers.
         input_size: Side in pixels of the square that the network sees.
         payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
         pretrained: Load trained weights; ``False`` gives random ones, always the same. Factories and modules bring
@@ -73,6 +75,7 @@ def load_target(
         names = ", ".join(name for name, _ in loaded.network.named_children())
         raise ValueError(f"layer is None; allowed: {names}, or one inside of these; list_layers({target!r}) lists all")
     options = loaded.image_options(input_size, mean, std)
+    layer = layer if isinstance(layer, str) else JOINT.join(layer)
     return Target(loaded.network, layer, payload=payload, payload_seed=payload_seed, **options)
 
 
@@ -90,7 +93,7 @@ def load_targets(
     """Load a frozen network tapped at several layers, which one forward pass reads.
 
     Args:
-        layers: Dotted names, none twice; the others are those of :func:`load_target`.
+        layers: Dotted names, or several joined by ``+``, none twice; the others are those of :func:`load_target`.
     Raises:
         ValueError: As :func:`load_target`; or there is no layer, or one is given twice.
     """

@@ -6,6 +6,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from inverter.targets.shape import (
+    JOINT,
+    FeatureShape,
+    Shape,
+    from_lists,
+    is_count,
+    is_feature_shape,
+    is_joint,
+    layer_names,
+    layer_shapes,
+    tensor_shape,
+    to_lists,
+)
+
 RESIZE = "bilinear-antialias"
 """The one way in which images reach the target's input size."""
 
@@ -14,14 +28,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """A frozen network tapped at one layer, described so that features can be matched to it later.
+    """A frozen network tapped at a layer, or at several jointly, described so that features can be matched to it later.
 
     Args:
         name: ``timm:NAME``, ``torchvision:NAME``, ``module:pkg.mod:factory`` or the class name of a module given in
             Python.
-        layer: Dotted name as in ``named_modules()``.
+        layer: Dotted name as in ``named_modules()``; joint layers as ``blocks.2+blocks.6``.
         input_size: Side in pixels of the square that the network sees.
-        feature_shape: Shape of one image's features, ``(C, h, w)``, ``(N, D)`` or ``(D,)``.
+        feature_shape: Shape of one image's features, ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers, whose
+            features travel flattened one after the other, one such shape a layer.
         payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
         preprocessing: ``resize`` (a name), ``mean`` and ``std`` (one number a colour channel, images in [0, 1]).
         weights_sha256: SHA-256 over the network's state dict.
@@ -32,7 +47,7 @@ class TargetSpec:
     name: str
     layer: str
     input_size: int
-    feature_shape: tuple[int, ...]
+    feature_shape: FeatureShape
     payload: str
     preprocessing: dict[str, Any]
     weights_sha256: str
@@ -41,11 +56,16 @@ class TargetSpec:
         for key in ("name", "layer", "payload", "weights_sha256"):
             if not isinstance(getattr(self, key), str):
                 raise ValueError(f"target spec: {key}={getattr(self, key)!r} must be a string")
-        if not _is_count(self.input_size):
+        if not is_count(self.input_size):
             raise ValueError(f"target spec: input_size={self.input_size!r} must be a positive integer")
         shape = self.feature_shape
-        if not isinstance(shape, tuple) or not 1 <= len(shape) <= 3 or not all(_is_count(size) for size in shape):
+        if not is_feature_shape(shape):
             raise ValueError(f"target spec: feature_shape={shape!r} must hold 1 to 3 positive integers")
+        names = layer_names(self.layer) if JOINT in self.layer else [self.layer]
+        if len(names) != len(layer_shapes(shape)) or is_joint(shape) != (len(names) > 1):
+            raise ValueError(
+                f"target spec: feature_shape={shape!r} must hold one shape for each layer of {self.layer!r}"
+            )
         if not _SHA256.fullmatch(self.weights_sha256):
             raise ValueError(f"target spec: weights_sha256={self.weights_sha256!r} must be 64 hexadecimal digits")
         _check_preprocessing(self.preprocessing)
@@ -53,11 +73,21 @@ class TargetSpec:
     @property
     def num_features(self) -> int:
         """Numbers per image that travel."""
-        return math.prod(self.feature_shape)
+        return math.prod(self.tensor_shape)
+
+    @property
+    def tensor_shape(self) -> Shape:
+        """Shape of the tensor that holds one image's features: ``feature_shape``, ``(D,)`` of joint layers."""
+        return tensor_shape(self.feature_shape)
+
+    @property
+    def layers(self) -> dict[str, Shape]:
+        """Shape of one image's features by layer; one, or several that are joint."""
+        return dict(zip(self.layer.split(JOINT), layer_shapes(self.feature_shape), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, for JSON and YAML; ``from_dict`` reads it back."""
-        return {**asdict(self), "feature_shape": list(self.feature_shape)}
+        return {**asdict(self), "feature_shape": to_lists(self.feature_shape)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TargetSpec":
@@ -78,7 +108,7 @@ class TargetSpec:
         shape = values["feature_shape"]
         if not isinstance(shape, list | tuple):
             raise ValueError(f"target spec: feature_shape={shape!r} must hold 1 to 3 positive integers")
-        return cls(**{**values, "feature_shape": tuple(shape)})
+        return cls(**{**values, "feature_shape": from_lists(shape)})
 
 
 def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec) -> None:
@@ -89,10 +119,6 @@ def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec) -> Non
                 f"{what} takes features of {wanted.name} with {key} {getattr(wanted, key)}; "
                 f"the target at hand has {getattr(found, key)}"
             )
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _is_number(value: Any) -> bool:

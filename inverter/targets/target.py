@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from inverter.targets.digest import weights_sha256 as weights_sha256
 from inverter.targets.payload import Gaussian, make_payload
 from inverter.targets.preprocess import Preprocess, trying
+from inverter.targets.shape import FeatureShape, join_features, layer_names
 from inverter.targets.spec import TargetSpec
 from inverter.targets.tap import tap
 
@@ -66,27 +67,37 @@ class _Tapped(nn.Module):
 
     def by_layer(self, images: Tensor) -> dict[str, Tensor]:
         """What is sent of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer."""
-        features = tap(self.network, self.layers, self.preprocess(images))
-        return {layer: send(features[layer]) for layer, send in zip(self.layers, self.payloads, strict=True)}
+        features = self._tap(images)
+        return {
+            layer: _send(features[layer], payload) for layer, payload in zip(self.layers, self.payloads, strict=True)
+        }
 
-    def _probe(self, name: str) -> dict[str, tuple[int, ...]]:
+    def _tap(self, images: Tensor) -> dict[str, list[Tensor]]:
+        """Features by tapped layer, one tensor for each of the layers that it joins."""
+        names = {layer: layer_names(layer) for layer in self.layers}
+        tapped = list(dict.fromkeys(name for joined in names.values() for name in joined))
+        features = tap(self.network, tapped, self.preprocess(images))
+        return {layer: [features[name] for name in joined] for layer, joined in names.items()}
+
+    def _probe(self, name: str) -> dict[str, FeatureShape]:
         """Shapes of the features; says where they are not those of a picture, and of that picture alone."""
         grey = self.preprocess.blank(self.network, batch_size=2)
         ramp = torch.linspace(0, 1, grey[1].numel(), device=grey.device).to(grey.dtype).view_as(grey[1])
         with trying(name, self.preprocess.input_size):
-            mixed = tap(self.network, self.layers, self.preprocess(torch.stack([grey[0], ramp])))
-            alike = tap(self.network, self.layers, self.preprocess(grey))
-        for layer, values in mixed.items():
-            if torch.equal(values[0], values[1]):
-                log.warning("%s: features of %s are the same for two different pictures", name, layer)
-            elif _differ(values[0], alike[layer][0]):
-                log.warning(
-                    "%s: features of %s at one picture differ from pass to pass: the network draws at random, or "
-                    "normalises over the batch, in eval mode too",
-                    name,
-                    layer,
-                )
-        return {layer: tuple(values.shape[1:]) for layer, values in mixed.items()}
+            mixed, alike = self._tap(torch.stack([grey[0], ramp])), self._tap(grey)
+        for layer, parts in mixed.items():
+            for one, other in zip(parts, alike[layer], strict=True):
+                if torch.equal(one[0], one[1]):
+                    log.warning("%s: features of %s are the same for two different pictures", name, layer)
+                elif _differ(one[0], other[0]):
+                    log.warning(
+                        "%s: features of %s at one picture differ from pass to pass: the network draws at random, or "
+                        "normalises over the batch, in eval mode too",
+                        name,
+                        layer,
+                    )
+        shapes = {layer: tuple(tuple(part.shape[1:]) for part in parts) for layer, parts in mixed.items()}
+        return {layer: found if len(found) > 1 else found[0] for layer, found in shapes.items()}
 
 
 class Target(_Tapped):
@@ -96,7 +107,7 @@ class Target(_Tapped):
 
     Args:
         network: Takes normalised images ``(B, 3, S, S)``.
-        layer: Dotted name as in ``named_modules()``.
+        layer: Dotted name as in ``named_modules()``, or several, joined by ``+``, whose features travel together.
         name: Where the network comes from, kept in ``spec``.
         input_size: Side in pixels of the square that the network sees.
         mean: One number a colour channel, for images in [0, 1].
@@ -134,7 +145,7 @@ class Target(_Tapped):
         self.spec = self.specs[layer]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of images ``(B, 3, H, W)`` in [0, 1], any height and width: ``(B, *spec.feature_shape)``.
+        """Features of images ``(B, 3, H, W)`` in [0, 1], any height and width: ``(B, *spec.tensor_shape)``.
 
         Raises:
             ValueError: ``images`` has another shape or holds integers.
@@ -149,14 +160,14 @@ class MultiTarget(_Tapped):
 
     Args:
         network: As for ``Target``, also taken over.
-        layers: Dotted names, none twice; in any order.
+        layers: As ``layer`` of ``Target``, none twice; in any order.
         name: As for ``Target``, like everything that follows.
     Raises:
         ValueError: As for ``Target``; or there is no layer, or one is given twice.
     """
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Features of images ``(B, 3, H, W)`` in [0, 1] by layer, each ``(B, *specs[layer].feature_shape)``.
+        """Features of images ``(B, 3, H, W)`` in [0, 1] by layer, each ``(B, *specs[layer].tensor_shape)``.
 
         Raises:
             ValueError: ``images`` has another shape or holds integers.
@@ -173,9 +184,19 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 
 def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
     names = [known for known, _ in network.named_modules() if known]
-    for layer in layers:
+    for layer in (each for joined in layers for each in layer_names(joined)):
         if layer not in names:
             nearest = difflib.get_close_matches(layer, names, n=6, cutoff=0.0)
             raise ValueError(f"layer={layer!r} is not in {name}; the nearest of its layers are {', '.join(nearest)}")
     if not layers or len(set(layers)) < len(layers):
         raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
+
+
+def _send(parts: Sequence[Tensor], payload: nn.Module) -> Tensor:
+    """What travels of one or of joint layers; the payload is applied to each layer, image by image where it draws."""
+    if len(parts) == 1:
+        return payload(parts[0])
+    if not isinstance(payload, Gaussian):
+        return join_features([payload(part) for part in parts])
+    rows = zip(*(part.split(1) for part in parts), strict=True)
+    return torch.cat([join_features([payload(part) for part in row]) for row in rows])

@@ -17,7 +17,7 @@ from inverter.priors.prior import DiffusionPrior
 from inverter.run.seeds import derive_seed
 from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.differentiable import check_differentiable
-from inverter.whitebox.goal import Goal
+from inverter.whitebox.goal import match
 from inverter.whitebox.loop import Result, Show, optimise
 from inverter.whitebox.methods import METHODS
 from inverter.whitebox.phase import Phase
@@ -81,7 +81,7 @@ class Attack:
         """Find pictures with these features.
 
         Args:
-            features: ``(B, *feature_shape)``, or these by layer.
+            features: ``(B, *tensor_shape)``, or these by layer; of joint layers each is matched by itself.
             keys: Names of the B images, which decide their noise; None numbers them.
             prompts: One an image; None stands for the inverter's conditioning where there is one, else the empty one.
             chain: Set where the images are frames of a clip.
@@ -101,7 +101,7 @@ class Attack:
         for name, given in (("keys", names), ("prompts", prompts)):
             if given is not None and len(given) != size:
                 raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
-        goal = Goal(self._query, by_layer, self.config.loop.distance, self.std)
+        goal = match(self.target, by_layer, self.config.loop.distance, self.std)
         start = self._start(by_layer, prompts, names)
         problem = Problem(names, goal, self.prior, guidance_scale=self.guidance_scale, seed=self.seed, chain=chain)
         if self.prior is not None and METHODS[self.method].needs_prior:
@@ -136,10 +136,6 @@ class Attack:
             phase.fit(None if budget is None else max(1, budget * phase.num_steps // total))
         return phases
 
-    def _query(self, images: Tensor) -> dict[str, Tensor]:
-        found = self.target(images)
-        return {self.layers[0]: found} if isinstance(found, Tensor) else found
-
     @torch.no_grad()
     def _start(
         self, features: Mapping[str, Tensor], prompts: Sequence[str | None] | None, keys: Sequence[str]
@@ -169,7 +165,7 @@ class Attack:
                 f"features are of layers {sorted(features)}; the target is tapped at {sorted(self.layers)}"
             )
         for layer, values in features.items():
-            expected = self.target.specs[layer].feature_shape
+            expected = self.target.specs[layer].tensor_shape
             if tuple(values.shape[1:]) != expected or len(values) == 0:
                 raise ValueError(f"features have shape {tuple(values.shape)}; {layer} gives (B, {expected})")
 

@@ -11,6 +11,7 @@ from inverter.config import SmoothingConfig
 from inverter.losses.feature import feature_cosine
 from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
+from inverter.whitebox.goal import by_part
 from inverter.whitebox.loop import Result, Show
 from inverter.whitebox.problem import Chain
 from inverter.whitebox.saved import SavedState
@@ -61,7 +62,7 @@ def invert_clip(
 
     Args:
         attack: Of any method but ``guided``, whose latents are noisy while it runs.
-        features: By layer, ``(T, *feature_shape)``.
+        features: By layer, ``(T, *tensor_shape)``.
         keys: Of the T frames.
         smoothing: Weight, form, windows.
         prompts: One a frame, as for :meth:`Attack.invert`.
@@ -73,7 +74,7 @@ def invert_clip(
         ValueError: A value that is not allowed; more as :meth:`Attack.invert`.
     """
     _check(attack, smoothing)
-    distances = frame_distances(features)
+    distances = frame_distances(by_part(attack.target, features))
     pairs = pair_weights(distances, smoothing.robust_scale if smoothing.robust else None)
     weights = torch.cat([pairs.new_zeros(1), pairs])
     smoothed = attack.phases()[0].smoothed

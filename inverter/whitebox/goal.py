@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from inverter.data.manifest import channel_axis
 from inverter.losses.deviation import floor_deviation
 from inverter.losses.feature import feature_cosine
+from inverter.targets.shape import channel_axis, num_channels, split_features
+from inverter.targets.target import MultiTarget, Target
 
 DISTANCES = ("mse", "sum", "cosine")
 
@@ -75,6 +76,50 @@ class Goal:
         if self.distance == "sum":
             return (found - goal).square().flatten(1).sum(1)
         return ((found - goal) / scale).square().flatten(1).mean(1)
+
+
+def match(
+    target: Target | MultiTarget,
+    features: Mapping[str, Tensor],
+    distance: str = "mse",
+    std: Mapping[str, Tensor] | None = None,
+) -> Goal:
+    """The goal of features as a target sends them: of joint layers each is matched by itself.
+
+    Args:
+        target: Network that is queried.
+        features: By tapped layer, ``(B, *tensor_shape)``.
+        distance: As for :class:`Goal`.
+        std: By tapped layer, each channel's deviation; absent layers are normalised by their own features.
+    """
+
+    def query(images: Tensor) -> dict[str, Tensor]:
+        found = target(images)
+        return by_part(target, {target.layers[0]: found} if isinstance(found, Tensor) else found)
+
+    scales: dict[str, Tensor] = {}
+    for layer, values in (std or {}).items():
+        shapes = target.specs[layer].layers
+        counts = [num_channels(shape) for shape in shapes.values()]
+        if values.shape != (sum(counts),):
+            raise ValueError(f"std of {layer} has shape {tuple(values.shape)}; features need ({sum(counts)},)")
+        scales |= zip(part_names(target, layer), values.split(counts), strict=True)
+    return Goal(query, by_part(target, features), distance, scales)
+
+
+def by_part(target: Target | MultiTarget, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Features by tapped layer, those of joint layers taken apart: ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``."""
+    parts: dict[str, Tensor] = {}
+    for layer, values in features.items():
+        shape = target.specs[layer].feature_shape
+        parts |= zip(part_names(target, layer), split_features(values, shape), strict=True)
+    return parts
+
+
+def part_names(target: Target | MultiTarget, layer: str) -> list[str]:
+    """The layer, or what the parts of joint layers are called."""
+    names = list(target.specs[layer].layers)
+    return names if len(names) == 1 else [f"{name} of {layer}" for name in names]
 
 
 def channel_scale(features: Tensor, std: Tensor | None = None) -> Tensor:

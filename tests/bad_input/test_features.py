@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save, save_file
+from torch import nn
 
 from inverter.data.sources.captured import CapturedSource, load_features
+from inverter.targets import load_target
 
 GOOD = np.ones((2, 3, 3), dtype=np.float32)
 
@@ -35,6 +37,10 @@ def header(shape: str, dtype: str = "<f4") -> bytes:
 def test_npy(tmp_path, refused, what, data):
     (tmp_path / "x.npy").write_bytes(data)
     refused(what, lambda: load_features(tmp_path / "x.npy"))
+
+
+def test_joint_layers(refused):
+    refused("a layer twice among joint ones", lambda: load_target(nn.Sequential(nn.ReLU()), "0+0", input_size=8))
 
 
 def test_pickles(tmp_path, refused, payload):

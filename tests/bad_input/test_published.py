@@ -31,7 +31,7 @@ def edit(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("what", "changes"),
     [
-        ("a published config of another version", {"schema_version": 3}),
+        ("a published config of another version", {"schema_version": 4}),
         ("a published config with a surplus key", {"surplus": 1}),
         ("a published config with an import string", {"_target_": "pathlib.Path.touch"}),
         ("a published config with a surplus key of the inverter", {"inverter___target_": "pathlib.Path.touch"}),

@@ -1,4 +1,4 @@
-"""Prepare, train, evaluate and invert for a channels-last map, tokens, and a vector of a network of one's own."""
+"""Prepare, train, evaluate and invert for a channels-last map, tokens, a vector and joint layers."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from skimage.io import imsave
 
 from inverter.__main__ import main
 from inverter.data.manifest import Manifest
+from inverter.targets.shape import num_channels
 
 NETS = """
 from torch import nn
@@ -25,10 +26,11 @@ TARGETS = [
     ("module:my_nets:build", "0", 32, (24, 8, 8)),
     ("timm:test_vit2", "blocks.1", 64, (17, 64)),  # a register token before 4 x 4 patches
     ("module:my_nets:build", "2", 32, (20,)),
+    ("module:my_nets:build", "0+2", 32, ((24, 8, 8), (20,))),
 ]
 
 
-@pytest.mark.parametrize(("name", "layer", "input_size", "shape"), TARGETS, ids=["map", "tokens", "vector"])
+@pytest.mark.parametrize(("name", "layer", "input_size", "shape"), TARGETS, ids=["map", "tokens", "vector", "joint"])
 def test_from_pictures_to_reconstructions(
     name, layer, input_size, shape, tmp_path: Path, tiny_prior_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,7 +43,7 @@ def test_from_pictures_to_reconstructions(
         words = [f"output={pairs}", f"split={split}", f"pairs={count}", "num_inference_steps=1"]
         assert main(["prepare", *sized, prior, *words]) == 0
     manifest = Manifest.load(pairs / "val")
-    assert (manifest.target.feature_shape, len(manifest.feature_mean)) == (shape, shape[-1 if len(shape) == 2 else 0])
+    assert (manifest.target.feature_shape, len(manifest.feature_mean)) == (shape, num_channels(shape))
     small = [
         "model.width=16",
         "model.depth=1",
@@ -65,3 +67,7 @@ def test_from_pictures_to_reconstructions(
     words = [f"input={tmp_path / 'photo.png'}", f"inverter={tmp_path / 'toy'}", f"output={tmp_path / 'invert'}"]
     assert main(["invert", *target, *words]) == 0
     assert (tmp_path / "invert" / "recon" / "photo.png").is_file()
+    words = [f"input={tmp_path / 'photo.png'}", "method=direct", "image_size=16", f"output={tmp_path / 'direct'}"]
+    assert main(["invert", *sized, *words, f"inverter={tmp_path / 'toy'}", "direct.num_steps=5"]) == 0
+    costs = json.loads((tmp_path / "direct" / "summary.json").read_text())
+    assert costs["layers"] == [layer]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
 from inverter.run.parse import parse_json
 from inverter.targets.output import channels_first
+from inverter.targets.shape import join_features
 from inverter.targets.spec import RESIZE, TargetSpec
 
 SUFFIXES = (".npy", ".safetensors")
@@ -31,8 +32,9 @@ class CapturedSource(FolderSource):
 
     Args:
         folder: The pictures.
-        features: Folder of ``.npy`` or ``.safetensors`` files (one tensor, or the one called ``features``), without a
-            batch dimension; ``spec.json`` in it may hold the target's spec.
+        features: Folder of ``.npy`` or ``.safetensors`` files (one tensor, or the one called ``features``; of
+            joint layers one called after each), without a batch dimension; ``spec.json`` in it may hold the target's
+            spec.
         shard_size: Pictures a shard.
         num_images: Take the first pictures only; None takes all.
     Raises:
@@ -52,10 +54,12 @@ class CapturedSource(FolderSource):
     def shard(self, index: int) -> Iterator[SourceImage]:
         for number in self.numbers(index):
             path, partner = self.files[number], self.feature_files[number]
-            features = load_features(partner)
-            if tuple(features.shape) != self.spec.feature_shape:
-                raise ValueError(f"{partner} has shape {tuple(features.shape)}; needed: {self.spec.feature_shape}")
-            yield SourceImage(self.keys[number], read_picture(path, str(path)), features=features)
+            features = load_layers(partner, list(self.spec.layers))
+            for layer, shape in self.spec.layers.items():
+                if (found := tuple(features[layer].shape)) != shape:
+                    raise ValueError(f"{partner} has shape {found}; needed: {shape}")
+            sent = fitting(features, self.spec, self.keys[number])
+            yield SourceImage(self.keys[number], read_picture(path, str(path)), features=sent)
 
     def _partner(self, path: Path, features: Path) -> Path:
         stem = path.relative_to(self.folder).with_suffix("")
@@ -97,6 +101,54 @@ def load_features(path: Path) -> Tensor:
     if not features.isfinite().all():
         raise ValueError(f"feature file {path} holds NaN or infinity; allowed: finite numbers")
     return channels_first(features[None].float())[0]
+
+
+def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
+    """One image's features by layer, float32, channels first.
+
+    Args:
+        path: With several layers a ``.safetensors`` with one tensor each.
+        layers: Dotted names.
+    Raises:
+        ValueError: The file cannot be read, or has not one tensor for each of several layers.
+    """
+    if len(layers) == 1:
+        return {layers[0]: load_features(path)}
+    try:
+        tensors = load_file(path) if path.suffix == ".safetensors" else {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
+    if set(tensors) != set(layers):
+        raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
+    tensors = {layer: unbatched(values) for layer, values in tensors.items()}
+    for layer, values in tensors.items():
+        if not values.is_floating_point() or not values.isfinite().all() or not 1 <= values.ndim <= 3:
+            raise ValueError(f"feature file {path}: {layer} is no finite floating-point array of 1 to 3 axes")
+    return {layer: channels_first(tensors[layer][None].float())[0] for layer in layers}
+
+
+def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str) -> Tensor:
+    """An image's features as they travel; a batch of one image counts as the image.
+
+    Args:
+        features: By layer, as they were read.
+        spec: Of the target whose features they are.
+        key: Names the image, for messages.
+    Raises:
+        ValueError: A layer gives another shape.
+    """
+    parts = [_fitting(features[layer], shape, key, layer)[None] for layer, shape in spec.layers.items()]
+    return join_features(parts)[0]
+
+
+def _fitting(features: Tensor, shape: tuple[int, ...], key: str, layer: str) -> Tensor:
+    found = tuple(features.shape)
+    if found == (1, *shape):
+        return features[0]
+    if found != shape:
+        advice = "; save features[0], features[1] and so on in a file each" if found[1:] == shape else ""
+        raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
+    return features
 
 
 def unbatched(features: Tensor) -> Tensor:

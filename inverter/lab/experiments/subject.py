@@ -23,7 +23,7 @@ from inverter.run.device import pick_device, place
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.build import decodes_with, find_inverter, hashes, load_devices, statistics
-from inverter.whitebox.goal import Goal
+from inverter.whitebox.goal import match
 from inverter.whitebox.methods.hybrid import hybrid
 
 log = logging.getLogger(__name__)
@@ -73,14 +73,14 @@ class Subject:
         return self.target.specs[self.point.layer]
 
     def features(self, images: Sequence[Tensor], keys: Sequence[str], seed: int) -> Tensor:
-        """What the device sends for pictures ``(3, S, S)`` uint8: ``(B, *feature_shape)``."""
+        """What the device sends for pictures ``(3, S, S)`` uint8: ``(B, *tensor_shape)``."""
         inputs = [Input(key, image) for key, image in zip(keys, images, strict=True)]
         return capture(self.target, inputs, seed)[self.point.layer]
 
     def loss(self, recon: Tensor, features: Tensor, distance: str) -> Tensor:
         """Feature loss ``(B,)`` of pictures ``(B, 3, S, S)`` in [0, 1], as the attacks minimise it."""
         with torch.no_grad():
-            return Goal(self.own, {self.point.layer: features}, distance, self.std).loss(recon)
+            return match(self.own, {self.point.layer: features}, distance, self.std).loss(recon)
 
 
 @lru_cache(maxsize=1)

@@ -3,9 +3,24 @@ import torch
 
 from inverter.blackbox.conditioner import Conditioner, resize
 from inverter.priors.control import ControlShape
+from inverter.targets.shape import tensor_shape
 
 SHAPE = ControlShape(hint=(6, 8, 8), residuals=((6, 8, 8), (6, 4, 4), (10, 4, 4)), middle=(10, 4, 4), tokens=(5, 12))
-FEATURES = [(7, 3, 3), (7, 3, 5), (7, 13, 12), (11, 7), (50, 6), (9,), (9, 1, 1)]
+JOINT = ((7, 13, 12), (11, 7), (9,))
+FEATURES = [
+    (7, 3, 3),
+    (7, 3, 5),
+    (7, 13, 12),
+    (11, 7),
+    (50, 6),
+    (9,),
+    (9, 1, 1),
+    (2, 5),
+    (3, 5),
+    (1, 9),
+    (9, 1, 4),
+    JOINT,
+]
 
 
 def make(feature_shape=(7, 3, 3), shape: ControlShape = SHAPE, **options) -> Conditioner:
@@ -24,7 +39,7 @@ def awake(conditioner: Conditioner) -> Conditioner:
 @pytest.mark.parametrize("feature_shape", FEATURES)
 @pytest.mark.parametrize("count", [1, 3])
 def test_features_of_any_shape_become_latents_and_control(feature_shape, count):
-    encoding = awake(make(feature_shape))(torch.randn(count, *feature_shape))
+    encoding = awake(make(feature_shape))(torch.randn(count, *tensor_shape(feature_shape)))
     control = encoding.control
     assert encoding.latents.shape == (count, 4, 8, 8) and encoding.trunk.shape == (count, 16, 8, 8)
     assert control.hint.shape == (count, *SHAPE.hint) and control.middle.shape == (count, *SHAPE.middle)
@@ -34,7 +49,7 @@ def test_features_of_any_shape_become_latents_and_control(feature_shape, count):
 
 @pytest.mark.parametrize("feature_shape", FEATURES)
 def test_what_reaches_the_denoiser_starts_at_zero(feature_shape):
-    control = make(feature_shape)(torch.randn(2, *feature_shape)).control
+    control = make(feature_shape)(torch.randn(2, *tensor_shape(feature_shape))).control
     assert not any(part.any() for part in (control.hint, *control.residuals, control.middle, control.tokens))
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from inverter.blackbox.grid import FeatureGrid, ResidualBlock, Standardise
+from inverter.blackbox.grid import WEIGHTS, FeatureGrid, JointGrid, ResidualBlock, Standardise
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,58 @@ def test_one_position_is_a_vector(feature_shape):
     torch.manual_seed(0)
     assert torch.equal(out, FeatureGrid((7,), 8)(torch.linspace(0, 1, 7)[None]))
     assert out.std((2, 3)).min() > 0  # it may say different things in different places
+
+
+@pytest.mark.parametrize(
+    "feature_shape",
+    [(1280,), (4096,), (1280, 1, 1), (1, 1280), (2048, 7, 7), (256, 56, 56), (512, 28, 28), (197, 1024), (260, 1280)],
+)
+@pytest.mark.parametrize(("side", "cost"), [(7, 192), (16, 9 * 128)])
+def test_a_layout_keeps_to_its_budget(feature_shape, side, cost):
+    with torch.device("meta"):
+        grid = FeatureGrid(feature_shape, side, cost)
+    weights = sum(weights.numel() for name, weights in grid.named_parameters() if "bias" not in name)
+    assert weights + grid.out_channels * cost < 1.02 * WEIGHTS
+
+
+@pytest.mark.parametrize("feature_shape", [(9,), (40, 6, 6), (20, 50), (16, 40)])
+def test_under_a_budget_every_number_still_counts(feature_shape):
+    grid, features = FeatureGrid(feature_shape, 4, cost=10, budget=300), torch.randn(2, *feature_shape)
+    features.requires_grad_()
+    out = grid(features)
+    assert out.shape == (2, grid.out_channels, 4, 4)
+    out.square().sum().backward()
+    assert (features.grad != 0).all()
+
+
+def test_a_vector_says_different_things_in_different_places_under_a_budget():
+    out = FeatureGrid((7,), 4, cost=10)(torch.randn(1, 7))[0].flatten(1)
+    assert torch.linalg.matrix_rank(out - out.mean(1, keepdim=True)) > 7
+
+
+def test_joint_layers_are_laid_out_each_on_its_own_and_added_up():
+    shape = ((5, 8, 8), (17, 6), (10,))
+    grid, features = JointGrid(shape, 8), torch.randn(3, 5 * 64 + 17 * 6 + 10)
+    assert grid(features).shape == (3, 128, 8, 8)
+    assert [part.side for part in grid.grids] == [8, 4, 4]
+    start = 0
+    for numbers in (320, 102, 10):
+        changed = features.clone()
+        changed[:, start : start + numbers] += 1
+        assert (grid(changed) - grid(features)).abs().mean() > 1e-3
+        start += numbers
+
+
+def test_joint_layers_are_standardised_each_by_its_own_channels():
+    shape, count = ((2, 3, 3), (4, 3), (2,)), 7
+    parts = [torch.randn(200, *each) * 3 + 5 for each in shape]
+    axes = ((0, 2, 3), (0, 1), (0,))
+    mean = torch.cat([part.mean(axis) for part, axis in zip(parts, axes, strict=True)])
+    std = torch.cat([part.std(axis) for part, axis in zip(parts, axes, strict=True)])
+    assert len(mean) == count
+    out = Standardise(shape, mean.tolist(), std.tolist())(torch.cat([part.flatten(1) for part in parts], 1))
+    torch.testing.assert_close(out.mean(), torch.tensor(0.0), rtol=0, atol=1e-4)
+    assert (out.std(0) - 1).abs().max() < 0.2
 
 
 @pytest.mark.parametrize("shape", [(3, 5, 4, 5), (3, 4, 4), (3, 5, 16), (3, 2, 4, 4)])

@@ -1,12 +1,17 @@
 import copy
 import dataclasses
+import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.spec import InverterSpec
+from inverter.blackbox.spec import CONDITIONINGS, InverterSpec
+from inverter.config import ModelConfig
+from inverter.priors.control import unet_control_shape
 from inverter.priors.load import load_prior
+from inverter.run.hub import checkpoints_root
 
 
 @pytest.fixture
@@ -26,6 +31,30 @@ def spec(tiny_prior) -> InverterSpec:
         guidance_scale=1.0,
         conditioning="tokens",
     )
+
+
+@pytest.mark.parametrize(
+    "feature_shape",
+    [
+        *((1280,), (2048,), (4096,), (320, 7, 7), (112, 14, 14), (24, 56, 56), (2048, 7, 7), (256, 56, 56)),
+        *((197, 768), (197, 1024), (257, 1280)),
+        ((24, 56, 56), (320, 7, 7)),
+        ((24, 56, 56), (320, 7, 7), (1280,)),
+        ((2048, 7, 7), (197, 768), (197, 768), (197, 768)),
+    ],
+)
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_ten_megabytes_hold_an_inverter_of_any_features(feature_shape, conditioning):
+    """With the default sizes, beside the embedded prior, in half precision."""
+    sizes = {key: getattr(ModelConfig(), key) for key in ("width", "coarse_width", "depth", "head_width", "num_tokens")}
+    draws = {"strength": 1.0, "num_inference_steps": 10, "guidance_scale": 2.5, "dropout": 0.0}
+    shapes = {"latent_shape": (12, 16, 16), "conditioning_shape": (24, 128), "resolution": 64}
+    spec = InverterSpec(feature_shape, **shapes, **sizes, **draws, conditioning=conditioning)
+    unet = json.loads((checkpoints_root() / "embedded" / "unet" / "config.json").read_text())
+    control = unet_control_shape(SimpleNamespace(config=SimpleNamespace(**unet)), 24)
+    with torch.device("meta"):
+        inverter = Inverter(spec, control_shape=control)
+    assert sum(parameter.numel() for parameter in inverter.parameters()) <= 5_000_000
 
 
 @pytest.fixture

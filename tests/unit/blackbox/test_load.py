@@ -148,6 +148,29 @@ def test_features_of_another_target_are_refused(published, tiny_prior, target_sp
     check_target(read_published(str(published)), dataclasses.replace(target_spec, name="another name for it"))
 
 
+def test_a_vectors_inverter_of_the_second_version_still_loads(inverter, tiny_prior, target_spec, tmp_path):
+    values = {"feature_shape": (9,), "feature_mean": [0.0] * 9, "feature_std": [1.0] * 9}
+    before = Inverter(dataclasses.replace(inverter.spec, **values, compact=False), tiny_prior).eval()
+    assert before.conditioner.grid.spread.weight.shape == (128 * 16, 9)
+    save_inverter(before, tmp_path, dataclasses.replace(target_spec, feature_shape=(9,)), {})
+    written = OmegaConf.load(tmp_path / "config.yaml")
+    del written["inverter"]["compact"]
+    OmegaConf.save({**written, "schema_version": 2}, tmp_path / "config.yaml")
+    features = torch.randn(2, 9)
+    loaded = load_inverter(str(tmp_path), tiny_prior)
+    torch.testing.assert_close(loaded.align(features), before.align(features), rtol=0, atol=5e-3)
+
+
+def test_an_inverter_of_joint_layers_is_published(inverter, tiny_prior, target_spec, tmp_path):
+    shape = ((2, 3, 3), (4,))
+    values = {"feature_shape": shape, "feature_mean": [0.0] * 6, "feature_std": [1.0] * 6}
+    joint = Inverter(dataclasses.replace(inverter.spec, **values), tiny_prior).eval()
+    save_inverter(joint, tmp_path, dataclasses.replace(target_spec, layer="a+b", feature_shape=shape), {})
+    loaded = load_inverter(str(tmp_path), tiny_prior)
+    assert loaded.spec == joint.spec and read_published(str(tmp_path)).target.layers == {"a": (2, 3, 3), "b": (4,)}
+    assert loaded.mean(torch.randn(2, 22)).shape == (2, 3, 32, 32)
+
+
 def test_a_missing_weight_is_an_error(folder, tiny_prior):
     state = load_file(folder / "model.safetensors")
     removed = state.pop("conditioner.stem.weight")

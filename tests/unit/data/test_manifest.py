@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inverter.data.manifest import Manifest, check_shard_name, num_channels
+from inverter.data.manifest import Manifest, check_shard_name
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -89,8 +89,3 @@ def test_verify_finds_a_changed_and_a_missing_shard(write_shards):
     shard.unlink()
     with pytest.raises(ValueError, match=r"pairs-000001.tar of manifest.json is missing"):
         manifest.verify(folder)
-
-
-@pytest.mark.parametrize(("shape", "channels"), [((3, 4, 5), 3), ((7, 6), 6), ((9,), 9)])
-def test_num_channels(shape, channels):
-    assert num_channels(shape) == channels

@@ -63,3 +63,14 @@ def test_prior_references() -> None:
     first, second = draw(image), draw(image)
     torch.manual_seed(5)
     assert torch.equal(draw(image), first) and not torch.equal(first, second)
+
+
+def test_joint_layers_are_standardised_for_the_nearest_picture() -> None:
+    """The second layer's numbers are a thousand times as large and say no more than the first's."""
+    shape = ((1, 2, 2), (2,))
+    mean, std = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([1.0, 1000.0, 1000.0])
+    features = torch.tensor([[1.0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1000, 0]])
+    batch = {"key": ["a", "b"], "image": torch.stack([torch.zeros(3, 2, 2), torch.ones(3, 2, 2)]), "features": features}
+    floor = NearestTrainingImage([batch], mean, std, shape)
+    found = floor(torch.tensor([[1.0, 1, 1, 1, 900, 0], [0.0, 0, 0, 0, 900, 0]]))
+    assert found.flatten(1).mean(1).tolist() == [0.0, 1.0]

@@ -18,7 +18,10 @@ def given(*words: str) -> InvertConfig:
         (["prompt=a dog"], r"^prompt is 'a dog', which operating_point=mean does not read; allowed: with operating_"),
         (["prompt=''"], "^prompt is '', which operating_point=mean"),
         (["prompts=x.csv"], "^prompts is 'x.csv', which operating_point=mean"),
-        (["guidance_scale=2"], "^guidance_scale is 2.0, .*operating_point=sample, method=guided, method=hybrid, method=latent$"),
+        (
+            ["guidance_scale=2"],
+            "^guidance_scale is 2.0, .*operating_point=sample, method=guided, method=hybrid, method=latent$",
+        ),
         (["strength=0.5"], "^strength is 0.5, .*; allowed: with operating_point=sample$"),
         (["layers=[a]"], r"^layers is \['a'\], "),
         (["method=direct", "prompt=x"], "^prompt is 'x', which method=direct does not read"),

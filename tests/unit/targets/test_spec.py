@@ -29,6 +29,9 @@ def test_round_trip_through_json(spec):
         ("feature_shape", [40, -1, 2]),
         ("feature_shape", [1, 2, 3, 4]),
         ("feature_shape", [2.0]),
+        ("feature_shape", [[2], [3]]),  # two shapes, one layer
+        ("feature_shape", [[40, 28, 28]]),
+        ("layer", "a+b"),  # two layers, one shape
         ("weights_sha256", "abc"),
         ("preprocessing", {"resize": RESIZE}),
         ("preprocessing", {"resize": "nearest", "mean": [0.0] * 3, "std": [1.0] * 3}),

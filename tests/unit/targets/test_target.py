@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import gc
+import json
 import logging
 import weakref
 from contextlib import suppress
@@ -9,8 +10,10 @@ from typing import NamedTuple
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from inverter.targets import MultiTarget, Target, list_layers, load_target, load_targets
+from inverter.targets import MultiTarget, Target, TargetSpec, list_layers, load_target, load_targets
+from inverter.targets.shape import split_features
 
 
 class Unreachable(nn.Module):
@@ -379,6 +382,47 @@ def test_several_layers_give_what_each_gives_alone(layers, payload):
     assert not any(module._forward_hooks for module in together.modules())
 
 
+@pytest.mark.parametrize("payload", ["identity", "int8"])
+def test_joint_layers_send_what_each_sends_alone(payload):
+    network, images = Branches(), torch.rand(2, 3, 11, 9)
+    joint = load_target(network, ["second", "first"], input_size=12, payload=payload)
+    assert (joint.spec.layer, joint.spec.feature_shape) == ("second+first", ((2, 8, 8), (4, 10, 10)))
+    assert TargetSpec.from_dict(json.loads(json.dumps(joint.spec.to_dict()))) == joint.spec
+    features = joint(images)
+    assert features.shape == (2, *joint.spec.tensor_shape) == (2, 528)
+    for name, part in zip(("second", "first"), split_features(features, joint.spec.feature_shape), strict=True):
+        assert torch.equal(part, load_target(network, name, input_size=12, payload=payload)(images))
+
+
+def test_noise_of_joint_layers_is_as_strong_as_each_and_the_same_in_any_batch():
+    options = {"input_size": 12, "payload": "gaussian:0.2", "payload_seed": 3}
+    images, network = torch.rand(3, 3, 12, 12), Branches()
+    clean = load_target(network, "first+second", input_size=12)(images)
+    sent = load_target(network, "first+second", **options)(images)
+    one_by_one = load_target(network, "first+second", **options)
+    torch.testing.assert_close(torch.cat([one_by_one(image[None]) for image in images]), sent)
+    shape = one_by_one.spec.feature_shape
+    noise = [a - b for a, b in zip(split_features(sent, shape), split_features(clean, shape), strict=True)]
+    for part, plain in zip(noise, split_features(clean, shape), strict=True):
+        relative = part.flatten(1).std(1) / plain.flatten(1).std(1, correction=0)
+        torch.testing.assert_close(relative, torch.full((3,), 0.2), rtol=0.25, atol=0)
+    first, second = (part.flatten(1)[:, :128] for part in noise)
+    assert F.cosine_similarity(first, second).abs().max() < 0.35  # nobody subtracts one layer's noise from another's
+
+
+class Video(nn.Module):
+    """Features ``(B, C, T, h, w)``."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features[:, :, None]
+
+
+def test_joint_layers_one_of_which_cannot_be_laid_out():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), Video(), nn.Identity())
+    with pytest.raises(ValueError, match=r"layer='1' returns a float32 tensor of shape \(2, 4, 1, 10, 10\)"):
+        load_target(network, "0+1", input_size=12)
+
+
 def test_gradients_of_several_layers():
     target = load_targets(Branches(), ["first", "second"], input_size=7).double()
     images = torch.rand(1, 3, 7, 7, dtype=torch.float64, requires_grad=True)
@@ -392,6 +436,10 @@ def test_gradients_of_several_layers():
         (["first", "first"], "one or more, each once"),
         (["first", "spare", "second"], "layer='spare' exists, but the network's forward pass does not call it"),
         (["first", "thrid"], "layer='thrid' is not in Branches"),
+        (["first+thrid"], "layer='thrid' is not in Branches"),
+        (["first+first"], r"layer='first\+first'; allowed: a dotted name, or several, each once"),
+        (["first+"], r"layer='first\+'; allowed: a dotted name, or several, each once"),
+        ([""], "layer=''; allowed: a dotted name, or several, each once"),
     ],
 )
 def test_several_layers_that_cannot_be_tapped(layers, message):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,21 @@ def test_spec_comes_from_the_folder(folders, spec):
     (folders[1] / "spec.json").write_text("{}")
     with pytest.raises(ValueError, match=r"spec.json: .*missing keys"):
         CapturedSource(*folders, 8)
+
+
+def test_joint_layers_come_in_one_file(tmp_path, spec):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    joint = replace(spec, layer="x+y", feature_shape=((2, 3, 3), (4,)))
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "spec.json").write_text(json.dumps(joint.to_dict()))
+    tensors = {"y": torch.ones(4), "x": torch.zeros(2, 3, 3)}
+    save_file(tensors, tmp_path / "features" / "a.safetensors")
+    source = CapturedSource(tmp_path, tmp_path / "features", 8, 1)
+    (item,) = source.shard(0)
+    assert item.features.tolist() == [0.0] * 18 + [1.0] * 4
+    save_file({**tensors, "x": torch.zeros(3, 2, 3)}, tmp_path / "features" / "a.safetensors")
+    with pytest.raises(ValueError, match=r"a.safetensors has shape \(3, 2, 3\); needed: \(2, 3, 3\)"):
+        list(source.shard(0))
 
 
 def test_a_missing_partner_is_named(folders):
