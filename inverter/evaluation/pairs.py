@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inverter.data.manifest import Manifest, check_disjoint
+from inverter.data.manifest import MANIFEST, Manifest
+from inverter.data.origins import check_disjoint
 from inverter.targets.spec import TargetSpec, check_same_features
 
 NUM_DISTRACTORS = 1000
@@ -21,20 +23,27 @@ class EvaluationPairs:
     train_manifest: Manifest | None
 
     @classmethod
-    def find(cls, data: Path, what: str, target: TargetSpec) -> EvaluationPairs:
+    def find(cls, data: Path, what: str, target: TargetSpec, trained: Sequence[Path] = ()) -> EvaluationPairs:
         """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
 
+        Args:
+            data: Folder of the splits.
+            what: For messages.
+            target: Network and layer.
+            trained: Other folders with the manifest and origins of what it was trained on.
         Raises:
             ValueError: There is no ``val``, its shards are not its manifest's, a folder holds features of another
-                target, layer or payload, or both hold the same shards.
+                target, layer or payload, or ``val`` shares a shard, picture, photo or clip with what was trained
+                or chosen on.
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
         for found in (manifest, train_manifest):
             if found is not None:
                 check_same_features(what, target, found.target)
-        if train_manifest is not None:
-            check_disjoint(f"{train} and {val}", train_manifest, manifest)
+        others = [folder for folder in trained if Manifest.load(folder) != train_manifest]
+        for folder in [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()] + others:
+            check_disjoint(folder, val)
         manifest.verify(val)
         return cls(val, train, manifest, train_manifest)
 

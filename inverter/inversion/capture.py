@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from inverter.data.feature_files import fit, split_advice
 from inverter.data.inputs import Input
 from inverter.data.pictures import derive_seed
 from inverter.targets.target import MultiTarget, Target
@@ -41,7 +42,7 @@ def capture(target: Target | MultiTarget, inputs: Sequence[Input], seed: int) ->
 
 
 def fitting(features: Tensor, shape: tuple[int, ...], key: str, layer: str) -> Tensor:
-    """An image's features; a batch of one image counts as the image.
+    """An image's features; a batch of one image counts as the image, and a channels-last map is turned.
 
     Args:
         features: As they were read.
@@ -52,9 +53,6 @@ def fitting(features: Tensor, shape: tuple[int, ...], key: str, layer: str) -> T
         ValueError: They have another shape.
     """
     found = tuple(features.shape)
-    if found == (1, *shape):
-        return features[0]
-    if found != shape:
-        advice = "; save features[0], features[1] and so on in a file each" if found[1:] == shape else ""
-        raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
-    return features
+    if (fitted := fit(features, shape)) is None:
+        raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{split_advice(found, shape)}")
+    return fitted

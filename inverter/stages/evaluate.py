@@ -28,6 +28,7 @@ from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
 from inverter.lock import locked
 from inverter.processes import joined, rank, wait_for_all
+from inverter.published import is_run
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import check_same_features
@@ -61,7 +62,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         )
     default = f"{config.inverter}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
-    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target)
+    trained = [Path(name) for name in (config.inverter, config.baseline) if name is not None and is_run(name)]
+    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained)
     baseline = None
     if config.baseline:
         baseline, _, baseline_manifest = load_run(Path(config.baseline))

@@ -19,6 +19,7 @@ from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
+from inverter.data.origins import copy_origins
 from inverter.data.several import SeveralPairModule
 from inverter.lock import locked
 from inverter.loggers import close_loggers
@@ -65,10 +66,11 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     )
     record_training(trainer, config, "train", checkpoint, began_with=began_with)
     if rank() == 0:
-        data.manifest.save(output)
-        for folder, manifest in zip(also_folders(output, config), also, strict=True):
+        members = data.members if isinstance(data, SeveralPairModule) else [data]
+        for folder, member in zip((output, *also_folders(output, config)), members, strict=True):
             folder.mkdir(parents=True, exist_ok=True)
-            manifest.save(folder)
+            member.manifest.save(folder)
+            copy_origins(member.train, folder)
     fit(trainer, module, data, checkpoint)
     trainer.validate(module, data, verbose=False)
     close_loggers(trainer.loggers)

@@ -108,7 +108,7 @@ def test_invert(published, refused_by_command, tmp_path):
     features.mkdir()
     refused_by_command("an empty folder to invert", [*words, f"input={features}"])
     np.save(features / "a.npy", np.zeros((6, 5, 7), dtype=np.float32))
-    np.save(features / "b.npy", np.zeros((5, 7, 6), dtype=np.float32))
+    np.save(features / "b.npy", np.zeros((5, 6, 7), dtype=np.float32))
     refused_by_command("features of another layer to invert", [*words, f"input={features}"])
     np.save(features / "b.npy", np.full((6, 5, 7), np.inf, dtype=np.float32))
     refused_by_command("infinite features to invert", [*words, f"input={features}"])
