@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import logging
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -129,8 +130,8 @@ class KeyOrder:
 
 
 def plain_name(name: str) -> str:
-    """Name of a member without a leading ``./``."""
-    return name.removeprefix("./")
+    """Name of a member without a leading ``./``, in Unicode's composed form."""
+    return unicodedata.normalize("NFC", name.removeprefix("./"))
 
 
 def is_member(name: str) -> bool:

@@ -100,6 +100,11 @@ def test_what_systems_hide_in_tars_is_left_out(tmp_path, caplog):
         list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
 
 
+def test_composed_and_decomposed_names_are_one_key(tmp_path):
+    write_tar(tmp_path / "a.tar", [{"e\u0301.png": encode(1), "\u00e9.txt": b"a cat"}])
+    assert [item.text for item in TarSource(f"{tmp_path}/a.tar", 9).shard(0)] == ["a cat"]
+
+
 def test_a_caption_is_one_text(tmp_path):
     write_tar(tmp_path / "a.tar", [{"0.png": encode(1), "0.json": b'{"caption": ["a", "b"]}'}])
     with pytest.raises(ValueError, match=r"json says caption or text \['a', 'b'\]; allowed: one text"):
