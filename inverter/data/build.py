@@ -15,10 +15,11 @@ from torch import Tensor
 
 from inverter.data.manifest import SPLITS
 from inverter.data.origins import is_flat, picture_hash
-from inverter.data.pictures import AUGMENTS, derive_seed, mirrors, swap_sides, to_tensor
+from inverter.data.pictures import AUGMENTS, mirrors, swap_sides, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
-from inverter.device import PRECISIONS
+from inverter.run.device import PRECISIONS
+from inverter.run.seeds import derive_seed
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig

@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from inverter.config.errors import one_line
 from inverter.data.files import extension
 from inverter.data.npy import read_npy
-from inverter.errors import one_line
 
 SUFFIXES = (".npy", ".safetensors")
 DTYPES = ("float16", "float32", "float64")

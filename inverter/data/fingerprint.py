@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inverter.atomic import write_text
+from inverter.config.errors import one_line
 from inverter.data.manifest import MANIFEST, UNKNOWN
 from inverter.data.shards import count_pairs
-from inverter.errors import one_line
-from inverter.parse import parse_json
-from inverter.processes import rank
-from inverter.run_record import commit
+from inverter.run.files import write_text
+from inverter.run.parse import parse_json
+from inverter.run.processes import rank
+from inverter.run.record import commit
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig

@@ -12,13 +12,14 @@ import torch
 from torch.utils.data import Dataset
 from webdataset.tariterators import base_plus_ext
 
-from inverter.data.pictures import derive_seed, jitter, mirrors, read_picture, swap_sides, to_tensor
+from inverter.config.errors import one_line
+from inverter.data.pictures import jitter, mirrors, read_picture, swap_sides, to_tensor
 from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import KeyOrder, expand_shards, is_member, picture_member, plain_name, read_said
 from inverter.data.tar import tar_entries
 from inverter.data.url import open_url
-from inverter.errors import one_line
+from inverter.run.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 Members = tuple[tuple[str, int, int], ...]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from inverter.atomic import write_text
+from inverter.config.errors import one_line
 from inverter.data.manifest import Manifest, open_member
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.run.files import write_text
+from inverter.run.parse import parse_json
 
 log = logging.getLogger(__name__)
 ORIGINS = "origins.json"

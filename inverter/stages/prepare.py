@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inverter.config import PrepareConfig
+from inverter.config.errors import one_line
 from inverter.data.build import PairBuilder, check_config, check_same_pictures
 from inverter.data.fingerprint import Fingerprint
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
@@ -17,12 +18,11 @@ from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
-from inverter.device import pick_device, pick_precision, place
-from inverter.errors import one_line
-from inverter.lock import locked
 from inverter.priors.load import load_prior
 from inverter.priors.variant import few_step_name, has_few_step
-from inverter.processes import joined, rank, wait_for_all
+from inverter.run.device import pick_device, pick_precision, place
+from inverter.run.lock import locked
+from inverter.run.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
 

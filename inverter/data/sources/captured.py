@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from inverter.config.errors import one_line
 from inverter.data.feature_files import (
     CONVERT,
     SUFFIXES,
@@ -20,8 +21,7 @@ from inverter.data.files import extension, listed, relative_stem, visible_files
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.run.parse import parse_json
 from inverter.targets.spec import RESIZE, TargetSpec
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from inverter.data.image_dataset import ImageShardDataset, collate_pictures
-from inverter.data.pictures import derive_seed, mirrors
+from inverter.data.pictures import mirrors
+from inverter.run.seeds import derive_seed
 
 
 @pytest.fixture
