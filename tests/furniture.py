@@ -29,7 +29,7 @@ def furnish(folder: Path) -> None:
     for name in ("configs", "checkpoints"):
         (folder / name).symlink_to(ROOT / name)
     for split in ("train", "dev", "val"):
-        _save_pictures(folder / "pictures" / split)
+        _save_pictures(folder / "pictures" / split, 100 * len(split) + ord(split[0]))
         for file in (folder / "pictures" / split).rglob("*.png"):
             _save_features(folder / "captured" / file.relative_to(folder / "pictures"), (8, 4, 4))
     _save_features(folder / "captured" / "new" / "a", (8, 4, 4))
@@ -57,10 +57,10 @@ def _picture(seed: int) -> Image.Image:
     return Image.fromarray(pixels).resize((48, 48))
 
 
-def _save_pictures(folder: Path) -> None:
+def _save_pictures(folder: Path, seed: int = 0) -> None:
     for number, name in enumerate(CLASSES * 2):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        _picture(number + len(folder.name)).save(folder / name / f"{number}.png")
+        _picture(number + seed).save(folder / name / f"{number}.png")
 
 
 def _save_features(path: Path, shape: tuple[int, ...]) -> None:

@@ -42,7 +42,9 @@ class DatasetConfig:
     root: str | None = None  # folder of torchvision's files
     split: str | None = None  # as the dataset calls it, huggingface also a slice such as train[:90%]; null: its own
     config: str | None = None  # configuration of a huggingface dataset that has several
-    image: str | None = None  # huggingface column of the pictures; null takes the first
+    image: str | None = (
+        None  # huggingface column of the pictures, ending of those of shards (jpg); null: the first, the only one
+    )
     text: str | None = None  # huggingface column of the captions; null takes the names of the classes
     start: int = 0  # number of the first sample taken: keeps splits of one dataset apart
     shuffle: bool = True  # in an order that is always the same; false keeps the dataset's own
@@ -59,6 +61,7 @@ class PrepareConfig:
     video: VideoConfig = field(default_factory=VideoConfig)  # of source=video:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of source=torchvision: and source=huggingface:
     features: str | None = None  # folder of captured features, one file an image (folder: source only)
+    feature_shape: list[int] | None = None  # of one image's captured features; null goes by spec.json or the files
     pairs: int | None = None  # number of pairs; null takes all that the source has
     shard_size: int = 512
     feature_dtype: str = "float16"  # float16 | float32

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.config.errors import one_line
-from inverter.data.manifest import MANIFEST, SPLITS
+from inverter.data.manifest import SPLITS
+from inverter.data.origins import is_flat, picture_hash
 from inverter.data.pictures import AUGMENTS, mirrors, swap_sides, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
 from inverter.run.device import PRECISIONS
-from inverter.run.files import write_text
-from inverter.run.parse import parse_json
-from inverter.run.processes import rank
-from inverter.run.record import commit
 from inverter.run.seeds import derive_seed
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
     from inverter.targets.spec import TargetSpec
     from inverter.targets.target import MultiTarget
-
-FINGERPRINT = "prepare.json"
-NO_RECIPE = ("output", "max_time", "device", "precision")
 
 
 class PairBuilder:
@@ -97,9 +88,11 @@ class PairBuilder:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             made = None if self.target is None else self.target(inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
+        marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
         for layer, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            for source, image, (_, text), feature, latent in zip(batch, images, views, features, latents, strict=True):
+            made_of = zip(batch, marks, images, views, features, latents, strict=True)
+            for source, mark, image, (_, text), feature, latent in made_of:
                 if feature is None:
                     raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
                 writer.add(
@@ -112,6 +105,8 @@ class PairBuilder:
                     group=source.group,
                     clip=source.clip,
                     frame=source.frame,
+                    picture=mark,
+                    origin=source.origin,
                 )
 
     def _view(self, source: SourceImage) -> tuple[Image.Image, str]:
@@ -120,81 +115,6 @@ class PairBuilder:
         mirrored = augment != "none" and mirrors(seed)
         picture = AUGMENTS[augment](source.image, self.resolution, seed)
         return picture, swap_sides(source.text) if mirrored else source.text
-
-
-class Fingerprint:
-    """``prepare.json`` beside the shards: what they were made from, so that a folder never mixes two recipes.
-
-    Args:
-        folder: Folder of the shards.
-        config: Recipe; ``output``, ``max_time``, ``device`` and ``precision`` play no part in it.
-    Raises:
-        ValueError: The folder holds shards of another recipe, or of none that is known.
-    """
-
-    def __init__(self, folder: Path, config: PrepareConfig) -> None:
-        self.path, self.max_time = folder / FINGERPRINT, config.max_time
-        self.recipe = _without_place(dataclasses.asdict(config))
-        written = (folder / MANIFEST).exists() or any(folder.glob("*.tar"))
-        if not written or not self.path.is_file():  # a run that failed before its first shard binds no other
-            if written:
-                raise ValueError(
-                    f"output: {folder} holds shards but no {FINGERPRINT}; choose another output or delete it"
-                )
-            self.saved: dict[str, Any] = {"complete": False}
-            return
-        try:
-            self.saved = parse_json(self.path.read_bytes())
-            written_by = {**dataclasses.asdict(type(config)()), **self.saved["recipe"]}  # older ones lack newer options
-            self.saved["complete"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"output: {self.path} is damaged ({one_line(error)}); choose another output") from error
-        self._compare(_without_place(written_by), self.recipe)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all shards and the manifest were written, or as many as fit into no less time than there is now."""
-        if not self.saved["complete"] or not self.path.with_name(MANIFEST).is_file():
-            return False
-        stopped_after = self.saved.get("stopped_after")
-        return stopped_after is None or (self.max_time is not None and self.max_time <= stopped_after)
-
-    def begin(self, weights: dict[str, Any], precision: str) -> None:
-        """Note hashes of prior and target before the first shard, or compare them with the noted ones.
-
-        Every ``precision`` that shards were computed in is noted, too.
-
-        Raises:
-            ValueError: The weights are not those that the shards in the folder were made with.
-        """
-        if "weights" in self.saved:
-            self._compare(self.saved["weights"], weights)
-        precisions = sorted({*self.saved.get("precisions", []), precision})
-        made = {"recipe": self.recipe, "weights": weights, "precisions": precisions, "commit": commit()}
-        self._save({**made, "complete": False})
-
-    def finish(self, stopped_after: int | None) -> None:
-        """Note that the manifest and every shard are written, or those that ``stopped_after`` seconds allowed."""
-        self._save({**self.saved, "complete": True, "stopped_after": stopped_after})
-
-    def _save(self, values: dict[str, Any]) -> None:
-        if rank() == 0:
-            write_text(self.path, json.dumps(values, indent=1) + "\n")
-        self.saved = values
-
-    def _compare(self, saved: dict[str, Any], now: dict[str, Any]) -> None:
-        keys = sorted(saved.keys() | now.keys())
-        changed = [f"{k}: {saved.get(k)!r} there, {now.get(k)!r} now" for k in keys if saved.get(k) != now.get(k)]
-        if changed:
-            raise ValueError(
-                f"output: {self.path.parent} holds shards of another recipe ({'; '.join(changed)}); "
-                "choose another output or delete it"
-            )
-
-
-def _without_place(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what may change between the parts of a run: where it runs, and for how long."""
-    return {key: value for key, value in config.items() if key not in NO_RECIPE}
 
 
 def check_config(config: PrepareConfig) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from inverter.data.feature_files import fitting
 from inverter.data.inputs import Input
-from inverter.data.sources.captured import fitting
 from inverter.run.seeds import derive_seed
 from inverter.targets.target import MultiTarget, Target
 

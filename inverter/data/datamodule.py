@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,12 +12,15 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from inverter.data.manifest import Manifest, check_disjoint
+from inverter.data.manifest import UNKNOWN, Manifest
+from inverter.data.origins import check_disjoint
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.data.workers import start_server, worker_options
 from inverter.run.processes import rank, world_size
 from inverter.run.seeds import derive_seed
 from inverter.targets.spec import check_same_features
+
+log = logging.getLogger(__name__)
 
 
 class ShareSampler(DistributedSampler):
@@ -177,7 +181,7 @@ class PairDataModule(L.LightningDataModule):
         pin_memory: Page-locked batches for training; None where there is a GPU.
     Raises:
         ValueError: A manifest is missing or invalid, or dev was made of another target or size than train, or of
-            the same shards.
+            the same shards, pictures, photos or clips.
     """
 
     def __init__(
@@ -198,7 +202,7 @@ class PairDataModule(L.LightningDataModule):
             start_server()  # while networks are built
         if dev is not None:
             _check_agreement(self.manifest, Manifest.load(dev), dev)
-            check_disjoint(f"{train} and {dev}", self.manifest, Manifest.load(dev))
+            check_disjoint(train, dev)
 
     @property
     def num_pairs(self) -> int:
@@ -247,3 +251,5 @@ def _check_agreement(train: Manifest, dev: Manifest, folder: str) -> None:
         expected, found = getattr(train, name), getattr(dev, name)
         if expected != found:
             raise ValueError(f"dev pairs in {folder} have {name}={found!r}; the training pairs have {expected!r}")
+    if train.precision != dev.precision and UNKNOWN not in (train.precision, dev.precision):
+        log.warning("training pairs were computed in %s, dev pairs in %s in %s", train.precision, dev.precision, folder)

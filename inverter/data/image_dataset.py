@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import io
+import logging
 import tarfile
-from pathlib import PurePosixPath
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
+from webdataset.tariterators import base_plus_ext
 
 from inverter.config.errors import one_line
-from inverter.data.pictures import jitter, read_picture, to_tensor
+from inverter.data.pictures import jitter, mirrors, read_picture, swap_sides, to_tensor
 from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
-from inverter.data.sources.tar import expand_shards
+from inverter.data.sources.tar import KeyOrder, expand_shards, is_member, picture_member, plain_name, read_said
 from inverter.data.tar import tar_entries
 from inverter.data.url import open_url
 from inverter.run.seeds import derive_seed
 
+log = logging.getLogger(__name__)
+Members = tuple[tuple[str, int, int], ...]
+"""Ending, offset and size of a picture, and of the ``json`` and ``txt`` beside it."""
+
 
 class ImageShardDataset(Dataset[dict[str, Any]]):
-    """Augmented pictures; picture n of epoch e is number ``e * len(dataset) + n``.
+    """Augmented pictures and their texts; picture n of epoch e is number ``e * len(dataset) + n``.
 
     Args:
         pattern: Uncompressed image shards: path, glob, braces or an fsspec URL.
@@ -38,54 +44,82 @@ class ImageShardDataset(Dataset[dict[str, Any]]):
         files = expand_shards(pattern)
         self.resolution, self.seed = resolution, seed
         self._reader = RangeReader(files)
-        self._spans: list[tuple[int, int, int]] = []
+        self._places: list[tuple[int, Members]] = []
         for number, file in enumerate(files):
-            if limit is None or len(self._spans) < limit:
-                self._spans += [(number, offset, size) for offset, size in find_pictures(file)]
-        if not self._spans:
+            if limit is None or len(self._places) < limit:
+                self._places += [(number, members) for members in find_pictures(file)]
+        if not self._places:
             raise ValueError(f"shards {pattern!r} hold no picture; allowed: {', '.join(EXTENSIONS)}")
-        self._spans = self._spans[:limit]
+        self._places = self._places[:limit]
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return len(self._places)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         return self.__getitems__([number])[0]
 
     def __getitems__(self, numbers: list[int]) -> list[dict[str, Any]]:
-        """Several at once, fetched together from where the shards lie: ``key`` and ``image`` uint8 ``(3, S, S)``."""
-        files = self._reader.read([self._spans[number % len(self)] for number in numbers])
-        return [self._augment(number, data) for number, data in zip(numbers, files, strict=True)]
+        """Several at once, fetched together: ``key``, ``image`` uint8 ``(3, S, S)``, ``text``.
+
+        The text of a mirrored picture changes sides.
+        """
+        blocks = self._reader.read([self._span(number % len(self)) for number in numbers])
+        return [self._augment(number, data) for number, data in zip(numbers, blocks, strict=True)]
+
+    def _span(self, index: int) -> tuple[int, int, int]:
+        """Shard of a picture, and offset and size of what it and its text cover."""
+        shard, members = self._places[index]
+        begin = min(offset for _, offset, _ in members)
+        return shard, begin, max(offset + size for _, offset, size in members) - begin
 
     def _augment(self, number: int, data: bytes) -> dict[str, Any]:
         epoch, index = divmod(number, len(self))
-        name = f"{index} of {self._reader.files[self._spans[index][0]]}"
+        shard, begin, _ = self._span(index)
+        name = f"{index} of {self._reader.files[shard]}"
+        members = {member: data[at - begin : at - begin + size] for member, at, size in self._places[index][1]}
+        encoded = members.pop(self._places[index][1][0][0])
+        text = read_said({"__key__": index, "__url__": self._reader.files[shard], **members})["caption"]
         seed = derive_seed(self.seed, "online", epoch, index)
-        picture = jitter(read_picture(io.BytesIO(data), name), self.resolution, seed)
-        return {"key": f"{index:07d}", "image": to_tensor(picture)}
+        picture = jitter(read_picture(io.BytesIO(encoded), name), self.resolution, seed)
+        text = swap_sides(text) if mirrors(seed) else text
+        return {"key": f"{index:07d}", "image": to_tensor(picture), "text": text}
 
 
-def find_pictures(file: str) -> list[tuple[int, int]]:
-    """Offset and size of each picture in an image shard, in its order.
+def find_pictures(file: str) -> list[Members]:
+    """Where the picture of each key of an image shard lies, first, and what is said of it, in the shard's order.
 
     Raises:
-        ValueError: The file is no uncompressed tar.
+        ValueError: The file is no uncompressed tar, or a key has several pictures or members that do not lie together.
     """
+    found: list[Members] = []
+    dotted: list[str] = []
+    order = KeyOrder()
     try:
         with open_url(file) as stream:
-            return [
-                (entry.offset_data, entry.size)
-                for entry in tar_entries(stream, f"shard {file}")
-                if entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE)
-                and PurePosixPath(entry.name).suffix.lower() in EXTENSIONS
-            ]
+            entries = ((plain_name(entry.name), entry) for entry in tar_entries(stream, f"shard {file}"))
+            files = ((n, e) for n, e in entries if e.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and is_member(n))
+            for key, group in groupby(files, lambda item: base_plus_ext(item[0])[0]):
+                named = [(base_plus_ext(name)[1].lower(), (e.offset_data, e.size)) for name, e in group if key]
+                members = dict(named)
+                if len(members) < len(named):
+                    raise ValueError(f"shard {file}: a member of key {key!r} occurs twice; allowed: once")
+                picture = picture_member(members, key)
+                dotted += [f"{key}.{name}" for name in members if picture is None and name.endswith(EXTENSIONS)]
+                said = [name for name in ("json", "txt") if name in members]
+                order.check(file, key, picture is not None, bool(said))
+                if picture is not None:
+                    found.append(tuple((name, *members[name]) for name in (picture, *said)))
     except OSError as error:
         raise ValueError(f"shard {file} cannot be opened: {one_line(error)}") from error
+    if dotted:
+        reason = "has a dot before its ending, where WebDataset ends the key"
+        log.warning("shard %s: %d picture(s) are left out; %r %s", file, len(dotted), dotted[0], reason)
+    return found
 
 
 def collate_pictures(pictures: list[dict[str, Any]]) -> dict[str, Any]:
     """Batch of pictures in [0, 1], float32, with the names of batches of pairs."""
     return {
-        "key": [picture["key"] for picture in pictures],
+        **{name: [picture[name] for picture in pictures] for name in ("key", "text")},
         "image": torch.stack([picture["image"] for picture in pictures]).float() / 255,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -10,18 +11,18 @@ from pathlib import Path
 from torch import Tensor
 
 from inverter.config import VideoConfig
+from inverter.data.feature_files import CONVERT, SUFFIXES, how_to_convert, load_layers
+from inverter.data.files import count_kinds, extension, relative_stem, visible_files
 from inverter.data.pictures import read_picture, square, to_tensor
-from inverter.data.sources.captured import SUFFIXES, load_layers
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import EXTENSIONS as PICTURES
 from inverter.data.sources.source import SourceImage, unique_key
-from inverter.data.sources.tar import SUFFIXES as SHARDS
-from inverter.data.sources.tar import TarSource
+from inverter.data.sources.tar import TarSource, is_shards
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
 from inverter.data.sources.video import VideoSource
 from inverter.targets.shape import layer_names
 
-PICKLED = (".pt", ".pth", ".pkl", ".pickle")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Input:
     Args:
         key: Names its reconstruction.
         picture: ``(3, S, S)`` uint8; None where there are features only.
-        features: By layer, without a batch dimension; None where the target makes them from the picture.
+        features: By layer, as they were read; None where the target makes them from the picture.
     """
 
     key: str
@@ -41,12 +42,12 @@ class Input:
 
 def is_clip(path: Path) -> bool:
     """Whether an input is a video file."""
-    return path.suffix.lower() in VIDEO_EXTENSIONS and path.is_file()
+    return extension(path) in VIDEO_EXTENSIONS and path.is_file()
 
 
 def is_sequence(path: Path) -> bool:
     """Whether an input may hold more than one image: a folder, a video file or shards."""
-    return path.is_dir() or is_clip(path) or path.name.endswith(SHARDS)
+    return path.is_dir() or is_clip(path) or is_shards(path.name)
 
 
 def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig | None = None) -> Iterator[Input]:
@@ -64,8 +65,8 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
     layers = list(dict.fromkeys(chain.from_iterable(map(layer_names, layers))))
     used: set[str] = set()
     for file in files:
-        name = file.relative_to(path).with_suffix("") if path.is_dir() else file.stem
-        yield Input(unique_key(str(name), used), features=load_layers(file, layers))
+        name = relative_stem(file, path) if path.is_dir() else file.stem
+        yield Input(unique_key(name, used), features=load_layers(file, layers))
     if files:
         return
     for picture in read_pictures(path, video or VideoConfig()):
@@ -76,19 +77,19 @@ def feature_files(path: Path) -> list[Path]:
     """Feature files of an input: itself, or those of a folder and its subfolders; none where it holds pictures.
 
     Raises:
-        ValueError: Pickles, or a folder of features and of something else that could be inverted.
+        ValueError: Features in files that are not read, or a folder of features and of something else that could be
+            inverted.
     """
-    given = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    files = [file for file in given if file.suffix in SUFFIXES]
-    pickled = [file for file in given if file.suffix in PICKLED]
-    if pickled and (files or len(pickled) == len(given)):
-        raise ValueError(
-            f"input is {str(pickled[0])!r}, pickled and never read; allowed: .npy or .safetensors; convert what you "
-            "trust: np.save('features.npy', torch.load('features.pt').float().cpu().numpy())"
-        )
-    pictures = [file for file in given if file.suffix.lower() in PICTURES]
+    given = visible_files(path) if path.is_dir() else [path]
+    files = [file for file in given if extension(file) in SUFFIXES]
+    pictures = [file for file in given if extension(file) in (*PICTURES, *VIDEO_EXTENSIONS) or is_shards(file.name)]
+    unread = [file for file in given if extension(file) in CONVERT]
+    if unread and not pictures:
+        raise ValueError(f"input is {str(unread[0])!r}, {how_to_convert(unread[0])}")
     if files and pictures:
         raise ValueError(f"input {str(path)!r} holds {files[0].name} and {pictures[0].name}; allowed: one kind")
+    if unread:
+        log.warning("input %s: %s left out beside the pictures", path, count_kinds(unread))
     return files
 
 
@@ -116,7 +117,7 @@ def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
         return FolderSource(path, shard_size=1 << 20).shard(0)
     if is_clip(path):
         return VideoSource(str(path), 1 << 20, stride=video.stride, fps=video.fps).shard(0)
-    if path.name.endswith(SHARDS):
+    if is_shards(path.name):
         return TarSource(str(path), shard_size=1 << 20).shard(0)
     if path.is_file():
         return iter([SourceImage(unique_key(path.stem, set()), read_picture(path, str(path)))])

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +22,9 @@ SCHEMA_VERSION = 1
 SPLITS = ("train", "dev", "val")
 FEATURE_DTYPES = ("float16", "float32")
 MANIFEST = "manifest.json"
+UNKNOWN = "unknown"
+ADDED = ("precision", "origins_sha256")
+"""Keys that older manifests lack."""
 
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +45,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "threat_model": (str,),
     "seed": (int,),
     "augment": (str,),
+    "precision": (str,),
+    "origins_sha256": (str, type(None)),
 }
 
 
@@ -75,6 +80,9 @@ class Manifest:
         threat_model: What the attacker was given, in words.
         seed: Seed of everything random in ``prepare``.
         augment: ``none``, ``jitter`` or ``vary``.
+        precision: What target and prior computed in, ``bf16`` or ``fp32``; ``unknown`` where nobody noted it, or the
+            features were captured elsewhere.
+        origins_sha256: SHA-256 of ``origins.json``, see :mod:`inverter.data.origins`; None where there is none.
         schema_version: Version of this schema.
     Raises:
         ValueError: A field has another type or a value that is not allowed.
@@ -96,6 +104,8 @@ class Manifest:
     threat_model: str
     seed: int
     augment: str
+    precision: str = UNKNOWN
+    origins_sha256: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -104,6 +114,9 @@ class Manifest:
         _check_choice("schema_version", self.schema_version, (SCHEMA_VERSION,))
         _check_choice("split", self.split, SPLITS)
         _check_choice("feature_dtype", self.feature_dtype, FEATURE_DTYPES)
+        _check_choice("precision", self.precision, ("bf16", "fp32", UNKNOWN))
+        if self.origins_sha256 is not None and not _SHA256.fullmatch(self.origins_sha256):
+            raise ValueError(f"origins_sha256={self.origins_sha256!r}; allowed: 64 hexadecimal digits, or null")
         for name in ("num_pairs", "num_sources", "resolution"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; allowed: 1 or more")
@@ -137,12 +150,12 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, values: Any) -> Manifest:
-        """Read what ``to_dict`` wrote; every key must be there and no other.
+        """Read what ``to_dict`` wrote; every key must be there, but for those that were ``ADDED``, and no other.
 
         Raises:
             ValueError: A key is missing or unknown, or a value breaks the schema.
         """
-        values = _check_keys("manifest", values, cls)
+        values = _check_keys("manifest", values, cls, ADDED)
         target = TargetSpec.from_dict(values["target"])
         _check_type("shards", values["shards"], (list,))
         return cls(**{**values, "target": target, "shards": [_shard_info(entry) for entry in values["shards"]]})
@@ -172,12 +185,6 @@ class Manifest:
                     f"{folder}/{shard.name}: SHA-256 is {found}, {MANIFEST} says {shard.sha256}; "
                     "the shard is damaged or was replaced, write it again with `inverter prepare`"
                 )
-
-
-def check_disjoint(what: str, one: Manifest, other: Manifest) -> None:
-    """Raise ValueError where two splits, which ``what`` names, hold a shard in common."""
-    if shared := {shard.sha256 for shard in one.shards} & {shard.sha256 for shard in other.shards}:
-        raise ValueError(f"{what} have {len(shared)} shard(s) in common; prepare each split from pictures of its own")
 
 
 def check_shard_name(name: str) -> None:
@@ -227,11 +234,11 @@ def _shard_info(values: Any) -> ShardInfo:
     return ShardInfo(**values)
 
 
-def _check_keys(what: str, values: Any, schema: type) -> dict[str, Any]:
+def _check_keys(what: str, values: Any, schema: type, optional: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ValueError(f"{what} is a {type(values).__name__}; allowed: an object")
     allowed = {entry.name for entry in fields(schema)}
-    missing, unknown = sorted(allowed - set(values)), sorted(set(values) - allowed)
+    missing, unknown = sorted(allowed - {*values, *optional}), sorted(set(values) - allowed)
     if missing or unknown:
         raise ValueError(f"{what}: missing keys {missing}, unknown keys {unknown}; allowed: {sorted(allowed)}")
     return dict(values)

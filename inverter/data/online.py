@@ -58,6 +58,7 @@ class OnlinePairModule(PairDataModule):
             self.manifest,
             source=describe_source(f"shards:{images}"),
             augment="jitter",
+            origins_sha256=None,
             threat_model=threat_model("features of pictures of its own, augmented and sent again and again,"),
         )
         self.target, self.bf16 = target, bf16

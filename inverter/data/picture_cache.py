@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.source import EXTENSIONS
-from inverter.data.sources.tar import TarSource, expand_shards, read_said
+from inverter.data.sources.tar import TarSource, expand_shards, picture_member, read_said
 from inverter.run.files import whole_file, write_text
 from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
@@ -88,10 +88,10 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
         ``foreground`` and ``background``, ``""`` for what the sample does not say.
     """
     key = str(sample.get("__key__"))
-    encoded = next((sample[extension[1:]] for extension in EXTENSIONS if extension[1:] in sample), None)
-    if encoded is None:
+    member = picture_member(sample, key)
+    if member is None:
         raise ValueError(f"sample {key!r} has no picture; allowed: {', '.join(e[1:] for e in EXTENSIONS)}")
-    picture = square(read_picture(io.BytesIO(encoded), key), resolution)
+    picture = square(read_picture(io.BytesIO(sample[member]), key), resolution)
     said = read_said(sample)
     label = said.get("label")
     words = {**{name: str(said.get(name) or "") for name in ("wnid", "group")}, **_words(said)}

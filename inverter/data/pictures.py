@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +16,20 @@ from torchvision.transforms import v2
 
 from inverter.config.errors import one_line
 
+log = logging.getLogger(__name__)
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
 
 def read_picture(file: Path | IO[bytes], name: str) -> Image.Image:
-    """Decode a picture to 8-bit RGB, turned as its EXIF says.
+    """Decode a picture to 8-bit RGB, turned as its EXIF says; of an animated one the first frame, with a warning.
 
     Raises:
         ValueError: ``file`` (called ``name`` in the message) is no picture that can be read.
     """
     try:
         with Image.open(file, formats=FORMATS) as picture:  # other formats' decoders start programs
+            if picture.format in ("PNG", "WEBP") and getattr(picture, "is_animated", False):
+                log.warning("picture %s is animated: its first frame alone is taken", name)
             return to_rgb(picture)
     except UnidentifiedImageError as error:
         raise ValueError(f"picture {name} is none; allowed: {', '.join(FORMATS)}") from error

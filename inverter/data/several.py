@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from random import Random
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
 from inverter.data.datamodule import EpochSampler, PairDataModule, PairLoader
+from inverter.data.origins import check_disjoint
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.run.processes import rank, world_size
 from inverter.run.seeds import derive_seed
@@ -56,7 +58,8 @@ class SeveralPairModule(PairDataModule):
         pin_memory: Page-locked batches for training; None where there is a GPU.
     Raises:
         ValueError: As ``PairDataModule``; or shares that are no positive numbers, one a folder; or latents of another
-            autoencoder than the first folder's.
+            autoencoder than the first folder's; or a
+            picture is in the ``train`` of one and the ``dev`` of another.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class SeveralPairModule(PairDataModule):
                 its, first = getattr(member.manifest, key), getattr(self.manifest, key)
                 if its != first:
                     raise ValueError(f"pairs in {folder} have {key} {its}; those in {folders[0]} have {first}")
+        for one, other in permutations(folders, 2):
+            check_disjoint(f"{one}/train", f"{other}/dev")
 
     @property
     def manifests(self) -> list:

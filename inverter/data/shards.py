@@ -9,7 +9,7 @@ import os
 import re
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor
 from inverter.config.errors import one_line
 from inverter.data.manifest import FEATURE_DTYPES, Manifest, ShardInfo, stream_sha256
 from inverter.data.npy import read_npy
+from inverter.data.origins import Origins, short_hash
 from inverter.data.statistics import FeatureStatistics
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
@@ -44,6 +45,7 @@ class ShardRecord:
         feature_shape: Of one image's features.
         groups: Photos or clips that several pairs were cut from.
         num_ungrouped: Pairs that are their own source.
+        origins: Hashes of its pictures and groups; None where a version wrote it that noted none.
     """
 
     info: ShardInfo
@@ -52,6 +54,7 @@ class ShardRecord:
     feature_shape: FeatureShape
     groups: tuple[str, ...]
     num_ungrouped: int
+    origins: Origins | None
 
 
 def shard_name(index: int) -> str:
@@ -85,6 +88,9 @@ class ShardWriter:
         self._keys: set[str] = set()
         self._groups: set[str] = set()
         self._num_ungrouped = 0
+        self._pictures: dict[str, str] = {}
+        self._origins: dict[str, str] = {}
+        self._ungrouped: set[str] = set()
 
     def __enter__(self) -> ShardWriter:
         self._stream = self._temporary.open("wb")
@@ -120,6 +126,8 @@ class ShardWriter:
         group: str = "",
         clip: str = "",
         frame: int = -1,
+        picture: str | None = None,
+        origin: str | None = None,
     ) -> None:
         """Append one pair.
 
@@ -133,6 +141,9 @@ class ShardWriter:
             group: Photo or clip that the image was cut from; ``""`` is the image itself.
             clip: Clip that the image is a frame of.
             frame: Number of that frame; -1 is none.
+            picture: Hash of the picture that ``image`` was made of; None: of ``image``; ``""`` is none, which tells
+                nothing.
+            origin: Hash of ``group`` wherever it occurs; None: of its name.
         Raises:
             ValueError: A key that is not allowed or was used before, another shape, or values that are not finite.
         """
@@ -158,10 +169,16 @@ class ShardWriter:
         self._statistics = statistics if self._statistics is None else self._statistics.merge(statistics)
         self._feature_shape = shape
         self._keys.add(key)
+        if picture is None:
+            picture = short_hash([image.cpu().numpy().tobytes()])
+        if picture:
+            self._pictures.setdefault(picture, key)
         if group and group != key:
             self._groups.add(group)
+            self._origins.setdefault(origin or short_hash([group.encode()]), group)
         else:
             self._num_ungrouped += 1
+            self._ungrouped.add(picture or short_hash([key.encode()]))
 
     def _finish(self, statistics: FeatureStatistics) -> ShardRecord:
         with self._temporary.open("rb") as stream:
@@ -174,8 +191,11 @@ class ShardWriter:
             feature_shape=self._feature_shape or (),
             groups=tuple(sorted(self._groups)),
             num_ungrouped=self._num_ungrouped,
+            origins=Origins(self._pictures, self._origins, frozenset(self._ungrouped)),
         )
-        values = {**asdict(record), "statistics": {k: np.asarray(v).tolist() for k, v in vars(statistics).items()}}
+        origins = parse_json(record.origins.to_json()) if record.origins is not None else None
+        plain = asdict(replace(record, origins=None)) | {"origins": origins}
+        values = {**plain, "statistics": {k: np.asarray(v).tolist() for k, v in vars(statistics).items()}}
         write_text(self.path.with_suffix(".json"), json.dumps(values))
         return record
 
@@ -195,10 +215,32 @@ def read_record(folder: Path, index: int) -> ShardRecord | None:
             feature_shape=from_lists(values["feature_shape"]),
             groups=tuple(values["groups"]),
             num_ungrouped=values["num_ungrouped"],
+            origins=Origins.from_json(json.dumps(values["origins"])) if values.get("origins") else None,
         )
         return record if record.num_bytes == path.stat().st_size else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def finished_shards(folder: Path) -> list[int]:
+    """Numbers of the shards in a folder that are finished, whoever wrote them, in order."""
+    numbers = sorted(int(path.stem.removeprefix("pairs-")) for path in folder.glob("pairs-[0-9]*.json"))
+    return [number for number in numbers if read_record(folder, number) is not None]
+
+
+def count_pairs(folder: Path) -> int:
+    """Pairs in all finished shards of a folder."""
+    records = [read_record(folder, number) for number in finished_shards(folder)]
+    return sum(record.info.count for record in records if record is not None)
+
+
+def drop_partial_shard(folder: Path, shard_size: int) -> None:
+    """Remove the last shard where it holds fewer than ``shard_size`` pairs: it is to be written anew, with more."""
+    numbers = finished_shards(folder)
+    record = read_record(folder, numbers[-1]) if numbers else None
+    if record is not None and record.info.count < shard_size:
+        for path in (folder / record.info.name, (folder / record.info.name).with_suffix(".json")):
+            path.unlink()
 
 
 def decode_pair(key: str, members: Mapping[str, bytes], shard: str, manifest: Manifest) -> dict[str, Any]:

@@ -6,12 +6,11 @@ import logging
 import math
 import shutil
 from collections.abc import Mapping
-from itertools import count, takewhile
 from pathlib import Path
 
 import numpy as np
 
-from inverter.data.shards import read_record
+from inverter.data.shards import count_pairs
 
 log = logging.getLogger(__name__)
 BLOCK = 512  # bytes; a member of a tar is a header of one block and whole blocks of data
@@ -49,7 +48,7 @@ def check_space(sizes: Mapping[Path, int], num_pairs: int | None) -> None:
         if num_pairs is None:
             log.info("%s: pairs of about %s, nobody knows how many", folder, _readable(size))
             continue
-        missing = num_pairs - _count_pairs(folder)
+        missing = num_pairs - count_pairs(folder)
         log.info("%s: %d pairs to write, about %s", folder, missing, _readable(missing * size))
         disk, free = folder.stat().st_dev, shutil.disk_usage(folder).free
         needed[disk] = needed.get(disk, 0) + missing * size
@@ -58,11 +57,6 @@ def check_space(sizes: Mapping[Path, int], num_pairs: int | None) -> None:
                 f"output: {folder} has {_readable(free)} free; the pairs need {_readable(needed[disk])}: "
                 "take fewer pairs, another output, feature_dtype=float16 or latents=false"
             )
-
-
-def _count_pairs(folder: Path) -> int:
-    records = takewhile(lambda record: record is not None, (read_record(folder, index) for index in count()))
-    return sum(record.info.count for record in records if record is not None)
 
 
 def _readable(size: float) -> str:

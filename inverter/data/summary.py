@@ -7,7 +7,8 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inverter.data.manifest import Manifest
+from inverter.data.manifest import UNKNOWN, Manifest
+from inverter.data.origins import Origins, merge_origins
 from inverter.data.shards import ShardRecord
 from inverter.data.statistics import FeatureStatistics
 from inverter.targets.spec import TargetSpec
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from inverter.config import PrepareConfig
 
 
-def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: TargetSpec, prior: Any) -> Manifest:
-    """Manifest of the shards, their statistics merged in order.
+def summarise(
+    records: Sequence[ShardRecord], config: PrepareConfig, spec: TargetSpec, prior: Any, precision: str
+) -> tuple[Manifest, Origins | None]:
+    """Manifest of the shards, their statistics merged in order, and their origins where all of them are known.
+
+    ``precision`` is what they were computed in, as the manifest calls it.
 
     Raises:
         ValueError: No shard, shards of different feature shapes, or of another shape than the target's spec.
@@ -28,15 +33,17 @@ def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: Targe
     if shapes != {spec.feature_shape}:
         raise ValueError(f"features have the shapes {sorted(shapes)}; the target's spec says {spec.feature_shape}")
     statistics = reduce(FeatureStatistics.merge, (record.statistics for record in records))
+    origins = merge_origins(record.origins for record in records)
     groups = {group for record in records for group in record.groups}
-    return Manifest(
+    ungrouped = sum(record.num_ungrouped for record in records)
+    manifest = Manifest(
         split=config.split,
         target=spec,
         prior=config.prior,
         autoencoder_sha256=prior.autoencoder_sha256,
         source=describe_source(config.source),
         num_pairs=sum(record.info.count for record in records),
-        num_sources=len(groups) + sum(record.num_ungrouped for record in records),
+        num_sources=len(groups) + ungrouped if origins is None else origins.num_sources,
         resolution=prior.resolution,
         feature_dtype=config.feature_dtype,
         feature_mean=statistics.mean.tolist(),
@@ -46,7 +53,10 @@ def summarise(records: Sequence[ShardRecord], config: PrepareConfig, spec: Targe
         threat_model=threat_model(_pairs(config)),
         seed=config.seed,
         augment=config.augment,
+        precision=precision if config.features is None else UNKNOWN,
+        origins_sha256=None if origins is None else origins.sha256(),
     )
+    return manifest, origins
 
 
 def threat_model(pairs: str) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inverter.data.build import PairBuilder
-from inverter.data.shards import ShardRecord, read_record
+from inverter.data.shards import ShardRecord, count_pairs, read_record
 from inverter.run.processes import gather, rank, world_size
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ def write_shards(builder: PairBuilder, max_time: int | None) -> tuple[dict[str, 
 def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
     """Write this process's shards; whether the source ended before ``max_time`` did."""
     started = said = time.monotonic()
-    total = builder.source.num_images if world_size() == 1 else None
-    done = 0
+    total, folder = builder.source.num_images, next(iter(builder.folders.values()))
+    alone, done = world_size() == 1, 0
     with Progress(*COLUMNS, console=Console(stderr=True), disable=rank() > 0 or not sys.stderr.isatty()) as progress:
         task = progress.add_task("pairs", total=total)
         for index in count(rank(), world_size()):
@@ -48,10 +48,12 @@ def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
                     break
                 found |= made
             done += next(record.info.count for record in found.values() if record is not None)
-            progress.update(task, completed=done)
-            if progress.disable and (now := time.monotonic()) - said > 30:
+            if (now := time.monotonic()) - said > 30:
                 said = now
-                log.info("%d of %s pairs, %.0f s", done, total or "unknown", now - started)
+                done = done if alone else count_pairs(folder)  # the others' shards too
+                if progress.disable and not rank():
+                    log.info("%d of %s pairs, %.0f s", done, total or "unknown", now - started)
+            progress.update(task, completed=done)
             if max_time is not None and time.monotonic() - started > max_time:
                 return False
     return True

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inverter.data.build import FINGERPRINT
 from inverter.data.datamodule import pair_loader
-from inverter.data.manifest import Manifest, check_disjoint
+from inverter.data.manifest import MANIFEST, Manifest
+from inverter.data.origins import check_disjoint
 from inverter.evaluation.judges import Gallery, draw_gallery
 from inverter.evaluation.metrics import Missing
-from inverter.run.parse import parse_json
 from inverter.targets.spec import TargetSpec, check_same_features
 
 NUM_DISTRACTORS = 1000
@@ -29,20 +29,27 @@ class EvaluationPairs:
     train_manifest: Manifest | None
 
     @classmethod
-    def find(cls, data: Path, what: str, target: TargetSpec) -> EvaluationPairs:
+    def find(cls, data: Path, what: str, target: TargetSpec, trained: Sequence[Path] = ()) -> EvaluationPairs:
         """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
 
+        Args:
+            data: Folder of the splits.
+            what: For messages.
+            target: Network and layer.
+            trained: Other folders with the manifest and origins of what it was trained on.
         Raises:
             ValueError: There is no ``val``, its shards are not its manifest's, a folder holds features of another
-                target, layer or payload, or both hold the same shards.
+                target, layer or payload, or ``val`` shares a shard, picture, photo or clip with what was trained
+                or chosen on.
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
         for found in (manifest, train_manifest):
             if found is not None:
                 check_same_features(what, target, found.target)
-        if train_manifest is not None:
-            check_disjoint(f"{train} and {val}", train_manifest, manifest)
+        others = [folder for folder in trained if Manifest.load(folder) != train_manifest]
+        for folder in [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()] + others:
+            check_disjoint(folder, val)
         manifest.verify(val)
         return cls(val, train, manifest, train_manifest)
 
@@ -51,7 +58,7 @@ class EvaluationPairs:
         notes = [f"Evaluated on pictures from {self.manifest.source}."]
         if (payload := self.manifest.target.payload) != "identity":
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
-        if "bf16" in precisions(self.val):
+        if self.manifest.precision == "bf16":
             notes.append("The pairs' features were computed in bf16, what measures them in float32.")
         if self.train_manifest is not None:
             searched, source = min(num_train, self.train_manifest.num_pairs), self.train_manifest.source
@@ -60,13 +67,6 @@ class EvaluationPairs:
         else:
             notes.append("No train/ pairs: the floors 'nearest training image' and 'mean image' are absent.")
         return notes
-
-
-def precisions(folder: Path) -> list[str]:
-    """What a folder of pairs was computed in, as ``prepare`` noted it; empty where it noted nothing."""
-    path = folder / FINGERPRINT
-    noted = parse_json(path.read_bytes()) if path.is_file() else {}
-    return list(noted.get("precisions", [])) if isinstance(noted, dict) else []
 
 
 def draw_distractors(val: Path, batch_size: int, seed: int = 0) -> Gallery | Missing:

@@ -12,7 +12,7 @@ from pathlib import Path
 from inverter.config.errors import one_line
 from inverter.data.picture_cache import read_words
 from inverter.data.sources.source import unique_key
-from inverter.data.sources.tar import SUFFIXES as SHARDS
+from inverter.data.sources.tar import is_shards
 from inverter.priors.prior import DiffusionPrior
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def read_prompts(source: str, kind: str = "both") -> dict[str, str]:
         ValueError: It cannot be read, has other columns, a row of another length, or a key twice.
     """
     join_prompt("", "", kind)
-    return _read_shards(source, kind) if source.endswith(SHARDS) else _read_csv(Path(source), kind)
+    return _read_shards(source, kind) if is_shards(source) else _read_csv(Path(source), kind)
 
 
 def _read_shards(pattern: str, kind: str) -> dict[str, str]:

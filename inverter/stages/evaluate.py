@@ -13,6 +13,7 @@ import torch
 
 from inverter.blackbox import ancestors
 from inverter.blackbox.build import load_run
+from inverter.blackbox.published import is_run
 from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
@@ -61,7 +62,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         )
     default = f"{config.inverter}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
-    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target)
+    trained = [Path(name) for name in (config.inverter, config.baseline) if name is not None and is_run(name)]
+    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained)
     baseline = None
     if config.baseline:
         baseline, _, baseline_manifest = load_run(Path(config.baseline))

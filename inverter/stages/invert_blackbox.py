@@ -14,8 +14,8 @@ from inverter.blackbox.published import list_inverters, names_of
 from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig, TargetConfig
 from inverter.data.capture import capture
+from inverter.data.feature_files import fitting
 from inverter.data.inputs import Input, batches, read_inputs
-from inverter.data.sources.captured import fitting
 from inverter.inversion.recon import ReconFolder
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.run.device import pick_device

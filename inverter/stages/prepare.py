@@ -7,8 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from inverter.config import PrepareConfig
-from inverter.data.build import Fingerprint, PairBuilder, check_config, check_same_pictures
-from inverter.data.manifest import Manifest
+from inverter.config.errors import one_line
+from inverter.data.build import PairBuilder, check_config, check_same_pictures
+from inverter.data.fingerprint import Fingerprint
+from inverter.data.manifest import MANIFEST, SPLITS, Manifest
+from inverter.data.origins import check_disjoint
+from inverter.data.shards import drop_partial_shard
 from inverter.data.size import check_space, pair_bytes
 from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
@@ -59,10 +63,34 @@ def write_missing(configs: Sequence[PrepareConfig]) -> None:
     for config in configs:
         fingerprint = Fingerprint(folder_of(config), config)
         if fingerprint.complete:
+            follow_source(config, fingerprint)
+        if fingerprint.complete:
             log.info("%s is finished: %d pairs", folder_of(config), Manifest.load(folder_of(config)).num_pairs)
         else:
             todo[config.target.layer] = fingerprint
     write_pairs([config for config in configs if config.target.layer in todo], todo)
+
+
+def follow_source(config: PrepareConfig, fingerprint: Fingerprint) -> None:
+    """Look whether the source of a finished folder holds more than it did; one that is gone is no error.
+
+    Raises:
+        ValueError: It holds other files than it did.
+    """
+    if config.source in ("prior", "photos"):
+        return
+    try:
+        source = open_source(config)
+        listing = source.listing()
+    except (ValueError, OSError) as error:
+        log.warning("%s is not compared with its source: %s", folder_of(config), one_line(error))
+        return
+    num_pairs = Manifest.load(folder_of(config)).num_pairs
+    if listing is not None and fingerprint.listed:
+        fingerprint.follow(listing)
+    elif source.num_images not in (None, num_pairs):
+        said = (folder_of(config), num_pairs, config.source, source.num_images)
+        log.warning("%s holds %d pairs, but source=%s has %d pictures now; choose another output for those", *said)
 
 
 def folder_of(config: PrepareConfig) -> Path:
@@ -92,14 +120,21 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         target, specs = place(target, device), target.specs
     folders = {c.target.layer: folder_of(c) for c in configs}
     drawn = {"prior_sha256": prior.weights_sha256} if config.source == "prior" else {}
-    for folder in folders.values():
+    listing = source.listing()
+    for layer, folder in folders.items():
         folder.mkdir(parents=True, exist_ok=True)
+        if listing is not None:
+            fingerprints[layer].follow(listing)
+    if not rank():
+        for layer, folder in folders.items():
+            drop_partial_shard(folder, config.shard_size if fingerprints[layer].grown else 0)
+    wait_for_all()
     stored = (config.feature_dtype, prior.resolution, prior.latent_shape if config.latents else None)
     sizes = {folder: pair_bytes(specs[layer].tensor_shape, *stored) for layer, folder in folders.items()}
     check_space(sizes, source.num_images)
     for layer in folders:
         made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
-        fingerprints[layer].begin(made_by, config.precision)
+        fingerprints[layer].begin(made_by, config.precision, listing)
     encode = prior.encode if config.latents else None
     networks = {"target": target, "encode": encode, "device": device, "specs": specs}
     builder = PairBuilder(folders, source, config, prior.resolution, **networks)  # type: ignore[arg-type]
@@ -108,11 +143,25 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         return
     for c in configs:
         layer, records = c.target.layer, written[c.target.layer]
-        (manifest := summarise(records, c, specs[layer], prior)).save(folders[layer])
+        manifest, origins = summarise(records, c, specs[layer], prior, fingerprints[layer].precision)
+        if origins is not None:
+            origins.save(folders[layer])
+        manifest.save(folders[layer])
         fingerprints[layer].finish(None if complete else c.max_time)
         counts = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
         log.info("%s: %d pairs of %d sources, %d bytes", folders[layer], *counts)
+        warn_of_shared(folders[layer])
     if not complete:
         log.warning("max_time=%s is over; a larger one, or null, goes on from here", config.max_time)
     if complete and config.pairs is not None and manifest.num_pairs < config.pairs:
         log.warning("pairs=%d, but source=%s has %d pictures", config.pairs, config.source, manifest.num_pairs)
+
+
+def warn_of_shared(folder: Path) -> None:
+    """Log what a split has in common with those beside it: `train` and `evaluate` will refuse them."""
+    for split in SPLITS:
+        if split != folder.name and (folder.with_name(split) / MANIFEST).is_file():
+            try:
+                check_disjoint(folder, folder.with_name(split))
+            except ValueError as error:
+                log.warning("%s", one_line(error))

@@ -14,6 +14,7 @@ from inverter.blackbox.start import start
 from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
+from inverter.data.origins import copy_origins
 from inverter.data.several import SeveralPairModule
 from inverter.run.callbacks.reconstructions import ReconstructionGrid
 from inverter.run.files import write_text
@@ -51,9 +52,11 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
         module.compile_parts()
 
     def save_manifests() -> None:
-        for folder, manifest in zip([output, *also_folders(output, config)], manifests, strict=True):
+        members = data.members if isinstance(data, SeveralPairModule) else [data]
+        for folder, member in zip([output, *also_folders(output, config)], members, strict=True):
             folder.mkdir(parents=True, exist_ok=True)
-            manifest.save(folder)
+            member.manifest.save(folder)
+            copy_origins(member.train, folder)
 
     trainer = run.fit(
         module,

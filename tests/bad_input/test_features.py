@@ -10,7 +10,8 @@ from PIL import Image
 from safetensors.torch import save, save_file
 from torch import nn
 
-from inverter.data.sources.captured import CapturedSource, load_features
+from inverter.data.feature_files import load_features
+from inverter.data.sources.captured import CapturedSource
 from inverter.targets import load_target
 
 GOOD = np.ones((2, 3, 3), dtype=np.float32)
@@ -92,6 +93,10 @@ def test_captured_folders(captured, refused):
     pictures, features = captured
     np.save(features / "b.npy", GOOD[:, :2])
     refused("captured features of two shapes", lambda: list(CapturedSource(pictures, features, 8).shard(0)))
+    for name in ("a", "b"):
+        np.save(features / f"{name}.npy", np.ones((1, 3, 4), dtype=np.float32))
+    refused("captured features whose axes can mean two things", lambda: CapturedSource(pictures, features, 8))
+    np.save(features / "a.npy", GOOD)
     (features / "b.npy").unlink()
     refused("a picture without captured features", lambda: CapturedSource(pictures, features, 8))
     (features / "spec.json").write_text('{"name": "x"}')
@@ -114,13 +119,15 @@ def test_invert(published, refused_by_command, tmp_path):
     features.mkdir()
     refused_by_command("an empty folder to invert", [*words, f"input={features}"])
     np.save(features / "a.npy", np.zeros((6, 5, 7), dtype=np.float32))
-    np.save(features / "b.npy", np.zeros((5, 7, 6), dtype=np.float32))
+    np.save(features / "b.npy", np.zeros((5, 6, 7), dtype=np.float32))
     refused_by_command("features of another layer to invert", [*words, f"input={features}"])
     np.save(features / "b.npy", np.full((6, 5, 7), np.inf, dtype=np.float32))
     refused_by_command("infinite features to invert", [*words, f"input={features}"])
     refused_by_command("an input that is not there", [*words, f"input={tmp_path / 'none.png'}"])
     torch.save(torch.zeros(6, 5, 7), tmp_path / "feat.pt")
     refused_by_command("features saved by torch.save to invert", [*words, f"input={tmp_path / 'feat.pt'}"])
+    np.savez(tmp_path / "feat.npz", np.zeros((6, 5, 7)))
+    refused_by_command("features in an archive to invert", [*words, f"input={tmp_path / 'feat.npz'}"])
     good = [*words, f"input={features / 'a.npy'}"]
     refused_by_command("a layer that is not the inverter's", [*good, "target.layer=blocks.6"])
     refused_by_command("a layer of which no inverter is published", [*good[:1], *good[2:], "target.layer=blocks.3"])

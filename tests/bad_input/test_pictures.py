@@ -70,6 +70,15 @@ def test_folders_without_pictures(tmp_path, refused, monkeypatch):
         refused(what, lambda source=source: open_source(PrepareConfig(output="unused", source=source)))
 
 
+def test_a_broken_link(tmp_path, refused):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "absent.png")
+    refused(
+        "a folder of pictures with a broken link",
+        lambda: open_source(PrepareConfig(output="", source=f"folder:{tmp_path}")),
+    )
+
+
 def test_image_shards_with_bad_members(tmp_path, refused):
     def write(members: dict[str, bytes]) -> None:
         with tarfile.open(tmp_path / "x.tar", "w") as tar:
@@ -89,6 +98,12 @@ def test_image_shards_with_bad_members(tmp_path, refused):
     refused("an image shard with a json that is no JSON", read)
     write({"a.png": good[:40]})
     refused("an image shard with a damaged picture", read)
+    write({"a.png": good, "a.jpg": good})
+    refused("an image shard with two pictures under one key", read)
+    write({"a.png": good, "b.png": good, "a.txt": b"a dog"})
+    refused("an image shard whose members do not lie side by side", read)
+    write({"a.png": good, "a.json": b'{"caption": ["a dog", "a cat"]}'})
+    refused("an image shard with a caption that is a list", read)
     write({"a.png": good, "b.png": good})
     (tmp_path / "x.tar").write_bytes((tmp_path / "x.tar").read_bytes()[:1550])
     refused("an image shard that is cut off", read)

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from inverter.data.image_dataset import ImageShardDataset
+from inverter.data.manifest import Manifest
+from inverter.data.origins import Origins, check_disjoint
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.data.shards import MEMBERS
 from inverter.data.sources.tar import TarSource
@@ -285,3 +288,14 @@ def test_no_manifest(tmp_path, refused):
     refused("a folder without a manifest", lambda: PairDataset(tmp_path))
     (tmp_path / "manifest.json").mkdir()
     refused("a manifest that cannot be opened", lambda: PairDataset(tmp_path))
+
+
+def test_origins(tiny_shards, tmp_path, refused):
+    folder = Path(shutil.copytree(tiny_shards, tmp_path / "pairs"))
+    for split, name in (("train", "a"), ("dev", "b")):
+        origins = Origins({"0" * 16: name})
+        origins.save(folder / split)
+        replace(Manifest.load(folder / split), origins_sha256=origins.sha256()).save(folder / split)
+    refused("splits that share pictures", lambda: check_disjoint(folder / "train", folder / "dev"))
+    Origins().save(folder / "dev")
+    refused("origins.json of another split", lambda: check_disjoint(folder / "train", folder / "dev"))

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from inverter.data.inputs import load_layers
+from inverter.data.feature_files import load_layers
 from inverter.priors.prompts import read_prompts
 from inverter.targets import load_target
 from inverter.whitebox.attack import Attack

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
-
 from inverter.config.errors import one_line
-from inverter.data.npy import read_npy
+from inverter.data.feature_files import (
+    CONVERT,
+    SUFFIXES,
+    fit,
+    fitting,
+    how_to_convert,
+    load_features,
+    load_layers,
+    possible_shapes,
+    split_advice,
+)
+from inverter.data.files import extension, listed, relative_stem, visible_files
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
 from inverter.run.parse import parse_json
-from inverter.targets.output import channels_first
-from inverter.targets.shape import join_features
 from inverter.targets.spec import RESIZE, TargetSpec
 
-SUFFIXES = (".npy", ".safetensors")
-DTYPES = ("float16", "float32", "float64")
+log = logging.getLogger(__name__)
 UNKNOWN_SHA256 = "0" * 64
 """Stands for the hash of weights that nobody told us."""
 
@@ -32,144 +36,111 @@ class CapturedSource(FolderSource):
 
     Args:
         folder: The pictures.
-        features: Folder of ``.npy`` or ``.safetensors`` files (one tensor, or the one called ``features``; of
-            joint layers one called after each), without a batch dimension; ``spec.json`` in it may hold the target's
-            spec.
+        features: Folder of ``.npy`` or ``.safetensors`` files (one tensor, or the one called ``features``; of joint
+            layers one called after each); ``spec.json`` in it may hold the target's spec.
         shard_size: Pictures a shard.
         num_images: Take the first pictures only; None takes all.
+        feature_shape: Shape of one image's features; None: that of the spec, else what the first file's allows only.
     Raises:
-        ValueError: A folder is missing or empty, a picture has no feature file of its own, or ``spec.json`` is invalid.
+        ValueError: A folder is missing or empty, a picture has no feature file of its own, ``spec.json`` is invalid or
+            of another shape, or what the axes of the first file mean has to be told by ``feature_shape``.
     """
 
-    def __init__(self, folder: Path, features: Path, shard_size: int, num_images: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        features: Path,
+        shard_size: int,
+        num_images: int | None = None,
+        *,
+        feature_shape: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(folder, shard_size, num_images)
         if not features.is_dir():
             raise ValueError(f"features={features} is no folder")
-        self.feature_files = [self._partner(path, features) for path in self.files]
+        self.features, given = features, visible_files(features)
+        partners: dict[str, list[Path]] = {}
+        for path in given:
+            if extension(path) in SUFFIXES:
+                partners.setdefault(relative_stem(path, features), []).append(path)
+        unread = [path for path in given if extension(path) in CONVERT]
+        self.feature_files = [self._partner(path, features, partners, unread) for path in self.files]
         if len(set(self.feature_files)) < len(self.files):
             twice = next(one for one, two in pairwise(sorted(self.feature_files)) if one == two)
             raise ValueError(f"{twice} belongs to more than one picture of {folder}; allowed: one picture a stem")
-        self.spec = read_spec(features, self.feature_files[0])
+        if alone := sum(map(len, partners.values())) - len(self.files):
+            log.warning("features=%s: %d file(s) have no picture in %s and are left out", features, alone, folder)
+        self.spec = read_spec(features, self.feature_files[0], feature_shape)
+
+    def listing(self) -> list[str]:
+        partners = (listed(path, self.features) for path in self.feature_files)
+        return [f"{one} {other}" for one, other in zip(super().listing(), partners, strict=False)]
 
     def shard(self, index: int) -> Iterator[SourceImage]:
         for number in self.numbers(index):
             path, partner = self.files[number], self.feature_files[number]
             features = load_layers(partner, list(self.spec.layers))
             for layer, shape in self.spec.layers.items():
-                if (found := tuple(features[layer].shape)) != shape:
-                    raise ValueError(f"{partner} has shape {found}; needed: {shape}")
+                if fit(features[layer], shape) is None:
+                    found = tuple(features[layer].shape)
+                    raise ValueError(f"{partner} has shape {found}; needed: {shape}{split_advice(found, shape)}")
             sent = fitting(features, self.spec, self.keys[number])
             yield SourceImage(self.keys[number], read_picture(path, str(path)), features=sent)
 
-    def _partner(self, path: Path, features: Path) -> Path:
-        stem = path.relative_to(self.folder).with_suffix("")
-        found = [features / stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
-        found = [candidate for candidate in found if candidate.is_file()]
+    def _partner(self, path: Path, features: Path, partners: Mapping[str, list[Path]], unread: list[Path]) -> Path:
+        stem = relative_stem(path, self.folder)
+        found = partners.get(stem, [])
         if len(found) != 1:
             names = " or ".join(f"{stem}{suffix}" for suffix in SUFFIXES)
+            advice = f"; {unread[0].name} is there, {how_to_convert(unread[0])}" if unread and not found else ""
             raise ValueError(
-                f"picture {path} needs exactly one feature file in {features}: {names}; found {len(found)}"
+                f"picture {path} needs exactly one feature file in {features}: {names}; found {len(found)}{advice}"
             )
         return found[0]
 
 
-def load_features(path: Path) -> Tensor:
-    """One image's captured features as float32; a channels-last map is turned as :class:`Target` turns it.
-
-    A map may have a batch dimension, of 1.
-
-    Raises:
-        ValueError: The file cannot be read without unpickling, or holds no floating-point array of 1 to 3 axes.
-    """
-    try:
-        if path.suffix == ".npy":
-            features = torch.from_numpy(read_npy(path.read_bytes(), DTYPES))
-        else:
-            tensors = load_file(path)
-            if len(tensors) != 1 and "features" not in tensors:
-                raise ValueError(f"tensors {sorted(tensors)}; allowed: one tensor, or one called features")
-            features = tensors.get("features", next(iter(tensors.values())))
-    except (ValueError, OSError, SafetensorError) as error:
-        raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
-    features = unbatched(features)
-    if not features.is_floating_point() or not 1 <= features.ndim <= 3:
-        advice = "; save features[0], features[1] and so on in a file each" if features.ndim == 4 else ""
-        raise ValueError(
-            f"feature file {path} holds {features.dtype} {tuple(features.shape)}; "
-            f"allowed: floating point, (C, h, w), (N, D) or (D,) of one image{advice}"
-        )
-    if not features.isfinite().all():
-        raise ValueError(f"feature file {path} holds NaN or infinity; allowed: finite numbers")
-    return channels_first(features[None].float())[0]
-
-
-def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
-    """One image's features by layer, float32, channels first.
+def read_spec(folder: Path, first: Path, feature_shape: Sequence[int] | None = None) -> TargetSpec:
+    """The target's spec from ``folder/spec.json``, or one that says ``captured``.
 
     Args:
-        path: With several layers a ``.safetensors`` with one tensor each.
-        layers: Dotted names.
+        folder: Of the features.
+        first: A feature file, which says the shape where nothing else does.
+        feature_shape: Shape of one image's features, where it is known.
     Raises:
-        ValueError: The file cannot be read, or has not one tensor for each of several layers.
+        ValueError: ``spec.json`` is invalid or of another shape, or ``first`` allows more than one shape.
     """
-    if len(layers) == 1:
-        return {layers[0]: load_features(path)}
-    try:
-        tensors = load_file(path) if path.suffix == ".safetensors" else {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
-    if set(tensors) != set(layers):
-        raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
-    tensors = {layer: unbatched(values) for layer, values in tensors.items()}
-    for layer, values in tensors.items():
-        if not values.is_floating_point() or not values.isfinite().all() or not 1 <= values.ndim <= 3:
-            raise ValueError(f"feature file {path}: {layer} is no finite floating-point array of 1 to 3 axes")
-    return {layer: channels_first(tensors[layer][None].float())[0] for layer in layers}
-
-
-def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str) -> Tensor:
-    """An image's features as they travel; a batch of one image counts as the image.
-
-    Args:
-        features: By layer, as they were read.
-        spec: Of the target whose features they are.
-        key: Names the image, for messages.
-    Raises:
-        ValueError: A layer gives another shape.
-    """
-    parts = [_fitting(features[layer], shape, key, layer)[None] for layer, shape in spec.layers.items()]
-    return join_features(parts)[0]
-
-
-def _fitting(features: Tensor, shape: tuple[int, ...], key: str, layer: str) -> Tensor:
-    found = tuple(features.shape)
-    if found == (1, *shape):
-        return features[0]
-    if found != shape:
-        advice = "; save features[0], features[1] and so on in a file each" if found[1:] == shape else ""
-        raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
-    return features
-
-
-def unbatched(features: Tensor) -> Tensor:
-    """A map ``(C, h, w)`` out of a batch of one; anything else as it is."""
-    return features[0] if features.ndim == 4 and len(features) == 1 else features
-
-
-def read_spec(folder: Path, first: Path) -> TargetSpec:
-    """The target's spec from ``folder/spec.json``, or one that says ``captured`` and takes its shape from ``first``."""
     path = folder / "spec.json"
+    shape = None if feature_shape is None else tuple(feature_shape)
+    if shape is not None and not (1 <= len(shape) <= 3 and min(shape) >= 1):
+        raise ValueError(f"feature_shape={list(shape)}; allowed: [C, h, w], [N, D] or [D] of one image")
     if path.is_file():
         try:
-            return TargetSpec.from_dict(parse_json(path.read_bytes()))
+            spec = TargetSpec.from_dict(parse_json(path.read_bytes()))
         except ValueError as error:
             raise ValueError(f"{path}: {one_line(error)}") from error
+        if shape not in (None, spec.feature_shape):
+            raise ValueError(f"feature_shape={list(shape or ())}, but {path} says {list(spec.feature_shape)}")
+        return spec
     return TargetSpec(
         name="captured",
         layer="unknown",
         input_size=1,
-        feature_shape=tuple(load_features(first).shape),
+        feature_shape=shape or only_shape(first),
         payload="identity",
         preprocessing={"resize": RESIZE, "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
         weights_sha256=UNKNOWN_SHA256,
     )
+
+
+def only_shape(path: Path) -> tuple[int, ...]:
+    """The one shape that a file's features can have.
+
+    Raises:
+        ValueError: Its axes can mean more than one thing; the message offers each.
+    """
+    found = tuple(load_features(path).shape)
+    shapes = possible_shapes(found)
+    if len(shapes) > 1:
+        offers = " or ".join(f"feature_shape=[{','.join(map(str, shape))}] ({what})" for shape, what in shapes.items())
+        raise ValueError(f"{path} has shape {found}, which can mean more than one thing; set {offers}")
+    return next(iter(shapes))

@@ -32,9 +32,14 @@ class DatasetSource(ImageSource):
         if not 0 <= start < total:
             raise ValueError(f"dataset.start={start}; allowed: 0 to {total - 1}, the dataset has {total} samples")
         super().__init__(shard_size, total - start if num_images is None else min(num_images, total - start))
-        self.name = unique_key(name, set())
+        self.name, self.total, self.shuffle = unique_key(name, set()), total, shuffle
         generator = torch.Generator().manual_seed(0)
         self.order = (torch.randperm(total, generator=generator) if shuffle else torch.arange(total))[start:]
+
+    def listing(self) -> list[str]:
+        if self.shuffle:  # the order depends on the length
+            return [f"{self.name}: {self.total}"]
+        return [f"{self.name}: {number}" for number in self.order[: self.num_images].tolist()]
 
     @abstractmethod
     def read(self, number: int, key: str) -> SourceImage:

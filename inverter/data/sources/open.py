@@ -42,11 +42,14 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
             raise ValueError(
                 f"source={config.source} augment={config.augment}; with captured features allowed: folder:PATH and none"
             )
-        return CapturedSource(Path(location), Path(config.features), size, pairs)
+        shape = config.feature_shape
+        return CapturedSource(Path(location), Path(config.features), size, pairs, feature_shape=shape)
+    if config.feature_shape is not None:
+        raise ValueError(f"feature_shape={config.feature_shape}; allowed: with features, the folder of captured ones")
     if kind == "folder" and location:
         return FolderSource(Path(location), size, pairs)
     if kind == "shards" and location:
-        return TarSource(location, size, pairs)
+        return TarSource(location, size, pairs, member=config.dataset.image)
     if kind == "video" and location:
         return VideoSource(location, size, pairs, stride=config.video.stride, fps=config.video.fps)
     if kind == "torchvision" and location:

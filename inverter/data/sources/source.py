@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class SourceImage:
         clip: Clip that it is a frame of; ``""`` is none.
         frame: Number of that frame; -1 is none.
         features: Features captured with it; None where the target computes them.
+        origin: Hash of the file that ``group`` is; None: groups of one name are the same.
     """
 
     key: str
@@ -39,6 +41,7 @@ class SourceImage:
     clip: str = ""
     frame: int = -1
     features: Tensor | None = None
+    origin: str | None = None
 
 
 class ImageSource(ABC):
@@ -58,6 +61,13 @@ class ImageSource(ABC):
     @abstractmethod
     def shard(self, index: int) -> Iterator[SourceImage]:
         """Pictures of shard ``index``, the same ones each time; none behind the end."""
+
+    def listing(self) -> list[str] | None:
+        """What the pictures are read from, in order, a word each; None where that cannot change.
+
+        A source whose listing only became longer gives the same pictures as before, and then others.
+        """
+        return None
 
     def numbers(self, index: int) -> range:
         """Numbers of the pictures in shard ``index``, as far as the length is known."""
@@ -101,8 +111,10 @@ class SequentialSource(ImageSource, Generic[Item]):
 def unique_key(name: str, used: set[str]) -> str:
     """Key of a name: other characters become ``_``; a key that was used before, or a long one, ends in a hash.
 
+    Composed and decomposed Unicode give the same key.
     Keys differ in more than case, so that files named after them can lie in one folder anywhere.
     """
+    name = unicodedata.normalize("NFC", name)
     key = re.sub(r"[^A-Za-z0-9_-]", "_", name)
     attempt = 0
     while len(key) > 80 or key.lower() in used:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import math
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import av
 
+from inverter.data.files import extension, is_hidden, visible_files
+from inverter.data.origins import short_hash
 from inverter.data.sources.clips import read_frames, thin, to_picture
 from inverter.data.sources.source import SequentialSource, SourceImage, unique_key
 
@@ -49,6 +53,9 @@ class VideoSource(SequentialSource[tuple[str, int, av.VideoFrame]]):
         self.stride, self.fps = stride, fps
         self.clips = find_clips(pattern)
 
+    def listing(self) -> list[str]:
+        return [f"{clip}:{path.stat().st_size}" for clip, path in self.clips.items()]
+
     def items(self) -> Iterator[tuple[str, int, av.VideoFrame]]:
         for clip, path in self.clips.items():
             for number, frame in thin(read_frames(path), self.stride, self.fps):
@@ -56,22 +63,30 @@ class VideoSource(SequentialSource[tuple[str, int, av.VideoFrame]]):
 
     def decode(self, item: tuple[str, int, av.VideoFrame]) -> SourceImage:
         clip, number, frame = item
-        return SourceImage(f"{clip}-{number:06d}", to_picture(frame), group=clip, clip=clip, frame=number)
+        picture, key = to_picture(frame), f"{clip}-{number:06d}"
+        return SourceImage(key, picture, group=clip, clip=clip, frame=number, origin=file_hash(self.clips[clip]))
+
+
+@functools.cache
+def file_hash(path: Path) -> str:
+    """Short hash of a file: a clip is the same one under another name."""
+    with path.open("rb") as stream:
+        return short_hash(iter(lambda: stream.read(1 << 20), b""))
 
 
 def find_clips(pattern: str) -> dict[str, Path]:
-    """Clips that a file, folder or glob names, by a key made of each path.
+    """Clips that a file, folder or glob names, by a key made of each path; hidden ones are left out.
 
     Raises:
         ValueError: There is none.
     """
     path, root = Path(pattern), Path(pattern)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        found = [p for p in visible_files(path) if extension(p) in EXTENSIONS]
     else:
         root = path.parent
         found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
-        found = [p for p in found if p.is_file()]
+        found = [p for p in found if p.is_file() and (p == path or not is_hidden(_inside(p, _fixed(path))))]
     if not found:
         raise ValueError(
             f"source=video:{pattern} names no clip; allowed: a file, a glob, or a folder with {', '.join(EXTENSIONS)}"
@@ -80,6 +95,14 @@ def find_clips(pattern: str) -> dict[str, Path]:
     return {unique_key(_stem(p, root), used): p for p in found}
 
 
+def _fixed(pattern: Path) -> Path:
+    """The part of a glob that was given in words: what is hidden above it was asked for."""
+    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+
+
+def _inside(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+
+
 def _stem(path: Path, root: Path) -> str:
-    inside = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-    return str(inside.with_suffix(""))
+    return str(_inside(path, root).with_suffix(""))

@@ -7,7 +7,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from inverter.data.clip_writer import frame_rate, write_clip
-from inverter.data.inputs import Input, batches, is_clip, is_sequence, load_layers, read_inputs
+from inverter.data.feature_files import load_layers
+from inverter.data.inputs import Input, batches, is_clip, is_sequence, read_inputs
 
 
 def test_pictures_features_and_folders_of_either(tmp_path):
@@ -55,6 +56,36 @@ def test_features_of_subfolders_keys_of_their_own_and_one_kind(tmp_path):
     Image.new("RGB", (9, 7), "red").save(tmp_path / "c.png")
     with pytest.raises(ValueError, match=r"holds a.npy and c.png; allowed: one kind"):
         list(read_inputs(tmp_path, ["x"], 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x.npz", r"x.npz', which is not read; allowed: .npy or .safetensors; convert .* np.load\('features.npz'\)"),
+        ("x.H5", r"x.H5', which is not read; .* h5py.File\('features.h5'\)"),
+        ("x.mat", "scipy.io.loadmat"),
+        ("x.PT", "pickled and never read"),
+    ],
+)
+def test_other_kinds_of_feature_files_say_how_to_convert(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"PK")
+    np.save(tmp_path / "._a.npy", np.ones(3, dtype=np.float32))  # hidden: not counted
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(ValueError, match=message):
+            list(read_inputs(path, ["x"], 4))
+    np.save(tmp_path / "a.npy", np.ones(3, dtype=np.float32))
+    with pytest.raises(ValueError, match=message):
+        list(read_inputs(tmp_path, ["x"], 4))
+
+
+def test_endings_count_in_any_case(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones(3, dtype=np.float32))
+    (tmp_path / "a.npy").rename(tmp_path / "A.NPY")
+    assert [item.key for item in read_inputs(tmp_path / "A.NPY", ["x"], 4)] == ["A"]
+    Image.new("RGB", (9, 7), "red").save(tmp_path / "b.png")
+    with tarfile.open(tmp_path / "X.TAR", "w") as tar:
+        tar.add(tmp_path / "b.png", "b.PNG")
+    assert [item.key for item in read_inputs(tmp_path / "X.TAR", ["x"], 4)] == ["b"]
 
 
 def test_several_layers_come_in_one_file(tmp_path):

@@ -15,6 +15,14 @@ def test_sixteen_bit_grey_keeps_its_range(tmp_path):
     assert np.asarray(picture)[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
+@pytest.mark.parametrize("name", ["a.webp", "a.png"])
+def test_of_an_animated_picture_the_first_frame_is_taken_aloud(tmp_path, name, caplog):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+    assert read_picture(tmp_path / name, name).getpixel((0, 0)) == (255, 0, 0)
+    assert f"picture {name} is animated: its first frame alone is taken" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("mode", "colour", "expected"),
     [

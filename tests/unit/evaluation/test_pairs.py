@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -65,5 +66,5 @@ def test_what_pairs_were_computed_in_is_said(tiny_shards: Path, target_spec: Tar
     folder = shutil.copytree(tiny_shards, tmp_path / "pairs")
     (folder / "dev").rename(folder / "val")
     assert "bf16" not in notes(folder, target_spec, 10)
-    (folder / "val" / "prepare.json").write_text('{"precisions": ["bf16"]}')
+    replace(Manifest.load(folder / "val"), precision="bf16").save(folder / "val")
     assert "were computed in bf16, what measures them in float32" in notes(folder, target_spec, 10)

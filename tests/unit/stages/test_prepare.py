@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from inverter.config import PrepareConfig, TargetConfig
-from inverter.data.datamodule import pair_loader
+from inverter.data.datamodule import PairDataModule, pair_loader
 from inverter.data.manifest import Manifest
 from inverter.data.reader import PairDataset
 from inverter.data.sources.photos import PHOTOS, find_photo
@@ -160,7 +160,7 @@ def test_another_recipe_is_refused(config):
 
 
 def test_the_record_names_the_commit_and_no_device(config, monkeypatch):
-    """Where pairs were computed is no part of their recipe: a folder begun on a GPU goes on without."""
+    """Where pairs were computed is no part of their recipe, but in which precision is one of their folder."""
     folder = prepare.run(config)
     saved = json.loads((folder / "prepare.json").read_text())
     assert saved["commit"] == commit()
@@ -169,9 +169,18 @@ def test_the_record_names_the_commit_and_no_device(config, monkeypatch):
     config.device, config.precision = "cpu", "auto"
     assert prepare.run(config) == folder
     (folder / "manifest.json").unlink()
-    config.precision = "bf16"
+    monkeypatch.setattr(prepare, "pick_precision", lambda name, device: "bf16" if name == "auto" else name)
+    for precision in ("bf16", "auto"):
+        config.precision = precision
+        with pytest.raises(ValueError, match="holds shards computed in fp32, now it is bf16; set precision=fp32 to go"):
+            prepare.run(config)
+    config.precision = "fp32"
     prepare.run(config)
-    assert json.loads((folder / "prepare.json").read_text())["precisions"] == ["bf16", "fp32"]
+    assert Manifest.load(folder).precision == "fp32"
+    config.precision = "bf16"
+    with pytest.raises(ValueError, match="holds shards computed in fp32, now it is bf16"):
+        prepare.run(config)  # a finished folder, too
+    config.precision = "fp32"
     config.device, config.split = "tpu", "dev"
     with pytest.raises(ValueError, match=r"device is 'tpu'; allowed: auto, cpu, cuda"):
         prepare.run(config)
@@ -250,6 +259,106 @@ def test_a_folder_of_an_older_version_goes_on(config):
     config.video.stride = 2
     with pytest.raises(ValueError, match=r"shards of another recipe .*video"):
         prepare.run(config)
+
+
+def test_shards_of_an_older_version_have_no_origins(config, caplog):
+    """Pairs of a version that noted neither precision nor pictures are gone on with, and said to be unknown."""
+    folder = prepare.run(config)
+    saved, record = (json.loads((folder / name).read_text()) for name in ("prepare.json", "pairs-000000.json"))
+    (folder / "prepare.json").write_text(json.dumps({**saved, "precisions": ["bf16", "fp32"]}))
+    del record["origins"]
+    (folder / "pairs-000000.json").write_text(json.dumps(record))
+    (folder / "manifest.json").unlink()
+    manifest = Manifest.load(prepare.run(config))
+    assert (manifest.precision, manifest.origins_sha256, manifest.num_sources) == ("unknown", None, 7)
+    config.split = "dev"
+    prepare.run(config)
+    assert "train has no origins.json: whether" in caplog.text
+
+
+def save_pictures(folder: Path, names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        Image.new("RGB", (12, 9), (10 * ord(name) % 256, 7, 9)).save(folder / f"{name}.png")
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_folder_that_grew_gives_the_new_pictures_or_says_so(config, tmp_path, complete, caplog):
+    save_pictures(tmp_path / "pictures", "abcd")
+    config.source, config.pairs = f"folder:{tmp_path / 'pictures'}", None
+    folder = prepare.run(config)
+    if not complete:
+        (folder / "manifest.json").unlink()
+    save_pictures(tmp_path / "pictures", "ef")
+    prepare.run(config)
+    assert [pair["key"] for pair in PairDataset(folder)] == list("abcdef")
+    save_pictures(tmp_path / "pictures", "A")  # comes first: the shards would hold others
+    with pytest.raises(ValueError, match=r"earlier state of source=folder:.*: 6 file\(s\) then, 7 now"):
+        prepare.run(config)
+    (tmp_path / "pictures" / "A.png").unlink()
+    save_pictures(tmp_path / "pictures", "abcdef")
+    whole = contents(folder)
+    prepare.run(config)
+    assert contents(folder) == whole
+    shutil.rmtree(tmp_path / "pictures")
+    if complete:
+        prepare.run(config)
+        assert "is not compared with its source: source=folder:" in caplog.text
+
+
+def test_pictures_behind_those_that_were_asked_for_change_nothing(config, tmp_path):
+    save_pictures(tmp_path / "pictures", "abcd")
+    config.source, config.pairs = f"folder:{tmp_path / 'pictures'}", 3
+    whole = contents(prepare.run(config))
+    save_pictures(tmp_path / "pictures", "ef")
+    assert contents(prepare.run(config)) == whole
+
+
+def test_a_finished_folder_of_an_older_version_is_compared_by_number(config, tmp_path, caplog):
+    save_pictures(tmp_path / "pictures", "ab")
+    config.source, config.pairs = f"folder:{tmp_path / 'pictures'}", None
+    folder = prepare.run(config)
+    saved = json.loads((folder / "prepare.json").read_text())
+    del saved["source"]
+    (folder / "prepare.json").write_text(json.dumps(saved))
+    save_pictures(tmp_path / "pictures", "cd")
+    prepare.run(config)
+    assert "holds 2 pairs, but source=folder:" in caplog.text and "has 4 pictures now" in caplog.text
+
+
+def test_splits_that_share_pictures_are_refused(config, tmp_path, caplog):
+    save_pictures(tmp_path / "pictures", "abcd")
+    config.source, config.pairs = f"folder:{tmp_path / 'pictures'}", None
+    train = prepare.run(config)
+    save_pictures(tmp_path / "others", "xy")
+    shutil.copy(tmp_path / "pictures" / "b.png", tmp_path / "others" / "z.png")
+    config.source, config.split, config.augment = f"folder:{tmp_path / 'others'}", "dev", "jitter"
+    dev = prepare.run(config)
+    message = r"train and .*dev have 1 picture\(s\) \(b there, z here\) in common; prepare each split from"
+    with pytest.raises(ValueError, match=message):
+        PairDataModule(str(train), str(dev))
+    assert "have 1 picture(s)" in caplog.text  # said as soon as they are there
+    (tmp_path / "others" / "z.png").unlink()
+    shutil.rmtree(dev)
+    assert PairDataModule(str(train), str(prepare.run(config))).num_pairs == 4
+
+
+def test_a_picture_that_is_there_twice_is_one_source(config, tmp_path):
+    save_pictures(tmp_path / "pictures", "ab")
+    shutil.copy(tmp_path / "pictures" / "a.png", tmp_path / "pictures" / "c.png")
+    config.source, config.pairs = f"folder:{tmp_path / 'pictures'}", None
+    manifest = Manifest.load(prepare.run(config))
+    assert (manifest.num_pairs, manifest.num_sources) == (3, 2)
+
+
+def test_frames_of_one_clip_on_both_sides_are_refused(config, tmp_path):
+    path = find_photo(next(photo for photo in PHOTOS if photo.group == "carphone"))
+    shutil.copy(path, tmp_path / "other.mp4")
+    config.source, config.pairs = f"video:{path}", 2
+    train = prepare.run(config)
+    config.source, config.split, config.video.stride = f"video:{tmp_path / 'other.mp4'}", "dev", 7
+    with pytest.raises(ValueError, match=r"and 1 photo\(s\) or clip\(s\) \(carphone_pristine there, other here\)"):
+        PairDataModule(str(train), str(prepare.run(config)))
 
 
 def test_frames_of_a_clip_keep_clip_and_number(config, tmp_path):

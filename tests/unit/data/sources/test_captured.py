@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from inverter.data.sources.captured import CapturedSource, load_features
+from inverter.data.feature_files import load_features
+from inverter.data.sources.captured import CapturedSource
 
 
 @pytest.fixture
@@ -82,7 +83,71 @@ def test_other_arrays_are_refused(tmp_path, array, message):
         load_features(tmp_path / "x.npy")
 
 
-def test_a_channels_last_map_is_read_channels_first(tmp_path):
-    features = np.random.default_rng(0).standard_normal((4, 4, 6)).astype(np.float32)
-    np.save(tmp_path / "a.npy", features)
-    assert torch.equal(load_features(tmp_path / "a.npy"), torch.from_numpy(features).permute(2, 0, 1))
+def save_all(folders, shape: tuple[int, ...]) -> None:
+    (folders[1] / "sub" / "b.safetensors").unlink(missing_ok=True)
+    for name in ("a", "sub/b"):
+        np.save(folders[1] / f"{name}.npy", np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+
+
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [
+        ((1, 17, 32), [[17, 32], [1, 17, 32]]),  # tokens in a batch, or a map of one channel
+        ((6, 6, 10), [[6, 6, 10], [10, 6, 6]]),  # a wide map, or channels last
+        ((2, 9, 16), [[2, 9, 16], [16, 2, 9]]),
+        ((1, 7), [[7], [1, 7]]),
+        ((1, 1, 7), [[7], [1, 7], [1, 1, 7]]),
+    ],
+)
+def test_axes_that_can_mean_more_than_one_thing_are_asked_for(folders, saved, told):
+    save_all(folders, saved)
+    with pytest.raises(ValueError, match=r"can mean more than one thing; set feature_shape=\[") as caught:
+        CapturedSource(*folders, 8)
+    for shape in told:
+        assert f"feature_shape={shape}".replace(" ", "") in str(caught.value)
+        source = CapturedSource(*folders, 8, feature_shape=shape)
+        features = next(source.shard(0)).features
+        assert list(source.spec.feature_shape) == list(features.shape) == shape
+        turned = saved[-1] == shape[0] and len(shape) == 3 and shape != list(saved)
+        expected = torch.arange(float(np.prod(saved))).reshape(saved)
+        assert torch.equal(features, expected.permute(2, 0, 1) if turned else expected.reshape(shape))
+
+
+@pytest.mark.parametrize(
+    ("saved", "read"), [((5,), (5,)), ((4, 6), (4, 6)), ((3, 4, 4), (3, 4, 4)), ((1, 3, 4, 4), (3, 4, 4))]
+)
+def test_axes_that_say_what_they_are_are_not_asked_for(folders, saved, read):
+    save_all(folders, saved)
+    assert CapturedSource(*folders, 8).spec.feature_shape == read
+
+
+def test_several_images_in_a_file_say_what_to_do(folders):
+    save_all(folders, (2, 4, 6))
+    with pytest.raises(ValueError, match=r"needed: \(4, 6\); save features\[0\], features\[1\]"):
+        list(CapturedSource(*folders, 8, feature_shape=[4, 6]).shard(0))
+    with pytest.raises(ValueError, match=r"feature_shape=\[2, 0\]; allowed: \[C, h, w\]"):
+        CapturedSource(*folders, 8, feature_shape=[2, 0])
+
+
+def test_a_shape_that_is_not_the_specs_is_refused(folders, spec):
+    (folders[1] / "spec.json").write_text(json.dumps(spec.to_dict()))
+    with pytest.raises(ValueError, match=r"feature_shape=\[2, 3, 3\], but .*spec.json says \[3, 2, 5\]"):
+        CapturedSource(*folders, 8, feature_shape=[2, 3, 3])
+
+
+def test_partners_are_found_in_any_case_and_unicode_form(tmp_path):
+    for folder in ("pictures", "features"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / "caf\u00e9.PNG")
+    np.save(tmp_path / "x.npy", np.ones(5, np.float32))
+    (tmp_path / "x.npy").rename(tmp_path / "features" / "cafe\u0301.NPY")
+    np.save(tmp_path / "features" / "._cafe\u0301.npy", np.ones(1, np.float32))
+    (item,) = CapturedSource(tmp_path / "pictures", tmp_path / "features", 8).shard(0)
+    assert (item.key, item.features.tolist()) == ("caf_", [1.0] * 5)
+
+
+def test_features_of_other_kinds_say_how_to_convert(folders):
+    np.savez(folders[1] / "a.npz", np.ones(3))
+    (folders[1] / "a.npy").unlink()
+    with pytest.raises(ValueError, match=r"found 0; a.npz is there, which is not read; .* np.load\('features.npz'\)"):
+        CapturedSource(*folders, 8)

@@ -1,6 +1,7 @@
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from inverter.data.sources.clips import read_frames, thin, to_picture
 
@@ -47,11 +48,57 @@ def test_frames_without_times_go_by_the_clips_rate(write_clip):
 def test_a_clip_that_tells_its_rotation_is_turned(write_clip):
     class Turned:
         rotation = 90
+        format = av.VideoFormat("rgb24")
 
         def to_image(self):
             return to_picture(next(read_frames(write_clip("a.mp4")))[1])
 
     assert to_picture(Turned()).size == (16, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("a.mov", "qtrle", "argb"),
+        ("a.mkv", "ffv1", "bgra"),
+        ("a.mov", "prores_ks", "yuva444p10le"),
+        ("a.webm", "libvpx-vp9", "yuva420p"),
+        ("a.gif", "", ""),
+    ],
+)
+def test_transparent_clips_are_laid_on_white(tmp_path, name, codec, pixels):
+    frames = [Image.new("RGBA", (48, 48), (0, 0, 0, 0)) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.paste((255, 0, 0, 255), (16 + number, 16, 32, 32))
+    if codec:
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream(codec, rate=10)
+            stream.width, stream.height, stream.pix_fmt = 48, 48, pixels
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.array(frame), format="rgba")))
+            container.mux(stream.encode())
+    else:
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], disposal=2)
+    pictures = [to_picture(frame) for _, frame in read_frames(tmp_path / name)]
+    assert len(pictures) == 3
+    for picture in pictures:
+        np.testing.assert_allclose(picture.getpixel((2, 2)), (255, 255, 255), atol=6)
+        np.testing.assert_allclose(picture.getpixel((24, 24)), (255, 0, 0), atol=12)
+
+
+def test_a_damaged_clip_gives_its_frames_and_a_warning(tmp_path, write_clip, caplog):
+    list(read_frames(write_clip("whole.mkv", count=30, codec="mjpeg")))
+    assert caplog.text == ""
+    data = (tmp_path / "whole.mkv").read_bytes()
+    starts = [n for n in range(len(data)) if data[n : n + 2] == b"\xff\xd8"]
+    middle = bytearray(data)
+    middle[starts[15] : starts[16] - 16] = bytes(starts[16] - 16 - starts[15])
+    (tmp_path / "middle.mkv").write_bytes(middle)
+    assert len(list(read_frames(tmp_path / "middle.mkv"))) == 29
+    assert "middle.mkv is damaged, 29 frame(s) were read: " in caplog.text
+    (tmp_path / "cut.mkv").write_bytes(data[: starts[20] + 8])
+    assert len(list(read_frames(tmp_path / "cut.mkv"))) == 20
+    assert "cut.mkv is damaged, 20 frame(s) were read: File ended prematurely" in caplog.text
 
 
 def test_what_is_no_clip_is_one_clear_error(tmp_path, write_clip):

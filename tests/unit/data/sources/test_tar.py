@@ -66,6 +66,51 @@ def test_names_with_dots_are_left_out_aloud(tmp_path, caplog):
     assert "1 picture(s) are left out; 'x.1.png' has a dot" in caplog.text
 
 
+def test_a_key_with_two_pictures_is_asked_for(tmp_path):
+    write_tar(tmp_path / "a.tar", [{"000.jpg": encode(200, "JPEG"), "000.png": encode(1), "000.seg.png": encode(7)}])
+    with pytest.raises(ValueError, match=r"key '000' has pictures png, jpg; .*dataset.image=png or dataset.image=jpg"):
+        list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
+    for member, shade in (("jpg", 200), ("png", 1), ("seg.png", 7)):
+        assert shades(TarSource(f"{tmp_path}/a.tar", 9, member=member), 0) == [shade]
+    with pytest.raises(ValueError, match=r"hold no picture; allowed: dataset.image=null; now webp"):
+        list(TarSource(f"{tmp_path}/a.tar", 9, member="webp").shard(0))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("0.png", "1.png", "0.txt", "1.txt"), ("0.txt", "1.txt", "0.png", "1.png"), ("0.png", "1.png", "0.png")],
+    ids=["texts behind", "texts before", "a picture twice"],
+)
+def test_members_that_do_not_lie_side_by_side_are_refused(tmp_path, names):
+    data = {"png": encode(1), "txt": b"a cat"}
+    write_tar(tmp_path / "a.tar", [{name: data[name.partition(".")[2]]} for name in names])
+    with pytest.raises(ValueError, match=r"a.tar: members of key '0' do not lie side by side, or occur twice; write"):
+        list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
+
+
+def test_what_systems_hide_in_tars_is_left_out(tmp_path, caplog):
+    hidden = ("._0.png", "./._0.png", "__MACOSX/a/0.png", ".thumbnails/0.png", "a/.ipynb_checkpoints/0.png")
+    named = {"./0.png": encode(1), "./0.txt": "\ufeffa cat".encode(), **dict.fromkeys(hidden, encode(9)), "a.tar": b"x"}
+    write_tar(tmp_path / "a.tar", [named])
+    (item,) = TarSource(f"{tmp_path}/a.tar", 9).shard(0)
+    assert (item.key, item.text) == ("0", "a cat")
+    assert "members of other kinds are left out: {'tar': 1}" in caplog.text
+    write_tar(tmp_path / "a.tar", [{"b.tar": b"x"}])
+    with pytest.raises(ValueError, match=r"hold no picture; allowed: .*; they hold 1 .tar"):
+        list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
+
+
+def test_composed_and_decomposed_names_are_one_key(tmp_path):
+    write_tar(tmp_path / "a.tar", [{"e\u0301.png": encode(1), "\u00e9.txt": b"a cat"}])
+    assert [item.text for item in TarSource(f"{tmp_path}/a.tar", 9).shard(0)] == ["a cat"]
+
+
+def test_a_caption_is_one_text(tmp_path):
+    write_tar(tmp_path / "a.tar", [{"0.png": encode(1), "0.json": b'{"caption": ["a", "b"]}'}])
+    with pytest.raises(ValueError, match=r"json says caption or text \['a', 'b'\]; allowed: one text"):
+        list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
+
+
 @pytest.mark.parametrize("pattern", ["pipe:cat a.tar", "{pipe:cat,x.tar}", "absent-*.tar"])
 def test_commands_and_patterns_that_match_nothing_are_refused(pattern):
     with pytest.raises(ValueError, match=r"name a command|matches no file"):

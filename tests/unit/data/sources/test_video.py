@@ -34,6 +34,14 @@ def test_shards_are_the_same_in_any_order_and_across_clips(write_clip, tmp_path)
     assert [item.frame for item in VideoSource(str(tmp_path / "a.mkv"), 9, fps=5).shard(0)] == [0, 2, 4]
 
 
+def test_hidden_clips_are_left_out(write_clip, tmp_path):
+    for name in ("clips/a.mkv", "clips/.trash/a.mkv", "clips/__MACOSX/a.mkv"):
+        write_clip(name, 2, codec="ffv1")
+    (tmp_path / "clips" / "._a.mkv").write_bytes(b"\x00\x05\x16\x07")
+    for pattern in (tmp_path / "clips", tmp_path / "clips" / "*.mkv", tmp_path / "clips" / "**" / "*.mkv"):
+        assert [item.clip for item in VideoSource(str(pattern), 9).shard(0)] == ["a", "a"]
+
+
 def test_frames_are_decoded_as_they_are_asked_for(write_clip, monkeypatch):
     read = []
 
