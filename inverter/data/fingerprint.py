@@ -51,10 +51,8 @@ class Fingerprint:
             return
         try:
             self.saved = parse_json(self.path.read_bytes())
-            written_by = {
-                **Recipe(type(config)()).values,
-                **Recipe(self.saved["recipe"]).values,
-            }  # older ones lack newer options
+            newer = Recipe(type(config)()).values  # options that older versions lack
+            written_by = newer | Recipe(self.saved["recipe"]).values
             self.saved["complete"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"output: {self.path} is damaged ({one_line(error)}); choose another output") from error

@@ -93,4 +93,4 @@ def test_new_weights_of_the_target_are_refused(
 
 def test_changed_training_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "optim.max_steps=7"]) == 2
-    assert "optim.max_steps: 20 there, 7 now" in capsys.readouterr().err.splitlines()[-1]
+    assert "optim.max_steps=20, now 7" in capsys.readouterr().err.splitlines()[-1]

@@ -151,7 +151,7 @@ def test_a_finished_folder_returns_at_once(config, monkeypatch):
 def test_another_recipe_is_refused(config):
     folder = prepare.run(config)
     config.target.layer = "0"
-    with pytest.raises(ValueError, match=r"shards of another recipe .*target.*choose another output or delete it"):
+    with pytest.raises(ValueError, match=r"was made with target.*choose another output or delete it"):
         prepare.run(config)
     config.target.layer = "1"
     (folder / "prepare.json").unlink()
@@ -257,7 +257,7 @@ def test_a_folder_of_an_older_version_goes_on(config):
     path.write_text(json.dumps(saved))
     assert prepare.run(config) == folder
     config.video.stride = 2
-    with pytest.raises(ValueError, match=r"shards of another recipe .*video"):
+    with pytest.raises(ValueError, match=r"was made with video"):
         prepare.run(config)
 
 
