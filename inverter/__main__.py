@@ -15,6 +15,7 @@ STAGES = {  # stage: (module, schema, what it does)
     "layers": ("layers", "LayersConfig", "list a target's layers and what each would send"),
     "prepare": ("prepare", "PrepareConfig", "write (image, feature) pair shards"),
     "train": ("train", "TrainConfig", "train a black-box inverter from pair shards"),
+    "distill": ("distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "audit": ("audit", "AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("publish", "PublishConfig", "turn an evaluated run into a published inverter"),

@@ -38,6 +38,11 @@ class Standardise(nn.Module):
             )
         return (features.float() - self.mean) * self.scale
 
+    def undo(self, standardised: Tensor) -> Tensor:
+        """Features of what :meth:`forward` made of them; where they never varied, their mean."""
+        deviation = torch.where(self.scale > 0, self.scale.reciprocal(), 0.0)
+        return standardised * deviation + self.mean
+
 
 class FeatureGrid(nn.Module):
     """Bring features to a map ``(B, out_channels, side, side)``.

@@ -37,7 +37,15 @@ from inverter.config.prior import (
     ImageDataConfig,
     JudgeConfig,
 )
-from inverter.config.training import DataConfig, ModelConfig, OptimConfig, TrainConfig, TrainerConfig
+from inverter.config.training import (
+    DataConfig,
+    InverterDistillConfig,
+    ModelConfig,
+    OptimConfig,
+    PairsConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from inverter.config.whitebox import (
     DirectConfig,
     GuidedConfig,
@@ -68,6 +76,7 @@ __all__ = [
     "HybridConfig",
     "ImageDataConfig",
     "InvertConfig",
+    "InverterDistillConfig",
     "JudgeConfig",
     "LatentConfig",
     "LayersConfig",
@@ -78,6 +87,7 @@ __all__ = [
     "ModelConfig",
     "NetworkConfig",
     "OptimConfig",
+    "PairsConfig",
     "PicturesConfig",
     "PointConfig",
     "PrepareConfig",

@@ -57,7 +57,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.compile:
         module.compile_parts()
-    callbacks: list[Callback] = [ReconstructionGrid(output)]
+    callbacks: list[Callback] = [ReconstructionGrid(output)] if module.draws else []
     if isinstance(module, InverterModule):
         callbacks.append(MadeOf("prior", module.inverter.prior.weights_sha256))
     trainer = build_trainer(
