@@ -7,15 +7,15 @@ from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
 from inverter.config import InverterDistillConfig
-from inverter.priors.distillation import Distillation, phased_loss
 from inverter.priors.few_step import fuse_adapter
+from inverter.priors.training.distillation import Distillation, phased_loss
 
 
 class InverterDistillModule(Distillation):
     """Train a LoRA that goes in one step, without guidance, where the guided denoiser goes in several under control.
 
     Each of the ``num_inference_steps`` steps of the variant is one phase of the guided path, see
-    :func:`inverter.priors.distillation.phased_loss`. Conditioner and image head stay as they are.
+    :func:`inverter.priors.training.distillation.phased_loss`. Conditioner and image head stay as they are.
 
     Args:
         config: Of the distillation.

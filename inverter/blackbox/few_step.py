@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from inverter.atomic import write_bytes, write_text
 from inverter.blackbox.inverter import Inverter
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.config.errors import one_line
 from inverter.priors.few_step import fuse_adapter, fuse_state
 from inverter.priors.variant import SUFFIX
+from inverter.run.files import write_bytes, write_text
+from inverter.run.parse import parse_json
 from inverter.targets.target import weights_sha256
 
 FOLDER, WEIGHTS, ABOUT = "few_step", "lora.safetensors", "few_step.json"

@@ -11,11 +11,11 @@ from inverter.blackbox.ancestors import ancestors_of
 from inverter.blackbox.build import data_of, load_run, run_inverter
 from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.load import load_inverter
+from inverter.blackbox.published import is_run, read_published, split_run
 from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
-from inverter.hub import load_inverter
 from inverter.priors.variant import split_name
-from inverter.published import is_run, read_published, split_run
 from inverter.targets.spec import TargetSpec
 
 

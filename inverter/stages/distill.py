@@ -14,22 +14,22 @@ from torchvision.utils import make_grid
 from inverter.blackbox.distillation import InverterDistillModule
 from inverter.blackbox.few_step import FOLDER, save_few_step
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.published import is_run, read_published
 from inverter.blackbox.subject import load_trained
-from inverter.callbacks.made_of import MadeOf
-from inverter.callbacks.picture_grid import PictureGrid
-from inverter.callbacks.step_seed import StepSeed
 from inverter.config import InverterDistillConfig
 from inverter.data.datamodule import PairDataModule
-from inverter.device import pick_device
-from inverter.lock import locked
-from inverter.loggers import close_loggers
 from inverter.priors.few_step import lora_state
 from inverter.priors.variant import SUFFIX
-from inverter.published import is_run, read_published
+from inverter.run.callbacks.made_of import MadeOf
+from inverter.run.callbacks.picture_grid import PictureGrid
+from inverter.run.callbacks.step_seed import StepSeed
+from inverter.run.device import pick_device
+from inverter.run.lock import locked
+from inverter.run.loggers import close_loggers
+from inverter.run.summary import save_summary, summarise
+from inverter.run.training import build_trainer, fit, record_training, resume_path
 from inverter.targets.spec import check_same_features
 from inverter.targets.target import weights_sha256
-from inverter.training import build_trainer, fit, record_training, resume_path
-from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
 STAGE = "distill"

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load, save_file
 
 from inverter.blackbox import few_step
-from inverter.hub import load_inverter
+from inverter.blackbox.load import load_inverter
 from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import DENOISER, load_prior
 from inverter.priors.parts import folder_sha256

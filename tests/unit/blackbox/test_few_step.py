@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 
 from inverter.blackbox.distillation import InverterDistillModule
 from inverter.blackbox.few_step import FOLDER, WEIGHTS
+from inverter.blackbox.load import load_inverter
 from inverter.config import InverterDistillConfig, OptimConfig, PairsConfig, TrainerConfig
 from inverter.data.datamodule import pair_loader
-from inverter.hub import load_inverter
 from inverter.priors.load import load_prior
 from inverter.stages import distill
 from inverter.targets.target import weights_sha256

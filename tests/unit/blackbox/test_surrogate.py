@@ -3,11 +3,11 @@ import torch
 
 from inverter.blackbox.best_of import best_of
 from inverter.blackbox.build import load_baseline, load_run, load_surrogate
-from inverter.blackbox.methods import attack_methods
+from inverter.blackbox.load import load_inverter
 from inverter.blackbox.surrogate import Surrogate
 from inverter.blackbox.surrogate_module import SurrogateModule
 from inverter.data.datamodule import pair_loader
-from inverter.hub import load_inverter
+from inverter.evaluation.blackbox import attack_methods
 from inverter.stages import train
 
 
