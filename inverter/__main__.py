@@ -15,6 +15,7 @@ STAGES = {  # stage: (module, schema, what it does)
     "layers": ("stages.layers", "LayersConfig", "list a target's layers and what each would send"),
     "prepare": ("stages.prepare", "PrepareConfig", "write (image, feature) pair shards"),
     "train": ("stages.train", "TrainConfig", "train a black-box inverter from pair shards"),
+    "distill": ("stages.distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "audit": ("stages.audit", "AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),

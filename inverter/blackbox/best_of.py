@@ -1,4 +1,4 @@
-"""Best of N: an attacker who may query the target draws several pictures and keeps the one whose features fit best."""
+"""Best of N: draw several pictures and keep the one whose features fit best, by the target's word or a surrogate's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def best_of(
     *,
     rounds: int = 0,
 ) -> Tensor:
-    """Draw, query the target once a picture, and keep the nearest; then draw again around the best.
+    """Draw, query once a picture, and keep the nearest; then draw again around the best.
 
     Distance is the cosine of the standardised features. Each round of the search renoises the best picture's latents
     to a share of the schedule (:data:`SEARCH`, in turn) and draws ``draws`` more under the same control. The noise
@@ -30,7 +30,8 @@ def best_of(
 
     Args:
         inverter: Of the features.
-        query: Images ``(B, 3, S, S)`` in [0, 1] to their features: the target as the attacker may ask it.
+        query: Images ``(B, 3, S, S)`` in [0, 1] to their features: the target as the attacker may ask it, or a
+            surrogate that the attacker has trained on its own pairs.
         features: ``(B, *feature_shape)``.
         draws: Pictures a round, 1 or more.
         rounds: Of the search after the first draws; 0 is none. A picture costs ``draws * (1 + rounds)`` queries.

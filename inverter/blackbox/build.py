@@ -15,6 +15,8 @@ from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.published import split_run
 from inverter.blackbox.spec import InverterSpec
+from inverter.blackbox.surrogate import Surrogate
+from inverter.blackbox.surrogate_module import SurrogateModule
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.blackbox.upconv_module import UpconvModule
 from inverter.config import TrainConfig, load_config
@@ -26,8 +28,9 @@ from inverter.priors.prior import DiffusionPrior
 from inverter.run.callbacks.weights_hash import weights_hash
 from inverter.run.checkpoints import load_weights
 from inverter.run.device import pick_device, pick_precision
+from inverter.targets.spec import TargetSpec, check_same_features
 
-KINDS = ("inverter", "upconv", "fia_flow")
+KINDS = ("inverter", "upconv", "fia_flow", "surrogate")
 
 
 def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -> InverterSpec:
@@ -67,6 +70,16 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
             manifest.target.feature_shape, manifest.resolution, manifest.feature_mean, manifest.feature_std
         )
         return UpconvModule(decoder, config.optim)
+    if config.model.kind == "surrogate":
+        surrogate = Surrogate(
+            manifest.target.feature_shape,
+            manifest.resolution,
+            width=config.model.width,
+            depth=config.model.depth,
+            feature_mean=manifest.feature_mean,
+            feature_std=manifest.feature_std,
+        )
+        return SurrogateModule(surrogate, config.optim)
     if config.model.kind not in KINDS:
         raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
     for key in ("image_every_n_steps", "denoising_every_n_steps"):
@@ -210,5 +223,31 @@ def check_prior(module: PairModule, trained_with: str | None, run: Path) -> None
 def run_inverter(module: PairModule) -> Inverter:
     """The inverter of a run; a baseline has none."""
     if not isinstance(module, InverterModule):
-        raise ValueError("the run trained a baseline; only model.kind=inverter can be used here")
+        raise ValueError(f"the run has model.kind={module.kind}; only model.kind=inverter can be used here")
     return module.inverter
+
+
+def load_baseline(run: Path, target: TargetSpec) -> PairModule:
+    """What reconstructs in a run of a baseline on features of ``target``.
+
+    Raises:
+        ValueError: It is of other features, or trained a surrogate.
+    """
+    module, _, manifest = load_run(run)
+    check_same_features(f"baseline {str(run)!r}", manifest.target, target)
+    if not module.draws:
+        raise ValueError(f"baseline {str(run)!r} has model.kind={module.kind}; allowed: one that reconstructs")
+    return module
+
+
+def load_surrogate(run: Path, target: TargetSpec) -> Surrogate:
+    """The network of a run with ``model.kind=surrogate`` on features of ``target``.
+
+    Raises:
+        ValueError: It is of other features, or trained something else.
+    """
+    module, _, manifest = load_run(run)
+    check_same_features(f"surrogate {str(run)!r}", manifest.target, target)
+    if not isinstance(module, SurrogateModule):
+        raise ValueError(f"surrogate {str(run)!r} has model.kind={module.kind}; allowed: surrogate")
+    return module.surrogate

@@ -65,6 +65,11 @@ class Standardise(nn.Module):
             raise ValueError(f"features has shape {tuple(features.shape)}; this inverter takes (B, {self.shape})")
         return (features.float() - self.mean) * self.scale
 
+    def undo(self, standardised: Tensor) -> Tensor:
+        """Features of what :meth:`forward` made of them; where they never varied, their mean."""
+        deviation = torch.where(self.scale > 0, self.scale.reciprocal(), 0.0)
+        return standardised * deviation + self.mean
+
 
 class FeatureGrid(nn.Module):
     """Bring features of one layer to a map ``(B, out_channels, side, side)``.

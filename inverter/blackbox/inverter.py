@@ -150,15 +150,16 @@ class Inverter(nn.Module):
         """Latents that the prior draws under control, beginning at ``latents``; None is as published."""
         spec = self.spec
         strength = spec.strength if strength is None else strength
+        guidance_scale = spec.guidance_scale if guidance_scale is None else guidance_scale
         return self.prior.sample(
             conditioning,
             batch_size=len(latents),
             latents=None if strength == 1 else latents,
             control=control,
-            null_control=self.null_control(len(latents)),
+            null_control=self.null_control(len(latents)) if guidance_scale != 1 else None,
             strength=strength,
             num_inference_steps=spec.num_inference_steps if num_inference_steps is None else num_inference_steps,
-            guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
+            guidance_scale=guidance_scale,
             guidance_interval=spec.guidance_interval if guidance_interval is None else guidance_interval,
             generator=generator,
         )

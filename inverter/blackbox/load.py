@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import LORA, WEIGHTS, Published, check_target, read_published
 from inverter.config.errors import one_line
@@ -15,6 +16,7 @@ from inverter.priors.control import ControlShape
 from inverter.priors.few_step import fuse_state
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.variant import split_name
 from inverter.run.checkpoints import check_weights
 from inverter.targets.spec import TargetSpec
 
@@ -23,15 +25,17 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
     """Load a published inverter with its prior, ready to invert features; no target is built.
 
     Args:
-        name: Folder name under ``checkpoints/``, path, or hub id.
+        name: Folder name under ``checkpoints/``, path, or hub id; with ``+few-step`` behind it, the variant that draws
+            in few steps without guidance, where the inverter has one.
         prior: Prior already loaded, or where its weights lie here; None loads the one that the inverter names, which
             may be a folder of the machine that trained it.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
     Raises:
-        ValueError: Not found, damaged, weights that do not fit, another target or layer, or a prior with other weights
-            than it was trained with.
+        ValueError: Not found, damaged, weights that do not fit, another target or layer, a prior with other weights
+            than it was trained with, or no few-step variant.
     """
-    published = read_published(name)
+    base, few_step = split_name(name)
+    published = read_published(base)
     if not isinstance(target, TargetSpec | None):
         raise ValueError(f"target is a {type(target).__name__}; needed: its TargetSpec, target.spec")
     if target is not None:
@@ -46,7 +50,8 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
     inverter = read_inverter(published, prior.control_shape)
     if inverter.spec.tune == "lora":
         prior = with_lora(prior, published)
-    return inverter.attach(prior).eval()
+    inverter.attach(prior).eval()
+    return few_step_variant(inverter, published.folder) if few_step else inverter
 
 
 def with_lora(prior: DiffusionPrior, published: Published) -> DiffusionPrior:

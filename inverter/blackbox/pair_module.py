@@ -15,11 +15,11 @@ class PairModule(L.LightningModule):
     """Trains on batches of pairs.
 
     The best state is that of ``monitor``, ``mode`` says which way. ``kind`` is its name in the tables, and
-    ``denoiser_calls`` what :meth:`reconstruct` costs beside a pass of its own.
+    ``denoiser_calls`` what :meth:`reconstruct` costs beside a pass of its own. ``draws`` says whether there is one.
     """
 
     monitor, mode = "dev/psnr", "max"
-    kind, denoiser_calls = "inverter", 0
+    kind, denoiser_calls, draws = "inverter", 0, True
 
     def __init__(self, optim: OptimConfig) -> None:
         super().__init__()

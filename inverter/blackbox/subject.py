@@ -9,9 +9,13 @@ from typing import Any
 
 from inverter.blackbox.ancestors import ancestors_of
 from inverter.blackbox.build import data_of, load_run, run_inverter
+from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import is_run, read_published, split_run
+from inverter.config import TrainConfig
+from inverter.data.manifest import Manifest
+from inverter.priors.variant import split_name
 from inverter.targets.spec import TargetSpec
 
 
@@ -42,26 +46,28 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
     """Load a run's folder, or a published inverter by name, folder or hub id.
 
     Args:
-        name: The run or the published inverter.
+        name: The run or the published inverter; with ``+few-step`` behind it, its few-step variant.
         prior: Where a published inverter's prior lies here; None where the inverter says.
     Raises:
-        ValueError: Neither is there, the run trained a baseline, or a published config lacks its training.
+        ValueError: Neither is there, the run trained a baseline, a published config lacks its training, or there is
+            no few-step variant.
     """
-    if is_run(name):
-        module, config, manifest = load_run(Path(name))
+    base, few_step = split_name(name)
+    if is_run(base):
+        inverter, config, manifest = _load_run(Path(base), few_step)
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
-            num_pairs = _pictures(Path(name))
+            num_pairs = _pictures(Path(base))
         return Subject(
-            run_inverter(module),
+            inverter,
             manifest.target,
             manifest.source,
             manifest.threat_model,
-            json.loads((split_run(Path(name))[0] / "train.json").read_text()).get("began_with", []),
+            json.loads((split_run(Path(base))[0] / "train.json").read_text()).get("began_with", []),
             num_pairs,
-            data_of(Path(name), config),
+            data_of(Path(base), config),
         )
-    published = read_published(name)
+    published = read_published(base)
     absent = [key for key in ("source", "threat_model", "pairs") if key not in published.training]
     if absent:
         raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
@@ -83,10 +89,17 @@ def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetS
     Raises:
         ValueError: There is none of that name, or the run trained a baseline.
     """
-    if is_run(name):
-        module, _, manifest = load_run(Path(name))
-        return run_inverter(module), manifest.target
-    return load_inverter(name, prior), read_published(name).target
+    base, few_step = split_name(name)
+    if is_run(base):
+        inverter, _, manifest = _load_run(Path(base), few_step)
+        return inverter, manifest.target
+    return load_inverter(name, prior), read_published(base).target
+
+
+def _load_run(folder: Path, few_step: bool) -> tuple[Inverter, TrainConfig, Manifest]:
+    module, config, manifest = load_run(folder)
+    inverter = run_inverter(module)
+    return few_step_variant(inverter, folder) if few_step else inverter, config, manifest
 
 
 def _pictures(run: Path) -> int:

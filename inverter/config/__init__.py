@@ -31,7 +31,15 @@ from inverter.config.prior import (
     ImageDataConfig,
     JudgeConfig,
 )
-from inverter.config.training import DataConfig, ModelConfig, OptimConfig, TrainConfig, TrainerConfig
+from inverter.config.training import (
+    DataConfig,
+    InverterDistillConfig,
+    ModelConfig,
+    OptimConfig,
+    PairsConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from inverter.config.whitebox import (
     DirectConfig,
     GuidedConfig,
@@ -62,6 +70,7 @@ __all__ = [
     "HybridConfig",
     "ImageDataConfig",
     "InvertConfig",
+    "InverterDistillConfig",
     "JudgeConfig",
     "LatentConfig",
     "LayersConfig",
@@ -72,6 +81,7 @@ __all__ = [
     "ModelConfig",
     "NetworkConfig",
     "OptimConfig",
+    "PairsConfig",
     "PicturesConfig",
     "PointConfig",
     "PrepareConfig",

@@ -10,20 +10,24 @@ from inverter.config.pairs import TargetConfig
 
 
 @dataclass
-class DataConfig:
+class PairsConfig:
     path: str = MISSING  # folder with train/ and dev/ pair shards
-    also: list[str] = field(default_factory=list)  # further ones, of other layers, whose inverters share the denoiser
-    shares: list[float] | None = None  # how often a batch is of each of these folders; null: evenly
     limit: int | None = None  # use the first N training pairs, or pictures of images, only
     batch_size: int = 64  # pairs a process
     num_workers: int = 1
     pin_memory: bool | None = None  # page-locked batches, copied to the GPU beside its work; null: where there is a GPU
+
+
+@dataclass
+class DataConfig(PairsConfig):
+    also: list[str] = field(default_factory=list)  # further ones, of other layers, whose inverters share the denoiser
+    shares: list[float] | None = None  # how often a batch is of each of these folders; null: evenly
     images: str | None = None  # image shards sent through the target while training; null: the stored training pairs
 
 
 @dataclass
 class ModelConfig:
-    kind: str = "inverter"  # inverter | upconv, fia_flow (the baselines)
+    kind: str = "inverter"  # inverter | upconv, fia_flow (the baselines) | surrogate (ranks draws for best_of)
     conditioning: str = "control"  # control (features with their places) | tokens (their mean, in the text's place)
     width: int = 128  # channels of the conditioner's map at the latents' side
     coarse_width: int = 192  # channels of its coarser map; of control
@@ -90,5 +94,29 @@ class TrainConfig:
     channels_last: bool = True  # memory layout of the weights that convolutions like on CPUs with AMX and on GPUs
     compile: bool = False  # torch.compile what is trained; takes a while at the start, so for long runs on a GPU
     output: str = MISSING
+    resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
+    seed: int = 0
+
+
+@dataclass
+class InverterDistillConfig:
+    inverter: str = MISSING  # a run folder or a published inverter (name, folder or hub id)
+    prior: str | None = None  # where a published inverter's prior lies here; null: where the inverter says
+    data: PairsConfig = field(default_factory=lambda: PairsConfig(batch_size=32))
+    text_share: float = 0.15  # share of the steps with the pictures' texts beside the features
+    rank: int = 8
+    max_megabytes: float = 2.0  # largest LoRA, in half precision
+    num_inference_steps: int = 4  # in which the variant draws, without guidance
+    num_ddim_steps: int = 12  # of the guided denoiser's path; a multiple of num_inference_steps
+    guidance_scale: float | None = None  # of that path; null: as the inverter draws
+    huber: float = 0.01  # difference below which the loss is squared
+    num_dev: int = 128  # pairs of dev that validation goes through
+    grid_pictures: int = 8  # of dev, that are drawn at each validation
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(lr=1e-3, weight_decay=0.0, ema_decay=0.99, max_time=1500, patience=None)
+    )
+    trainer: TrainerConfig = field(default_factory=lambda: TrainerConfig(every_n_seconds=300))
+    publish: bool = False  # also put the LoRA into a published inverter's folder, as NAME+few-step
+    output: str | None = None  # null: RUN/few_step, or runs/few-step-NAME of a published one
     resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
     seed: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.pair_module import PairModule
+from inverter.blackbox.surrogate import Surrogate
 from inverter.evaluation.methods import Method
 from inverter.priors.steps import count_steps
 
@@ -21,6 +23,7 @@ def attack_methods(
     bf16: bool,
     device: torch.device,
     query: Callable[[Tensor], Tensor] | None = None,
+    surrogate: Surrogate | None = None,
     best_draws: int | None = None,
     search_rounds: int = 0,
 ) -> dict[str, Method]:
@@ -33,14 +36,15 @@ def attack_methods(
         baseline: None where there is none.
         bf16: Run them under bf16 autocast.
         device: Where they run.
-        query: The target, as an attacker may ask it; best of N needs it.
+        query: The target, as an attacker may ask it; best of N needs it, or a surrogate.
+        surrogate: Ranks what best of N draws in the target's place, on the device.
         best_draws: Pictures that best of N draws a round; None leaves it out.
         search_rounds: Rounds of search after the first.
     Raises:
         ValueError: The baseline takes features of another shape, or best of N has no target.
     """
 
-    def cast(reconstruct: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def under(reconstruct: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def call(features: Tensor) -> Tensor:
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 return reconstruct(features).float()
@@ -51,28 +55,31 @@ def attack_methods(
     guided = 2 if spec.guidance_scale != 1 else 1
     steps = spec.denoiser_calls
     one_pass = {"target_queries": 0, "denoiser_calls": 0}
-    methods = {"mean": Method(cast(inverter.mean), operating_point="mean", cost=one_pass)}
+    methods = {"mean": Method(under(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:
-        plain = cast(lambda features: inverter.mean(features, head=False))
+        plain = under(lambda features: inverter.mean(features, head=False))
         methods["mean without head"] = Method(plain, operating_point="mean", cost=one_pass)
-    drawn = cast(inverter.sample)
+    drawn = under(inverter.sample)
     methods["sample"] = Method(drawn, operating_point="sample", cost=one_pass | {"denoiser_calls": steps})
     if best_draws is not None:
-        if query is None:
+        if query is None and surrogate is None:
             raise ValueError(f"best_of is {best_draws}, but there is no target to query; allowed: null, or its weights")
+        ask = cast(Callable[[Tensor], Tensor], query) if surrogate is None else surrogate.eval().predict
         draws = best_draws * (1 + search_rounds)
         searched = sum(count_steps(spec.num_inference_steps, SEARCH[n % len(SEARCH)]) for n in range(search_rounds))
-        cost = {"target_queries": draws, "denoiser_calls": best_draws * (steps + searched * guided)}
+        queries = draws if surrogate is None else 0
+        cost = {"target_queries": queries, "denoiser_calls": best_draws * (steps + searched * guided)}
 
         def best(features: Tensor) -> Tensor:
             return best_of(inverter, asked, features, best_draws, rounds=search_rounds)
 
         def asked(images: Tensor) -> Tensor:
             with torch.autocast(device.type, enabled=False):
-                return query(images.float())
+                return ask(images.float())
 
-        methods[f"best of {draws}"] = Method(cast(best), operating_point="sample", cost=cost)
+        name = f"best of {draws}" if surrogate is None else f"best of {draws} by surrogate"
+        methods[name] = Method(under(best), operating_point="sample", cost=cost)
     if baseline is not None:
         cost = one_pass | {"denoiser_calls": baseline.denoiser_calls}
-        methods[baseline.kind] = Method(cast(baseline.to(device).reconstruct), operating_point="mean", cost=cost)
+        methods[baseline.kind] = Method(under(baseline.to(device).reconstruct), operating_point="mean", cost=cost)
     return methods

@@ -105,8 +105,14 @@ def fuse_state(unet: UNet2DConditionModel, state: dict[str, Tensor]) -> None:
         raise ValueError(f"weight {broken[0]} holds NaN or infinity")
     floats: dict[str, Tensor] = {name: value.float() for name, value in state.items()}
     unet.load_lora_adapter(floats, prefix="unet")
-    unet.fuse_lora()
-    unet.unload_lora()
+    fuse_adapter(unet)
+
+
+def fuse_adapter(unet: UNet2DConditionModel) -> None:
+    """Add the LoRA that a denoiser was given to its weights, in place; without one it stays as it is."""
+    if getattr(unet, "peft_config", None):
+        unet.fuse_lora()
+        unet.unload_lora()
     unet.requires_grad_(False)
 
 

@@ -130,11 +130,14 @@ class DiffusionPrior(nn.Module, ABC):
         control: Control | None = None,
         unconditional: Conditioning | None = None,
         null_control: Control | None = None,
-        guidance_scale: float = 1.0,
+        guidance_scale: float | Tensor = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """As :meth:`predict`, led away from ``unconditional`` under ``null_control``, where there is one."""
+        """As :meth:`predict`, led away from ``unconditional`` under ``null_control``, where there is one.
+
+        ``guidance_scale`` is one for all, or ``(B, 1, 1, 1)``.
+        """
         x0, eps = self.predict(noisy, t, conditioning, control)
-        if unconditional is None or guidance_scale == 1:
+        if unconditional is None or (isinstance(guidance_scale, int | float) and guidance_scale == 1):
             return x0, eps
         free_x0, free_eps = self.predict(noisy, t, unconditional, null_control)
         return free_x0 + guidance_scale * (x0 - free_x0), free_eps + guidance_scale * (eps - free_eps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,13 +55,28 @@ pictures of people who did not agree to it.
 {notes}
 
 {comparisons}
+{few_step}"""
+
+FEW_STEP = """
+## In few steps
+
+`Inverter.from_pretrained("{name}+few-step")` draws `sample` with {calls} denoiser calls a picture in the place of
+{full_calls}, by a LoRA in `few_step`.
+
+{table}
 """
 
 
 def render_card(
-    name: str, licence: str, inverter: Inverter, manifest: Manifest, training: dict[str, Any], results: Results
+    name: str,
+    licence: str,
+    inverter: Inverter,
+    manifest: Manifest,
+    training: dict[str, Any],
+    results: Results,
+    few_step: Results | None = None,
 ) -> str:
-    """Markdown text of the card."""
+    """Markdown text of the card; ``few_step`` is what was measured of the few-step variant, where there is one."""
     spec = manifest.target
     budget = f"{training['max_time_seconds']} s" if training["max_time_seconds"] else f"{training['max_steps']} steps"
     not_computed = [f"Not computed: {label(missing.metric).title} ({missing.reason})." for missing in results.missing]
@@ -87,10 +103,21 @@ def render_card(
         table=metrics_table(results),
         notes="\n".join(f"- {note}" for note in (*results.notes, *not_computed)),
         comparisons=comparisons_table(results),
+        few_step="" if few_step is None else few_step_section(name, results, few_step),
         **{
             key: training[key] for key in ("source", "pairs", "pairs_seen", "augment", "commit", "seed", "threat_model")
         },
     )
+
+
+def few_step_section(name: str, results: Results, few_step: Results) -> str:
+    """Cost and figures of the variant's ``sample``, beside the cost of the inverter's own."""
+    calls = [
+        next(row.cost.get("denoiser_calls") for row in each.rows if row.name == "sample")
+        for each in (few_step, results)
+    ]
+    attacks = dataclasses.replace(few_step, rows=tuple(row for row in few_step.rows if row.kind == "attack"))
+    return FEW_STEP.format(name=name, calls=calls[0], full_calls=calls[1], table=metrics_table(attacks))
 
 
 def began_with(before: Sequence[Mapping[str, Any]]) -> str:

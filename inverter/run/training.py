@@ -72,6 +72,7 @@ class TrainingRun:
         weights: tuple[str, str] | None = None,
         begin: Callable[[], None] | None = None,
         record: Mapping[str, Any] | None = None,
+        max_val_batches: int | None = None,
         channels_last: bool = True,
     ) -> L.Trainer:
         """Train; afterwards the module has the averaged weights.
@@ -83,6 +84,7 @@ class TrainingRun:
             weights: Key of the configuration that names frozen weights, and their hash: it goes on with the same only.
             begin: Writes into the output what belongs to the run; called before the first step, in the first process.
             record: Plain data for the record of a run that begins.
+            max_val_batches: Batches of a validation and process; None takes all.
             channels_last: Memory layout of the module's weights.
         Raises:
             ValueError: The checkpoint cannot be used, or is of other weights.
@@ -99,6 +101,8 @@ class TrainingRun:
             mode=module.mode,
             callbacks=[*own, *callbacks],
         )
+        if max_val_batches is not None:
+            trainer.limit_val_batches = max_val_batches
         _record(trainer, self.config, self.stage, self.checkpoint, **(record or {}))
         if begin is not None and not rank():
             begin()

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from inverter.blackbox import ancestors
-from inverter.blackbox.build import load_run
+from inverter.blackbox.build import load_baseline, load_surrogate
+from inverter.blackbox.few_step import FOLDER
 from inverter.blackbox.published import is_run
 from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
@@ -26,12 +27,12 @@ from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
+from inverter.priors.variant import split_name
 from inverter.run.device import pick_device, pick_precision
 from inverter.run.lock import locked
 from inverter.run.processes import joined, rank, wait_for_all
 from inverter.run.record import record_run
 from inverter.targets.load import load_same_target
-from inverter.targets.spec import check_same_features
 from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)
@@ -60,14 +61,16 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
             f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards, as `inverter "
             f"prepare prepare.yaml prepare_val.yaml target.layer={subject.target.layer} output=FOLDER` writes them"
         )
-    default = f"{config.inverter}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
+    base, few_step = split_name(config.inverter)
+    folder = f"{base}/{FOLDER}" if few_step else base
+    default = f"{folder}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
-    trained = [Path(name) for name in (config.inverter, config.baseline) if name is not None and is_run(name)]
+    trained = [Path(name) for name in (base, config.baseline) if name is not None and is_run(name)]
     pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained)
-    baseline = None
-    if config.baseline:
-        baseline, _, baseline_manifest = load_run(Path(config.baseline))
-        check_same_features(f"baseline {config.baseline!r}", baseline_manifest.target, subject.target)
+    baseline = load_baseline(Path(config.baseline), subject.target) if config.baseline else None
+    surrogate = load_surrogate(Path(config.surrogate), subject.target) if config.surrogate else None
+    if surrogate is not None and config.best_of is None:
+        raise ValueError(f"surrogate is {config.surrogate!r}, but best_of is null; allowed: a number of draws to rank")
     locks.enter_context(locked(output))
     if not rank() and (output / "evaluate.json").is_file():  # an earlier evaluation's, perhaps of other pictures
         shutil.rmtree(output / "recon", ignore_errors=True)
@@ -83,6 +86,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         bf16=config.precision == "bf16",
         device=device,
         query=target,
+        surrogate=surrogate.to(device) if surrogate is not None else None,
         best_draws=config.best_of,
         search_rounds=config.search_rounds,
     )
@@ -104,7 +108,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         device=device,
         config={key: value for key, value in dataclasses.asdict(config).items() if key != "target"},  # names a run
         target_spec=subject.target.to_dict(),
-        weights_sha256=weights_sha256(inverter),
+        weights_sha256=inverter.prior.weights_sha256 if few_step else weights_sha256(inverter),
         threat_model=subject.threat_model,
         notes=[
             f"Trained on {subject.num_pairs:,} pairs from {subject.source}.",
@@ -131,6 +135,11 @@ def query_notes(config: EvaluateConfig, judges: Sequence[Judge], target: str) ->
     if config.best_of is None:
         return []
     queries = config.best_of * (1 + config.search_rounds)
+    if config.surrogate is not None:
+        return [
+            f"Best of {queries} by surrogate: the attacker ranks its draws by a network that it trained on its own "
+            "pairs to say what the target says of a picture; the target is not queried."
+        ]
     note = f"Best of {queries}: the attacker may also query the target, {queries} times a picture."
     kin = [judge.name for judge in judges if is_kin(judge.name, target)]
     others = [judge.name for judge in judges if judge.name not in kin]

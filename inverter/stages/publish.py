@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 from torchvision.io import read_image
 from torchvision.utils import make_grid, save_image
 
+from inverter.blackbox import few_step
 from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.few_step import has_few_step, read_few_step, save_few_step, variant_sha256
+from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import WEIGHTS, split_run
 from inverter.config import DrawConfig, PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
@@ -21,7 +24,7 @@ from inverter.evaluation.results import Results
 from inverter.priors.load import load_prior
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.variant import CONTROL, CONTROL_FOLDER, split_control
+from inverter.priors.variant import CONTROL, CONTROL_FOLDER, SUFFIX, split_control
 from inverter.publish.card import render_card
 from inverter.publish.inverter import save_inverter
 from inverter.run.files import whole_folder
@@ -76,13 +79,37 @@ def publish(config: PublishConfig) -> Path:
     with whole_folder(folder) as partial:
         save_inverter(inverter, partial, manifest.target, training)
         dataclasses.replace(results, config=settings).save(partial / "metrics.json")
-        card = render_card(called, config.licence, inverter, manifest, training, results)
+        fast = publish_few_step(inverter, run_folder, partial) if has_few_step(run_folder) else None
+        card = render_card(called, config.licence, inverter, manifest, training, results, fast)
         (partial / "README.md").write_text(card, encoding="utf-8")
         if preview := config.preview:
             write_preview(Path(preview), partial / "preview.png")
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     log.info('published %s: %.1f MB; Inverter.from_pretrained("%s") loads it', folder, size / 1e6, called)
     return folder
+
+
+def publish_few_step(inverter: Inverter, run: Path, folder: Path) -> Results:
+    """Write the few-step variant of a run beside its published inverter, and its figures.
+
+    Returns:
+        What was measured of it.
+    Raises:
+        ValueError: It is of another state of the run, or was not evaluated since it was made.
+    """
+    state, about = read_few_step(inverter, run)
+    metrics, name = run / few_step.FOLDER / "evaluation" / "metrics.json", f"{run}{SUFFIX}"
+    if not metrics.is_file():
+        raise ValueError(f"run {run} has a few-step variant without figures; run `inverter evaluate inverter={name}`")
+    results = Results.from_json(json.loads(metrics.read_text()))
+    if results.weights_sha256 != variant_sha256(inverter, state):
+        raise ValueError(f"run {run}: its few-step variant was made after its evaluation; evaluate {name} again")
+    if drawn := [key for key, value in results.config.get("draw", {}).items() if value is not None]:
+        raise ValueError(f"{name} was evaluated with draw.{drawn[0]}; needed: figures of how it draws by itself")
+    save_few_step(state, folder / few_step.FOLDER, about)
+    settings = {key: value for key, value in results.config.items() if key in PUBLISHED_SETTINGS}
+    dataclasses.replace(results, config=settings).save(folder / few_step.FOLDER / "metrics.json")
+    return results
 
 
 def publish_denoiser(prior: DiffusionPrior, overwrite: bool) -> None:

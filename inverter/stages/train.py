@@ -61,7 +61,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     trainer = run.fit(
         module,
         data,
-        [ReconstructionGrid(output)],
+        [ReconstructionGrid(output)] if module.draws else [],
         weights=("prior", module.inverter.prior.weights_sha256) if isinstance(module, InverterModule) else None,
         begin=save_manifests,
         record={"began_with": began_with},

@@ -1,5 +1,6 @@
 """LoRAs for a few steps that are damaged, or not of the prior beside which they lie."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
-from inverter.priors.few_step import add_lora, save_lora
+from inverter.blackbox import few_step
+from inverter.blackbox.load import load_inverter
+from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import DENOISER, load_prior
 from inverter.priors.parts import folder_sha256
 from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
+from inverter.targets.target import weights_sha256
 
 
 def with_lora(prior: Path, folder: Path) -> Path:
@@ -71,3 +75,33 @@ def test_another_prior(folder, refused_prior, stable_diffusion, tmp_path):
     refused_prior("a few-step LoRA of other weights")
     (folder / FOLDER / ABOUT).unlink()
     refused_prior("a few-step LoRA that does not say what it is of")
+
+
+def test_the_variant_of_an_inverter(tiny_published, tiny_prior, refused, payload, tmp_path):
+    folder = Path(shutil.copytree(tiny_published, tmp_path / "toy"))
+    base = load_prior(tiny_prior.name)
+    add_lora(base.denoiser, 2, 5.0)
+    state, variant = lora_state(base.denoiser), folder / few_step.FOLDER
+    good = {"inverter_sha256": weights_sha256(load_inverter(str(folder), tiny_prior)), "num_inference_steps": 2}
+
+    def refuse(what: str) -> None:
+        refused(what, lambda: load_inverter(f"{folder}{SUFFIX}", tiny_prior))
+
+    refuse("an inverter without a few-step variant")
+    few_step.save_few_step(state, variant, good)
+    assert load_inverter(f"{folder}{SUFFIX}", tiny_prior).spec.num_inference_steps == 2
+    for what, about in {
+        "a few-step variant of another inverter": {**good, "inverter_sha256": "0" * 64},
+        "a few-step variant that does not say what it is of": [],
+        "a few-step variant in no steps": {**good, "num_inference_steps": 0},
+        "a few-step variant in too many steps": {**good, "num_inference_steps": 1001},
+        "a few-step variant that does not say in how many steps": {"inverter_sha256": good["inverter_sha256"]},
+    }.items():
+        (variant / few_step.ABOUT).write_text(json.dumps(about))
+        refuse(what)
+    few_step.save_few_step({**state, next(iter(state)): torch.zeros(3, 3)}, variant, good)
+    refuse("a few-step variant with a weight of a wrong shape")
+    (variant / few_step.WEIGHTS).write_bytes(payload)
+    refuse("a few-step variant that is a pickle")
+    (variant / few_step.ABOUT).unlink()
+    refuse("a few-step variant without its description")

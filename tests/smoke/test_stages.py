@@ -153,6 +153,24 @@ def test_published_inverter_equals_the_run(world: Path, tiny_prior_folder: Path)
     assert (world / "published" / "toy" / "preview.png").is_file()
 
 
+def test_the_few_step_variant_of_a_run_is_measured_and_published(world: Path, tmp_path: Path, capsys) -> None:
+    run = Path(shutil.copytree(world / "inverter", tmp_path / "run"))
+    short = ["optim.max_steps=2", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
+    pairs = [f"data.path={world / 'pairs'}", "data.batch_size=4", "data.num_workers=0"]
+    assert main(["distill", "configs/distill.yaml", f"inverter={run}", *pairs, *short, "rank=2"]) == 0
+    assert main(["publish", str(run), "name=early", f"output={tmp_path}"]) == 2
+    assert "has a few-step variant without figures" in capsys.readouterr().err
+    assert main(["evaluate", "configs/eval.yaml", f"inverter={run}+few-step", "device=cpu", "limit=4"]) == 0
+    assert main(["publish", str(run), "name=fast", f"output={tmp_path}"]) == 0
+    folder = tmp_path / "fast"
+    measured = json.loads((folder / "few_step" / "metrics.json").read_text())
+    assert measured["methods"]["sample"]["cost"]["denoiser_calls"] == 1  # a quarter of four steps
+    assert "## In few steps" in (folder / "README.md").read_text()
+    inverter = Inverter.from_pretrained(f"{folder}+few-step")
+    assert inverter.spec.num_inference_steps == 4
+    assert inverter.sample(torch.randn(1, *LAYER_SHAPE)).shape == (1, 3, 32, 32)
+
+
 def test_picture_and_its_features_give_the_same_reconstruction(world: Path, photo: Path, tmp_path: Path) -> None:
     name = f"inverter={world / 'published' / 'toy'}"
     for point in ("mean", "sample"):

@@ -32,4 +32,4 @@ class LatentTraining(L.LightningModule):
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
         loss = self.loss(batch, fixed)
-        self.log("val/loss", loss, batch_size=len(batch["latents"]), prog_bar=True, sync_dist=True)
+        self.log("val/loss", loss, batch_size=len(next(iter(batch.values()))), prog_bar=True, sync_dist=True)

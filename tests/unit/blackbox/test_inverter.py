@@ -185,3 +185,11 @@ def test_the_spec_survives_plain_data(spec):
     values["widht"] = 16
     with pytest.raises(ValueError, match=r"missing keys \['width'\], unknown keys \['widht'\]"):
         InverterSpec.from_dict(values)
+
+
+def test_without_guidance_no_null_control_is_made(inverter, features, monkeypatch):
+    made = []
+    monkeypatch.setattr(type(inverter), "null_control", lambda self, size: made.append(size))
+    for guidance_scale, expected in ((1.0, []), (2.0, [3])):
+        inverter.sample(features, guidance_scale=guidance_scale)
+        assert made == expected

@@ -30,6 +30,7 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "prior_autoencoder": (AutoencoderConfig, SHARDS),
     "prior_denoiser": (schemas.DenoiserConfig, SHARDS),
     "prior_distill": (schemas.DistillConfig, [*SHARDS, "prior=mine"]),
+    "distill": (schemas.InverterDistillConfig, ["inverter=mine", "data.path=pairs"]),
     "prior_gpu": (AutoencoderConfig, [*SHARDS, "output=out"]),
     "judge": (schemas.JudgeConfig, SHARDS),
     "gpu": (TrainConfig, REQUIRED),
