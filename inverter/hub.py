@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from inverter.atomic import write_bytes, write_text
 from inverter.blackbox.inverter import Inverter
 from inverter.checkpoints import check_weights
+from inverter.config import MemoryConfig
 from inverter.errors import one_line
 from inverter.priors.control import ControlShape
 from inverter.priors.few_step import fuse_state, lora_state
@@ -42,7 +43,12 @@ def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(json.loads(json.dumps(config)))))
 
 
-def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: TargetSpec | None = None) -> Inverter:
+def load_inverter(
+    name: str,
+    prior: DiffusionPrior | str | None = None,
+    target: TargetSpec | None = None,
+    memory: MemoryConfig | None = None,
+) -> Inverter:
     """Load a published inverter with its prior, ready to invert features; no target is built.
 
     Args:
@@ -50,6 +56,7 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
         prior: Prior already loaded, or where its weights lie here; None loads the one that the inverter names, which
             may be a folder of the machine that trained it.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
+        memory: What a prior that is loaded here may take, see :func:`inverter.priors.load.load_prior`.
     Raises:
         ValueError: Not found, damaged, weights that do not fit, another target or layer, or a prior with other weights
             than it was trained with.
@@ -60,7 +67,7 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
     if target is not None:
         check_target(published, target)
     if not isinstance(prior, DiffusionPrior):
-        prior = load_prior(prior or published.prior)
+        prior = load_prior(prior or published.prior, memory)
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "

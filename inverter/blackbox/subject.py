@@ -10,6 +10,7 @@ from typing import Any
 from inverter.blackbox.ancestors import ancestors_of
 from inverter.blackbox.build import data_of, load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
+from inverter.config import MemoryConfig
 from inverter.hub import load_inverter
 from inverter.published import is_run, read_published, split_run
 from inverter.targets.spec import TargetSpec
@@ -38,17 +39,18 @@ class Subject:
     data: Path | None
 
 
-def load_subject(name: str, prior: str | None = None) -> Subject:
+def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | None = None) -> Subject:
     """Load a run's folder, or a published inverter by name, folder or hub id.
 
     Args:
         name: The run or the published inverter.
         prior: Where a published inverter's prior lies here; None where the inverter says.
+        memory: What the prior may take; None is float32, of a run what it was trained with.
     Raises:
         ValueError: Neither is there, the run trained a baseline, or a published config lacks its training.
     """
     if is_run(name):
-        module, config, manifest = load_run(Path(name))
+        module, config, manifest = load_run(Path(name), memory)
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
             num_pairs = _pictures(Path(name))
@@ -67,7 +69,7 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
         raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
     training = published.training
     return Subject(
-        load_inverter(name, prior),
+        load_inverter(name, prior, memory=memory),
         published.target,
         str(training["source"]),
         str(training["threat_model"]),
@@ -77,16 +79,18 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
     )
 
 
-def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetSpec]:
+def load_trained(
+    name: str, prior: str | None = None, memory: MemoryConfig | None = None
+) -> tuple[Inverter, TargetSpec]:
     """An inverter as :func:`load_subject` finds it, and the target that it is of; nothing about its training is needed.
 
     Raises:
         ValueError: There is none of that name, or the run trained a baseline.
     """
     if is_run(name):
-        module, _, manifest = load_run(Path(name))
+        module, _, manifest = load_run(Path(name), memory)
         return run_inverter(module), manifest.target
-    return load_inverter(name, prior), read_published(name).target
+    return load_inverter(name, prior, memory=memory), read_published(name).target
 
 
 def _pictures(run: Path) -> int:

@@ -20,6 +20,7 @@ from inverter.config.load import (
     load_config,
     save_config,
 )
+from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import (
     ArchitectureConfig,
     DatasetConfig,
@@ -73,6 +74,7 @@ __all__ = [
     "LayersConfig",
     "ListConfig",
     "LoopConfig",
+    "MemoryConfig",
     "MethodsConfig",
     "MethodsExperimentConfig",
     "ModelConfig",

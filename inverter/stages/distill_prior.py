@@ -22,9 +22,9 @@ from inverter.priors.distillation import DistillModule
 from inverter.priors.few_step import save_lora
 from inverter.priors.load import DENOISER, load_prior
 from inverter.priors.location import find_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import FOLDER, SUFFIX
+from inverter.priors.weights import folder_sha256
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 

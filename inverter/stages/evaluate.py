@@ -27,6 +27,7 @@ from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
 from inverter.lock import locked
+from inverter.priors.memory import check_memory
 from inverter.processes import joined, rank, wait_for_all
 from inverter.run_record import record_run
 from inverter.targets.load import load_same_target
@@ -53,7 +54,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     """What ``run`` does, in one of its processes; the output is locked until ``locks`` closes."""
     device = torch.device(pick_device(config.device))
     config = dataclasses.replace(config, precision=pick_precision(config.precision, device))
-    subject = load_subject(config.inverter, config.prior)
+    check_memory(config.memory, device)
+    subject = load_subject(config.inverter, config.prior, config.memory)
     if (data := config.data or subject.data) is None:
         raise ValueError(
             f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards, as `inverter "
@@ -64,7 +66,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target)
     baseline = None
     if config.baseline:
-        baseline, _, baseline_manifest = load_run(Path(config.baseline))
+        baseline, _, baseline_manifest = load_run(Path(config.baseline), config.memory)
         check_same_features(f"baseline {config.baseline!r}", baseline_manifest.target, subject.target)
     locks.enter_context(locked(output))
     if not rank() and (output / "evaluate.json").is_file():  # an earlier evaluation's, perhaps of other pictures

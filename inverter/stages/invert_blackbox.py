@@ -17,6 +17,7 @@ from inverter.device import pick_device
 from inverter.inversion.capture import capture, fitting
 from inverter.inversion.recon import ReconFolder
 from inverter.lock import locked
+from inverter.priors.memory import check_memory
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.progress import track
 from inverter.published import list_inverters, names_of
@@ -36,7 +37,8 @@ def run(config: InvertConfig) -> Path:
     device, given = torch.device(pick_device(config.device)), config.target.filled()
     name = config.inverter or _published_name(given)
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
-    inverter, target = load_trained(name, config.prior)
+    check_memory(config.memory, device)
+    inverter, target = load_trained(name, config.prior, config.memory)
     check_given(config.target, target, name)
     inverter = inverter.to(device)
     note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])

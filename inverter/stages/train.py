@@ -20,8 +20,10 @@ from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.data.several import SeveralPairModule
+from inverter.device import pick_device
 from inverter.lock import locked
 from inverter.loggers import close_loggers
+from inverter.priors.memory import check_memory
 from inverter.processes import rank
 from inverter.training import build_trainer, fit, record_training, resume_path
 
@@ -37,6 +39,7 @@ def run(config: TrainConfig) -> Path:
             under way.
     """
     output = Path(config.output)
+    check_memory(config.memory, pick_device(config.trainer.device), trains=True)
     data = build_data(config)
     with locked(output):
         return train(config, data, output)

@@ -29,9 +29,10 @@ from inverter.parse import parse_json
 from inverter.priors.cost import GIGA
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.index import TRAINING
-from inverter.priors.parts import folder_sha256, load_autoencoder
+from inverter.priors.parts import load_autoencoder
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import train_tokenizer
+from inverter.priors.weights import folder_sha256
 from inverter.processes import rank
 from inverter.training import build_trainer, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise, summary_path

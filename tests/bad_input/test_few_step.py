@@ -9,8 +9,8 @@ from safetensors.torch import load, save_file
 
 from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.load import DENOISER, load_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
+from inverter.priors.weights import folder_sha256
 
 
 def with_lora(prior: Path, folder: Path) -> Path:

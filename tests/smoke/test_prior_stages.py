@@ -20,8 +20,8 @@ from inverter.priors.autoencoder import AutoencoderModule
 from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.distillation import DistillModule
 from inverter.priors.load import load_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.weights import folder_sha256
 
 SHORT = ["optim.max_time=null", "optim.warmup_steps=1", "trainer.progress=false", "trainer.device=cpu", "resolution=32"]
 AUTOENCODER = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,1]", "decoder_blocks=[1,1]"]
