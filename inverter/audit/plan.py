@@ -9,17 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from inverter.audit.metrics import SCORED
-from inverter.config import (
-    AuditConfig,
-    EvaluateConfig,
-    PrepareConfig,
-    SplitConfig,
-    TargetConfig,
-    TrainConfig,
-)
+from inverter.config import AuditConfig, EvaluateConfig, PrepareConfig, SplitConfig, TargetConfig, TrainConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
-from inverter.device import pick_device
 from inverter.priors.memory import check_memory
+from inverter.run.device import pick_device
 from inverter.targets.layers import LayerInfo, list_layers
 from inverter.targets.load import load_network
 from inverter.targets.target import weights_sha256

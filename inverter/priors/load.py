@@ -11,7 +11,6 @@ from inverter.config.memory import MemoryConfig
 from inverter.priors.check import check_index, check_parts
 from inverter.priors.few_step import fuse_lora
 from inverter.priors.index import autoencoder_name, has_part, read_index, reading
-from inverter.priors.location import find_prior
 from inverter.priors.memory import divide, weights_dtype
 from inverter.priors.parts import class_name, read_prompts
 from inverter.priors.prior import DiffusionPrior
@@ -21,6 +20,7 @@ from inverter.priors.sdxl import StableDiffusionXLPrior
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, FOLDER, SUFFIX, split_control, split_name
 from inverter.priors.weights import check_weights_are_there, folder_sha256
+from inverter.run.hub import find_prior
 
 log = logging.getLogger(__name__)
 
