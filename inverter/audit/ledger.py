@@ -43,9 +43,9 @@ class Ledger:
             "train": _sha256(step.pairs / "train"),
             "dev": _sha256(step.pairs / "dev"),
         }
-        training = Recipe(values, IGNORED)
+        training = Recipe(values, IGNORED, type(step.train)())
         values = {**asdict(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training.values}
-        self.recipes = {"train": training, "evaluate": Recipe(values, IGNORED)}
+        self.recipes = {"train": training, "evaluate": Recipe(values, IGNORED, type(step.evaluate)())}
         self.saved = _read(self.path) if self.path.is_file() else {}
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")

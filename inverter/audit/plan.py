@@ -14,6 +14,8 @@ from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.metrics import Missing, load_lpips
 from inverter.evaluation.pairs import draw_distractors
+from inverter.priors.memory import check_memory
+from inverter.run.device import pick_device
 from inverter.targets.layers import LayerInfo, list_layers
 from inverter.targets.load import load_network
 from inverter.targets.target import weights_sha256
@@ -69,6 +71,7 @@ def plan_audit(config: AuditConfig) -> list[Step]:
         raise ValueError(f"model.kind={config.model.kind!r}; an audit evaluates inverters, allowed: inverter")
     if config.trainer.devices != 1:
         raise ValueError(f"trainer.devices={config.trainer.devices}; an audit runs on one device, allowed: 1")
+    check_memory(config.memory, pick_device(config.trainer.device), trains=True)
     known = list_layers(config.target.name, config.target.input_size)
     layers = spread_layers(known, config.num_layers) if config.layers is None else find_layers(known, config.layers)
     return [_step(config, info) for info in layers]
@@ -176,6 +179,7 @@ def _step(config: AuditConfig, info: LayerInfo) -> Step:
         train=TrainConfig(
             target=target,
             prior=config.prior,
+            memory=config.memory,
             data=replace(data, path=pairs),
             model=config.model,
             optim=config.optim,
@@ -186,6 +190,7 @@ def _step(config: AuditConfig, info: LayerInfo) -> Step:
         evaluate=EvaluateConfig(
             target=target,
             inverter=run,
+            memory=config.memory,
             judges=config.judges,
             num_train=config.num_train,
             batch_size=data.batch_size,
@@ -203,6 +208,7 @@ def _prepare(
     return PrepareConfig(
         target=target,
         prior=config.prior,
+        memory=config.memory,
         output=output,
         split=split,
         source=pictures.source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from inverter.blackbox.surrogate import Surrogate
 from inverter.blackbox.surrogate_module import SurrogateModule
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.blackbox.upconv_module import UpconvModule
-from inverter.config import TrainConfig, load_config
+from inverter.config import MemoryConfig, TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
@@ -85,7 +86,7 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
     for key in ("image_every_n_steps", "denoising_every_n_steps"):
         if (every := getattr(config.model, key)) < 1:
             raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
-    prior = load_prior(config.prior)
+    prior = load_prior(config.prior, config.memory)
     if manifest.latents and manifest.autoencoder_sha256 != prior.autoencoder_sha256:
         raise ValueError(
             f"prior {config.prior!r} has the autoencoder {prior.autoencoder_sha256[:12]}, but the pairs' latents were "
@@ -160,11 +161,11 @@ def check_target(config: TrainConfig, manifest: Manifest) -> None:
             )
 
 
-def load_run(folder: Path) -> tuple[PairModule, TrainConfig, Manifest]:
+def load_run(folder: Path, memory: MemoryConfig | None = None) -> tuple[PairModule, TrainConfig, Manifest]:
     """The best state of a training run, its config and the manifest of the pairs that it was trained on.
 
     Weights are those that publishing writes, so rounded to half precision. ``RUN/also-1`` is the second inverter of a
-    run that trained several.
+    run that trained several. ``memory`` is what its prior may take; None is as it was trained.
 
     Raises:
         ValueError: The folder holds no finished training run, or the prior is not the one that it was trained with.
@@ -174,6 +175,7 @@ def load_run(folder: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
         raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
     config = load_config(TrainConfig, [run / "train.yaml"])
+    config = config if memory is None else replace(config, memory=memory)
     manifests = [Manifest.load(each) for each in (run, *also_folders(run, config))]
     if number >= len(manifests):
         raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")
@@ -227,13 +229,13 @@ def run_inverter(module: PairModule) -> Inverter:
     return module.inverter
 
 
-def load_baseline(run: Path, target: TargetSpec) -> PairModule:
+def load_baseline(run: Path, target: TargetSpec, memory: MemoryConfig | None = None) -> PairModule:
     """What reconstructs in a run of a baseline on features of ``target``.
 
     Raises:
         ValueError: It is of other features, or trained a surrogate.
     """
-    module, _, manifest = load_run(run)
+    module, _, manifest = load_run(run, memory)
     check_same_features(f"baseline {str(run)!r}", manifest.target, target)
     if not module.draws:
         raise ValueError(f"baseline {str(run)!r} has model.kind={module.kind}; allowed: one that reconstructs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from diffusers.training_utils import cast_training_params
 from torch import Tensor, nn
 
 from inverter.blackbox.fia_flow import SpaceAlignment
@@ -40,6 +41,7 @@ class FIAFlowModule(PairModule):
         super().__init__(optim)
         self.alignment = alignment
         add_lora(prior.denoiser, RANK, max_megabytes=float("inf"))
+        cast_training_params(prior.denoiser)
         self.denoiser = prior.denoiser
         self._prior = (prior,)  # not a module of this one: its autoencoder is neither trained nor saved
 

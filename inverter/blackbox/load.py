@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import LORA, WEIGHTS, Published, check_target, read_published
+from inverter.config import MemoryConfig
 from inverter.config.errors import one_line
 from inverter.priors.control import ControlShape
 from inverter.priors.few_step import fuse_state
@@ -21,7 +22,12 @@ from inverter.run.checkpoints import check_weights
 from inverter.targets.spec import TargetSpec
 
 
-def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: TargetSpec | None = None) -> Inverter:
+def load_inverter(
+    name: str,
+    prior: DiffusionPrior | str | None = None,
+    target: TargetSpec | None = None,
+    memory: MemoryConfig | None = None,
+) -> Inverter:
     """Load a published inverter with its prior, ready to invert features; no target is built.
 
     Args:
@@ -30,6 +36,7 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
         prior: Prior already loaded, or where its weights lie here; None loads the one that the inverter names, which
             may be a folder of the machine that trained it.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
+        memory: What a prior that is loaded here may take, see :func:`inverter.priors.load.load_prior`.
     Raises:
         ValueError: Not found, damaged, weights that do not fit, another target or layer, a prior with other weights
             than it was trained with, or no few-step variant.
@@ -41,7 +48,7 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
     if target is not None:
         check_target(published, target)
     if not isinstance(prior, DiffusionPrior):
-        prior = load_prior(prior or published.prior)
+        prior = load_prior(prior or published.prior, memory)
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+from diffusers.training_utils import cast_training_params
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
@@ -187,9 +188,12 @@ def tune(prior: DiffusionPrior, how: str, rank: int) -> nn.Module | None:
     if how == "none":
         return None
     if how == "full":
+        if (dtype := next(prior.denoiser.parameters()).dtype) != torch.float32:
+            raise ValueError(f"model.tune is 'full', but the denoiser's weights are {dtype}; allowed: none, lora")
         return prior.denoiser.requires_grad_(True)
     if how == "lora":
         add_lora(prior.denoiser, rank, max_megabytes=float("inf"))
+        cast_training_params(prior.denoiser)
         return prior.denoiser
     raise ValueError(f"model.tune is {how!r}; allowed: none, lora, full")
 

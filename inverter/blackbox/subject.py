@@ -13,7 +13,7 @@ from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import is_run, read_published, split_run
-from inverter.config import TrainConfig
+from inverter.config import MemoryConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.priors.variant import split_name
 from inverter.targets.spec import TargetSpec
@@ -42,19 +42,20 @@ class Subject:
     data: Path | None
 
 
-def load_subject(name: str, prior: str | None = None) -> Subject:
+def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | None = None) -> Subject:
     """Load a run's folder, or a published inverter by name, folder or hub id.
 
     Args:
         name: The run or the published inverter; with ``+few-step`` behind it, its few-step variant.
         prior: Where a published inverter's prior lies here; None where the inverter says.
+        memory: What the prior may take; None is float32, of a run what it was trained with.
     Raises:
         ValueError: Neither is there, the run trained a baseline, a published config lacks its training, or there is
             no few-step variant.
     """
     base, few_step = split_name(name)
     if is_run(base):
-        inverter, config, manifest = _load_run(Path(base), few_step)
+        inverter, config, manifest = _load_run(Path(base), few_step, memory)
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
             num_pairs = _pictures(Path(base))
@@ -73,7 +74,7 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
         raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
     training = published.training
     return Subject(
-        load_inverter(name, prior),
+        load_inverter(name, prior, memory=memory),
         published.target,
         str(training["source"]),
         str(training["threat_model"]),
@@ -83,7 +84,9 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
     )
 
 
-def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetSpec]:
+def load_trained(
+    name: str, prior: str | None = None, memory: MemoryConfig | None = None
+) -> tuple[Inverter, TargetSpec]:
     """An inverter as :func:`load_subject` finds it, and the target that it is of; nothing about its training is needed.
 
     Raises:
@@ -91,13 +94,13 @@ def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetS
     """
     base, few_step = split_name(name)
     if is_run(base):
-        inverter, _, manifest = _load_run(Path(base), few_step)
+        inverter, _, manifest = _load_run(Path(base), few_step, memory)
         return inverter, manifest.target
-    return load_inverter(name, prior), read_published(base).target
+    return load_inverter(name, prior, memory=memory), read_published(base).target
 
 
-def _load_run(folder: Path, few_step: bool) -> tuple[Inverter, TrainConfig, Manifest]:
-    module, config, manifest = load_run(folder)
+def _load_run(folder: Path, few_step: bool, memory: MemoryConfig | None) -> tuple[Inverter, TrainConfig, Manifest]:
+    module, config, manifest = load_run(folder, memory)
     inverter = run_inverter(module)
     return few_step_variant(inverter, folder) if few_step else inverter, config, manifest
 

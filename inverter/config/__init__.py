@@ -14,6 +14,7 @@ from inverter.config.experiments import (
 )
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.load import changed_keys, config_root, find_config, load_config
+from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import (
     ArchitectureConfig,
     DatasetConfig,
@@ -76,6 +77,7 @@ __all__ = [
     "LayersConfig",
     "ListConfig",
     "LoopConfig",
+    "MemoryConfig",
     "MethodsConfig",
     "MethodsExperimentConfig",
     "ModelConfig",

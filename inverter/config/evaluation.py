@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import NetworkConfig, TargetConfig
 from inverter.config.training import DataConfig, ModelConfig, OptimConfig, TrainerConfig
 
@@ -27,6 +28,7 @@ class EvaluateConfig:
     target: TargetConfig = field(default_factory=TargetConfig)  # names the run in eval.yaml
     inverter: str = MISSING  # a run folder or a published inverter (name, folder or hub id)
     prior: str | None = None  # where a published inverter's prior lies here; null: where the inverter says
+    memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     data: str | None = None  # folder of pair shards with val/ (and train/ for the floors); null takes the run's
     baseline: str | None = None  # run of the baseline, compared pair by pair
     draw: DrawConfig = field(default_factory=DrawConfig)  # what publishing keeps
@@ -59,6 +61,7 @@ class AuditConfig:
     layers: list[str] | None = None  # dotted names; null chooses num_layers of them, evenly spaced
     num_layers: int = 4
     prior: str = "embedded"
+    memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior in every step
     train: SplitConfig = field(default_factory=SplitConfig)
     dev: SplitConfig = field(default_factory=SplitConfig)
     val: SplitConfig = field(default_factory=SplitConfig)

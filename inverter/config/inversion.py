@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import TargetConfig, VideoConfig
 from inverter.config.whitebox import MethodsConfig
 
@@ -32,6 +33,7 @@ class InvertConfig(MethodsConfig):
     layers: list[str] | None = None  # white-box: several tapped layers, inverted jointly; null: target.layer alone
     inverter: str | None = None  # a name in checkpoints/, folder, hub id or (blackbox) run; null: LAYER-SIZE or LAYER
     prior: str | None = None  # null: the inverter's, else embedded; black-box: where the inverter's lies here
+    memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     image_size: int | None = None  # pixels a side with method=direct; null: the prior's
     input: str = MISSING  # picture, clip, features (.npy, .safetensors), folder of one kind, image shards
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from inverter.config.memory import MemoryConfig
+
 
 @dataclass
 class ArchitectureConfig:
@@ -55,6 +57,7 @@ class DatasetConfig:
 class PrepareConfig:
     target: TargetConfig = field(default_factory=TargetConfig)
     prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id
+    memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     output: str = MISSING  # folder of the splits; pairs go to OUTPUT/SPLIT
     split: str = "train"  # train | dev | val
     source: str = "prior"  # prior | photos | (folder|shards|video):PATH | (torchvision|huggingface):NAME

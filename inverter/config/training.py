@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import TargetConfig
 
 
@@ -86,6 +87,7 @@ class TrainerConfig:
 class TrainConfig:
     target: TargetConfig = field(default_factory=TargetConfig)  # checked against the shards' manifest
     prior: str = "embedded"
+    memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     start_from: str | None = None  # published inverter of the same features and sizes, with whose weights to begin
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -51,8 +51,7 @@ class Fingerprint:
             return
         try:
             self.saved = parse_json(self.path.read_bytes())
-            newer = Recipe(type(config)()).values  # options that older versions lack
-            written_by = newer | Recipe(self.saved["recipe"]).values
+            written_by = dict(self.saved["recipe"])
             self.saved["complete"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"output: {self.path} is damaged ({one_line(error)}); choose another output") from error

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from torch import Tensor
 
-from inverter.config import InvertConfig
+from inverter.config import InvertConfig, MemoryConfig
 
 MAY_CHANGE = ("input", "output", "device", "limit", "video")
 SAID_BY_CONTENT = ("prompt", "prompts", "prompt_kind", "prior", "inverter")
@@ -38,6 +38,8 @@ def recipe(
     left_out = (*MAY_CHANGE, *SAID_BY_CONTENT)
     values = {name: value for name, value in asdict(config).items() if name not in left_out}
     values["target"] = asdict(config.target.filled())
+    if config.memory == MemoryConfig():
+        del values["memory"]  # as states of older versions have it
     for group, names in MAY_CHANGE_WITHIN.items():
         values[group] = {name: value for name, value in values[group].items() if name not in names}
     said = [values, list(keys), list(prompts or []), dict(weights)]

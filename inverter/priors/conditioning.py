@@ -36,9 +36,13 @@ class Conditioning:
         """The same but for the tokens."""
         return replace(self, tokens=tokens)
 
+    def to(self, dtype: torch.dtype) -> Conditioning:
+        """In a dtype."""
+        return Conditioning(self.tokens.to(dtype), None if self.pooled is None else self.pooled.to(dtype))
+
     def float(self) -> Conditioning:
         """In float32."""
-        return Conditioning(self.tokens.float(), None if self.pooled is None else self.pooled.float())
+        return self.to(torch.float32)
 
     def where(self, chosen: Sequence[bool], other: Conditioning) -> Conditioning:
         """Of this where ``chosen``, of ``other`` elsewhere."""

@@ -55,6 +55,16 @@ class Control:
             self.in_place_of_text,
         )
 
+    def to(self, dtype: torch.dtype) -> Control:
+        """In a dtype."""
+        return Control(
+            None if self.hint is None else self.hint.to(dtype),
+            tuple(residual.to(dtype) for residual in self.residuals),
+            None if self.middle is None else self.middle.to(dtype),
+            self.tokens.to(dtype),
+            self.in_place_of_text,
+        )
+
     def expand(self, batch_size: int) -> Control:
         """Of one image, for so many."""
         return self[torch.zeros(batch_size, dtype=torch.long, device=self.tokens.device)]

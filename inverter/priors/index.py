@@ -55,6 +55,11 @@ def autoencoder_name(folder: Path, index: dict[str, Any]) -> str:
             raise ValueError(f"prior {folder}: vae class {reprlib.repr(named)} is no diffusers autoencoder")
 
 
+def has_part(folder: Path, index: dict[str, Any], part: str) -> bool:
+    """Whether a prior's index names a part, and the part is there."""
+    return bool((index.get(part) or [None])[0]) and (folder / part).is_dir()
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Raise whatever fails inside as a ValueError that names the part of the prior."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inverter.config.memory import MemoryConfig
+from inverter.priors.check import check_index, check_parts
 from inverter.priors.few_step import fuse_lora
-from inverter.priors.index import read_index, reading
-from inverter.priors.parts import folder_sha256, read_prompts
+from inverter.priors.index import autoencoder_name, has_part, read_index, reading
+from inverter.priors.memory import divide, weights_dtype
+from inverter.priors.parts import class_name, read_prompts
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.quiet import quiet
 from inverter.priors.sd3 import StableDiffusion3Prior
 from inverter.priors.sdxl import StableDiffusionXLPrior
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, FOLDER, SUFFIX, split_control, split_name
+from inverter.priors.weights import check_weights_are_there, folder_sha256
 from inverter.run.hub import find_prior
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,13 @@ class Family:
         prior: Its class.
         networks: Parts with weights beside the autoencoder, the denoiser last.
         tokenizers: Of the text encoders.
+        optional: Parts with weights that a folder may lack.
     """
 
     prior: Any
     networks: tuple[str, ...]
     tokenizers: tuple[str, ...]
+    optional: tuple[str, ...] = ()
 
 
 STABLE_DIFFUSION = Family(StableDiffusionPrior, ("text_encoder", "unet"), ("tokenizer",))
@@ -41,6 +50,7 @@ STABLE_DIFFUSION_3 = Family(
     StableDiffusion3Prior,
     ("text_encoder", "text_encoder_2", "transformer"),
     ("tokenizer", "tokenizer_2"),
+    ("text_encoder_3",),
 )
 DENOISER = STABLE_DIFFUSION.networks
 """Parts of the embedded prior that a few-step variant is of."""
@@ -54,7 +64,7 @@ def find_family(index: dict[str, Any]) -> Family:
 
 
 @quiet()
-def load_prior(name: str | Path) -> DiffusionPrior:
+def load_prior(name: str | Path, memory: MemoryConfig | None = None) -> DiffusionPrior:
     """Load a prior by its published name, from a folder, or from the Hugging Face hub.
 
     Args:
@@ -62,18 +72,23 @@ def load_prior(name: str | Path) -> DiffusionPrior:
             ``stable-diffusion-v1-5/stable-diffusion-v1-5``. With ``+few-step`` behind it, the variant for one to four
             steps without guidance; with ``+control``, the denoiser that has learned to obey features; where the prior
             has one.
+        memory: Precision of the weights, whether they leave a GPU while they are not used, and how much the
+            autoencoder takes at once; None is float32, and all of it. Hashes are of the files, whatever the precision.
     Returns:
-        The frozen prior, on the CPU, float32.
+        The frozen prior, on the CPU.
     Raises:
         ValueError: No such prior, a part is missing or damaged, a part has pickled weights only, or it has no few-step
-            variant, or none that obeys features.
+            variant, or none that obeys features; or ``memory`` asks for what the autoencoder cannot do.
     """
+    memory = memory or MemoryConfig()
+    dtype = weights_dtype(memory)
     rest, few_step = split_name(str(name))
     base, control = split_control(rest)
     if few_step and control:
         raise ValueError(f"prior {str(name)!r}; allowed: one of {SUFFIX} and {CONTROL}")
     folder = find_prior(base)
     index = read_index(folder)
+    check_index(folder, index)
     family = find_family(index)
     parts = ("vae", family.networks[-1], "scheduler", *family.networks[:-1], *family.tokenizers)
     absent = [part for part in parts if part not in index or not (folder / part).is_dir()]
@@ -84,10 +99,15 @@ def load_prior(name: str | Path) -> DiffusionPrior:
         raise ValueError(
             f"prior {folder} has no {CONTROL_FOLDER}, a denoiser that obeys features; allowed: no {CONTROL} in the name"
         )
-    for part in ("vae", *networks):
-        if not any((folder / part).glob("*.safetensors")):
-            raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")
-    weights = (*networks, "vae")
+    optional = [part for part in family.optional if has_part(folder, index, part)]
+    weights = (*networks, "vae", *optional)
+    rounded = check_weights_are_there(folder, weights)
+    for part in (*networks, *optional, *family.tokenizers):
+        class_name(folder, index, part)
+    autoencoder_name(folder, index)
+    check_parts(folder, networks[-1], networks[:-1], index)
+    if rounded:
+        log.warning("prior %s: %s in half precision, which is all that is there", folder, ", ".join(rounded))
     prior: DiffusionPrior = family.prior.load(
         folder,
         networks[-1],
@@ -97,8 +117,11 @@ def load_prior(name: str | Path) -> DiffusionPrior:
             "autoencoder_sha256": folder_sha256(folder, ("vae",)),
             "prompts": read_prompts(folder),
             "few_step": few_step,
+            "offload": memory.offload,
         },
+        dtype,
     )
+    divide(prior.vae, memory, prior.latent_shape[-1], prior.resolution)
     if few_step:
         with reading(folder / FOLDER):
             fuse_lora(prior.denoiser, folder, folder_sha256(folder, DENOISER))

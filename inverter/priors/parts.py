@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +12,21 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from torch import nn
+from diffusers.schedulers import KarrasDiffusionSchedulers
 
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
+from inverter.priors.memory import keep_finite
 from inverter.priors.quiet import quiet
 from inverter.priors.variant import CONTROL_FOLDER
+from inverter.priors.weights import load_weights
 from inverter.run.files import whole_folder
 from inverter.run.parse import parse_json
 
 PROMPTS = "prompts.json"
 
 
-def load_part(folder: Path, part: str) -> Any:
-    """A part of the class that ``model_index.json`` names; networks with all of their weights, on the CPU, float32.
+def load_part(folder: Path, part: str, dtype: torch.dtype = torch.float32) -> Any:
+    """A part of the class that ``model_index.json`` names; networks with all weights, on the CPU, in ``dtype``.
 
     Raises:
         ValueError: It cannot be read, its class is none of the libraries', or weights are pickled or missing.
@@ -35,9 +37,10 @@ def load_part(folder: Path, part: str) -> Any:
         if "tokenizer" in part:
             return getattr(transformers, kind).from_pretrained(folder / part)
         if part.startswith("text_encoder"):
-            return load_weights(getattr(transformers, kind), folder / part, dtype=torch.float32)
+            return load_weights(getattr(transformers, kind), folder / part, dtype=dtype)
         network = getattr(diffusers, kind)
-        return load_weights(network, folder / part, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        loaded = load_weights(network, folder / part, torch_dtype=dtype, low_cpu_mem_usage=False).to(dtype)
+        return keep_finite(loaded) if part == "vae" else loaded
 
 
 def class_name(folder: Path, index: dict[str, Any], part: str) -> str:
@@ -66,21 +69,43 @@ CLASSES = {
 """Classes of the parts beside the autoencoder."""
 
 
-def load_weights(part: Any, folder: Path, **options: Any) -> nn.Module:
-    """A network with all of its weights; the libraries would fill missing ones with random numbers."""
-    options |= {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
-    module, report = part.from_pretrained(folder, **options)
-    for problem in ("missing", "mismatched"):
-        if keys := sorted(map(str, report[f"{problem}_keys"])):
-            raise ValueError(f"{len(keys)} {problem} weights, such as {keys[0]}")
-    return module
+def load_scheduler(folder: Path, **changes: Any) -> diffusers.DDIMScheduler:
+    """DDIM with the saved noise schedule, whichever of diffusers' samplers of such a schedule it was saved as.
 
+    Args:
+        folder: Of the prior.
+        changes: Entries of its config that the family's pipeline sets itself.
 
-def load_scheduler(folder: Path) -> diffusers.DDIMScheduler:
-    """DDIM with the saved noise schedule; other schedulers' configs lack ``clip_sample``, which DDIM would turn on."""
+    Raises:
+        ValueError: A sampler of another kind of schedule, or one that clips what a denoiser says.
+    """
     with reading(folder / "scheduler"):
-        config = diffusers.DDIMScheduler.load_config(folder / "scheduler")
-        return diffusers.DDIMScheduler.from_config({"clip_sample": False, **config})
+        config = dict(diffusers.DDIMScheduler.load_config(folder / "scheduler"))
+        name = config.get("_class_name", "DDIMScheduler")
+        if name not in SCHEDULERS:
+            raise ValueError(f"its class is {name!r}; allowed: {', '.join(sorted(SCHEDULERS))}")
+        for key in ("thresholding", "use_flow_sigmas"):
+            if config.get(key):
+                raise ValueError(f"{key} is true; allowed: false, as in Stable Diffusion")
+        # what a config does not say is as its own class has it, not as DDIM has it
+        own = inspect.signature(getattr(diffusers, name).__init__).parameters.items()
+        known = {key: value.default for key, value in own if value.default is not value.empty}
+        scheduler = diffusers.DDIMScheduler.from_config({**known, **config, "clip_sample": False, **changes})
+        if scheduler.config.prediction_type == "epsilon" and not scheduler.alphas_cumprod[-1]:
+            raise ValueError(
+                "prediction_type is 'epsilon' on a schedule that ends in pure noise, where noise says nothing of the "
+                "image; allowed: v_prediction, sample, or rescale_betas_zero_snr=false"
+            )
+        return scheduler
+
+
+SCHEDULERS = {member.name for member in KarrasDiffusionSchedulers if not member.name.startswith("EDM")} | {
+    "DDPMParallelScheduler",
+    "DDIMParallelScheduler",
+    "LCMScheduler",
+    "TCDScheduler",
+}
+"""diffusers' samplers of the variance-preserving schedule, which DDIM can take the place of."""
 
 
 def load_autoencoder(folder: Path) -> diffusers.AutoencoderDC:
@@ -97,18 +122,6 @@ def load_autoencoder(folder: Path) -> diffusers.AutoencoderDC:
             raise ValueError(f"its class is {kind}; allowed: AutoencoderDC")
         with quiet():  # about an entry that is there for diffusers' pipelines
             return load_weights(diffusers.AutoencoderDC, folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
-
-
-def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
-    """SHA-256 over the weight files of some parts of a prior, in the order of their names; hidden ones are partial."""
-    digest = hashlib.sha256()
-    for part in parts:
-        for file in sorted((folder / part).glob("[!.]*.safetensors")):
-            digest.update(f"{part}/{file.name}".encode())
-            with file.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()
 
 
 def read_prompts(folder: Path) -> Sequence[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.encoding import encode_images
+from inverter.priors.memory import offload, own_precision, undo_offload
 from inverter.priors.process import NoiseProcess
 from inverter.priors.sampling import run_steps
 from inverter.priors.steps import check_interval, count_steps, least_strength
@@ -23,7 +25,8 @@ class DiffusionPrior(nn.Module, ABC):
 
     Images are ``(B, 3, S, S)`` in [0, 1] with S = ``resolution``; latents ``(B, C, h, w)`` are in the prior's scaled
     units (scale and shift come from the autoencoder's config). Gradients flow through every method. ``few_step``: the
-    denoiser is a consistency model, whose estimate is noised anew between steps.
+    denoiser is a consistency model, whose estimate is noised anew between steps. Parts in half precision compute in it,
+    whatever autocast says; what comes in and goes out keeps its dtype.
 
     Args:
         vae: Autoencoder of diffusers'.
@@ -37,6 +40,8 @@ class DiffusionPrior(nn.Module, ABC):
         autoencoder_sha256: Of the autoencoder.
         prompts: Captions that it draws well, from which samples are drawn.
         few_step: Whether it is the variant for few steps.
+        offload: How weights wait in the CPU's memory once the prior is moved to a GPU: ``none``, ``model`` or
+            ``sequential``, as diffusers' pipelines do it; without gradients.
     """
 
     def __init__(
@@ -53,23 +58,30 @@ class DiffusionPrior(nn.Module, ABC):
         autoencoder_sha256: str = "",
         prompts: Sequence[str] = (),
         few_step: bool = False,
+        offload: str = "none",
     ) -> None:
         super().__init__()
         self.vae, self.denoiser, self.process = vae, denoiser, process
         self.control_shape, self.latent_shape, self.conditioning_shape = control_shape, latent_shape, conditioning_shape
-        self.name, self.prompts, self.few_step = name, tuple(prompts), few_step
+        self.name, self.prompts, self.few_step, self.offload = name, tuple(prompts), few_step, offload
+        self._computes_on: torch.device | None = None  # where offloaded weights go to compute
         self.weights_sha256, self.autoencoder_sha256 = weights_sha256, autoencoder_sha256
-        self.downsampling = 2 ** (len(vae.config.block_out_channels) - 1)
+        widths = vae.config.get("block_out_channels") or vae.config.get("encoder_block_out_channels")
+        if not widths:
+            raise ValueError(f"autoencoder {type(vae).__name__} has no block_out_channels; allowed: AutoencoderKL")
+        self.downsampling = 2 ** (len(widths) - 1)
         self.resolution: int = latent_shape[-1] * self.downsampling
         self.eval().requires_grad_(False)
 
     @abstractmethod
-    def condition(self, prompts: Sequence[str]) -> Conditioning:
-        """Conditioning of B prompts; what is longer than the text encoders take is cut."""
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
+        """What the text encoders say of B prompts."""
 
     @abstractmethod
-    def run(self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None) -> Tensor:
-        """The denoiser's own output ``(B, C, h, w)`` for noisy latents at timesteps ``t``, scalar or ``(B,)``."""
+    def run_denoiser(
+        self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None
+    ) -> Tensor:
+        """See :meth:`run`; all inputs have the dtype of the weights, or autocast takes care of it."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -77,19 +89,61 @@ class DiffusionPrior(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        return next(self.denoiser.parameters()).device
+        """Where inputs are taken."""
+        return self._computes_on or next(self.denoiser.parameters()).device
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """With ``offload``, moving to a GPU says where to compute, and the weights stay."""
+        if self.offload == "none":
+            return super()._apply(fn, recurse)
+        device = fn(torch.empty(0, device=self.device)).device
+        if device == self.device:
+            return self if self._computes_on else super()._apply(fn, recurse)
+        self.compute_on(None if device.type == "cpu" else device)
+        return self
+
+    def compute_on(self, device: torch.device | None) -> None:
+        """Offload all weights, which come to ``device`` to compute; None brings them back to the CPU."""
+        parts = [module for module in self.children() if not isinstance(module, nn.ModuleList)]
+        parts += [module for group in self.children() if isinstance(group, nn.ModuleList) for module in group]
+        if self._computes_on is not None:
+            undo_offload(parts)
+        self._computes_on = device
+        if device is not None:
+            offload(parts, self.offload, device)
+
+    def condition(self, prompts: Sequence[str]) -> Conditioning:
+        """Conditioning of B prompts; what is longer than the text encoders take is cut."""
+        like = torch.empty(0, device=self.device)
+        with own_precision(self.denoiser, like) as dtype:
+            conditioning = self.encode_prompts(prompts)
+        return conditioning if dtype == like.dtype else conditioning.float()
+
+    def run(self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None) -> Tensor:
+        """The denoiser's own output ``(B, C, h, w)`` for noisy latents at timesteps ``t``, scalar or ``(B,)``."""
+        with own_precision(self.denoiser, noisy) as dtype:
+            if dtype == noisy.dtype:
+                return self.run_denoiser(noisy, t, conditioning, control)
+            told = conditioning.to(dtype), None if control is None else control.to(dtype)
+            return self.run_denoiser(noisy.to(dtype), t, *told).to(noisy.dtype)
 
     def encode(self, images: Tensor) -> Tensor:
         """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where a distribution is encoded."""
         expected = (3, self.resolution, self.resolution)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"images has shape {tuple(images.shape)}; prior {self.name!r} encodes (B, {expected})")
-        return (encode_images(self.vae, images) - self._shift) * self.vae.config.scaling_factor
+        with own_precision(self.vae, images) as dtype:
+            latents = encode_images(self.vae, images.to(dtype))
+        latents = latents if dtype == images.dtype else latents.to(images.dtype)
+        return (latents - self._shift) * self.vae.config.scaling_factor
 
     def decode(self, latents: Tensor, clamp: bool = True) -> Tensor:
         """Images ``(B, 3, S, S)`` of latents ``(B, C, h, w)``; in [0, 1] when ``clamp``, else as decoded."""
         self._check_latents(latents)
-        images = self.vae.decode(latents / self.vae.config.scaling_factor + self._shift, return_dict=False)[0] / 2 + 0.5
+        scaled = latents / self.vae.config.scaling_factor + self._shift
+        with own_precision(self.vae, scaled) as dtype:
+            images = self.vae.decode(scaled.to(dtype), return_dict=False)[0]
+        images = (images if dtype == scaled.dtype else images.to(scaled.dtype)) / 2 + 0.5
         return images.clamp(0, 1) if clamp else images
 
     def schedule(self, num_inference_steps: int, strength: float = 1.0) -> Tensor:

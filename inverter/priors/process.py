@@ -50,8 +50,8 @@ class NoiseProcess(ABC):
         """Timesteps of the last ``strength`` of a sampler's steps, noisiest first, and behind them ``END``."""
         scheduler = copy.deepcopy(self.scheduler)  # set_timesteps writes into it
         scheduler.set_timesteps(num_inference_steps)
-        count = count_steps(len(scheduler.timesteps), strength)
-        last = scheduler.timesteps[len(scheduler.timesteps) - count :]
+        timesteps = scheduler.timesteps[:num_inference_steps]  # trailing ones may come with one too many, -1
+        last = timesteps[len(timesteps) - count_steps(len(timesteps), strength) :]
         return torch.cat([last, last.new_tensor([END])])
 
     def share_of(self, t: Tensor) -> float:
@@ -79,6 +79,10 @@ class Diffusion(NoiseProcess):
         self.prediction = scheduler.config.prediction_type
         if self.prediction not in PREDICTIONS:
             raise ValueError(f"prediction_type is {self.prediction!r}; allowed: {', '.join(PREDICTIONS)}")
+
+    def schedule(self, num_inference_steps: int, strength: float = 1.0) -> Tensor:
+        # with as many steps as timesteps, steps_offset leads beyond the last
+        return super().schedule(num_inference_steps, strength).clamp_max(self.num_train_timesteps - 1)
 
     def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         alpha = self.alpha(t.to(like.device)).to(torch.promote_types(like.dtype, torch.float32))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape, added_behind
 from inverter.priors.flow import FlowMatching
-from inverter.priors.index import read_index, reading
+from inverter.priors.index import has_part, read_index, reading
 from inverter.priors.parts import load_part, write_pipeline
 from inverter.priors.prior import DiffusionPrior
 
+log = logging.getLogger(__name__)
+SCHEDULERS = ("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 TOKENIZERS = ("tokenizer", "tokenizer_2", "tokenizer_3")
 
@@ -55,26 +59,35 @@ class StableDiffusion3Prior(DiffusionPrior):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: Path, denoiser: str, about: dict[str, Any]) -> StableDiffusion3Prior:
-        """From a folder whose parts are there, the denoiser under the name given."""
+    def load(cls, folder: Path, denoiser: str, about: dict[str, Any], dtype: torch.dtype) -> StableDiffusion3Prior:
+        """From a folder whose parts are there, the denoiser under the name given; weights in ``dtype``."""
         index = read_index(folder)
-        absent = [name for name in (*ENCODERS, *TOKENIZERS) if (index.get(name) or [None])[0] is None]
+        third = (ENCODERS[-1], TOKENIZERS[-1])
+        absent = third if not has_part(folder, index, third[0]) else ()
+        if absent:
+            log.info("prior %s has no %s: its tokens are zeros", folder, third[0])
         parts = {
-            name: None if name in absent else load_part(folder, name)
+            name: None if name in absent else load_part(folder, name, dtype)
             for name in ("vae", denoiser, *ENCODERS, *TOKENIZERS)
         }
         parts["transformer"] = parts.pop(denoiser)
         with reading(folder / "scheduler"):
-            scheduler = diffusers.FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
+            kind = diffusers.FlowMatchEulerDiscreteScheduler
+            config = kind.load_config(folder / "scheduler")
+            if (name := config.get("_class_name")) not in (None, *SCHEDULERS):
+                raise ValueError(f"its class is {name!r}; allowed: {', '.join(SCHEDULERS)}")
+            scheduler = kind.from_config(config)
         return cls(parts, scheduler, **about)
 
-    def condition(self, prompts: Sequence[str]) -> Conditioning:
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         tokens, _, pooled, _ = self._pipeline.encode_prompt(
             list(prompts), None, None, do_classifier_free_guidance=False, device=self.device
         )
         return Conditioning(tokens, pooled)  # (B, K, D), (B, P)
 
-    def run(self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None) -> Tensor:
+    def run_denoiser(
+        self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None
+    ) -> Tensor:
         text, hint, residuals = conditioning.tokens, None, None
         if control is not None:
             text, hint = control.add_tokens(text), None if control.hint is None else patches(control.hint)

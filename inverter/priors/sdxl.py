@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
 from torch import Tensor, nn
 
 from inverter.priors.conditioning import Conditioning
@@ -46,19 +47,21 @@ class StableDiffusionXLPrior(DiffusionPrior):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: Path, denoiser: str, about: dict[str, Any]) -> StableDiffusionXLPrior:
-        """From a folder whose parts are there, the denoiser under the name given."""
+    def load(cls, folder: Path, denoiser: str, about: dict[str, Any], dtype: torch.dtype) -> StableDiffusionXLPrior:
+        """From a folder whose parts are there, the denoiser under the name given; weights in ``dtype``."""
         names = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
-        parts = {name: load_part(folder, name) for name in names} | {"unet": load_part(folder, denoiser)}
+        parts = {name: load_part(folder, name, dtype) for name in names} | {"unet": load_part(folder, denoiser, dtype)}
         return cls(parts, load_scheduler(folder), **about)
 
-    def condition(self, prompts: Sequence[str]) -> Conditioning:
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         tokens, _, pooled, _ = self._pipeline.encode_prompt(
             list(prompts), device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
         return Conditioning(tokens, pooled)  # (B, K, D), (B, P)
 
-    def run(self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None) -> Tensor:
+    def run_denoiser(
+        self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None
+    ) -> Tensor:
         side = float(self.resolution)
         sizes = noisy.new_tensor([side, side, 0, 0, side, side]).expand(len(noisy), -1)  # whole, not cropped
         added = {"text_embeds": conditioning.pooled, "time_ids": sizes}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
 import transformers
 from torch import Tensor, nn
 
@@ -54,22 +55,24 @@ class StableDiffusionPrior(DiffusionPrior):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, folder: Path, denoiser: str, about: dict[str, Any]) -> StableDiffusionPrior:
-        """From a folder whose parts are there, the denoiser under the name given."""
+    def load(cls, folder: Path, denoiser: str, about: dict[str, Any], dtype: torch.dtype) -> StableDiffusionPrior:
+        """From a folder whose parts are there, the denoiser under the name given; weights in ``dtype``."""
         return cls(
-            vae=load_part(folder, "vae"),
-            unet=load_part(folder, denoiser),
-            scheduler=load_scheduler(folder),
-            text_encoder=load_part(folder, "text_encoder"),
-            tokenizer=load_part(folder, "tokenizer"),
+            vae=load_part(folder, "vae", dtype),
+            unet=load_part(folder, denoiser, dtype),
+            scheduler=load_scheduler(folder, steps_offset=1),  # as diffusers' pipeline has it
+            text_encoder=load_part(folder, "text_encoder", dtype),
+            tokenizer=load_part(folder, "tokenizer", dtype),
             **about,
         )
 
-    def condition(self, prompts: Sequence[str]) -> Conditioning:
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         tokens = tokenize(self.tokenizer, prompts).to(self.device)
         return Conditioning(self.text_encoder(tokens)[0])  # (B, K, D)
 
-    def run(self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None) -> Tensor:
+    def run_denoiser(
+        self, noisy: Tensor, t: Tensor, conditioning: Conditioning, control: Control | None = None
+    ) -> Tensor:
         return run_unet(self.denoiser, noisy, t, conditioning.tokens, control)
 
     def save(self, folder: Path) -> None:

@@ -14,19 +14,23 @@ class Recipe:
     Args:
         values: Plain data or dataclasses, nested.
         ignored: Dotted names without effect on the result; one that ends in a dot stands for all that begin so.
+        defaults: What a setting was that an earlier recipe does not know yet; None: of a dataclass its own defaults.
     """
 
-    def __init__(self, values: Any, ignored: Sequence[str] = ()) -> None:
+    def __init__(self, values: Any, ignored: Sequence[str] = (), defaults: Any = None) -> None:
         self.ignored = tuple(ignored)
         self.values = self._flat(values)
+        if defaults is None and is_dataclass(values):
+            defaults = type(values)()  # type: ignore[misc]
+        self.defaults = self._flat(defaults or {})
 
     def changes(self, earlier: Any) -> list[str]:
-        """``name=there, now value`` of each setting that an earlier recipe had otherwise; what it lacks counts as null.
+        """``name=there, now value`` of each setting that an earlier recipe had otherwise.
 
         Args:
             earlier: Its values, nested or by dotted name.
         """
-        there, now = self._flat(earlier), self.values
+        there, now = self.defaults | self._flat(earlier), self.values
         names = sorted(there.keys() | now.keys())
         return [f"{n}={there.get(n)!r}, now {now.get(n)!r}" for n in names if there.get(n) != now.get(n)]
 

@@ -12,11 +12,11 @@ from torchvision.utils import make_grid
 from inverter.config import DistillConfig
 from inverter.priors.few_step import save_lora
 from inverter.priors.load import DENOISER, load_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.distillation import DistillModule
 from inverter.priors.training.latent_data import LatentModule
 from inverter.priors.variant import FOLDER, SUFFIX
+from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device
 from inverter.run.hub import find_prior

@@ -27,6 +27,7 @@ from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
+from inverter.priors.memory import check_memory
 from inverter.priors.variant import split_name
 from inverter.run.device import pick_device, pick_precision
 from inverter.run.lock import locked
@@ -55,7 +56,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     """What ``run`` does, in one of its processes; the output is locked until ``locks`` closes."""
     device = torch.device(pick_device(config.device))
     config = dataclasses.replace(config, precision=pick_precision(config.precision, device))
-    subject = load_subject(config.inverter, config.prior)
+    check_memory(config.memory, device)
+    subject = load_subject(config.inverter, config.prior, config.memory)
     if (data := config.data or subject.data) is None:
         raise ValueError(
             f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards, as `inverter "
@@ -67,7 +69,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     output = Path(config.output or default)
     trained = [Path(name) for name in (base, config.baseline) if name is not None and is_run(name)]
     pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained)
-    baseline = load_baseline(Path(config.baseline), subject.target) if config.baseline else None
+    baseline = load_baseline(Path(config.baseline), subject.target, config.memory) if config.baseline else None
     surrogate = load_surrogate(Path(config.surrogate), subject.target) if config.surrogate else None
     if surrogate is not None and config.best_of is None:
         raise ValueError(f"surrogate is {config.surrogate!r}, but best_of is null; allowed: a number of draws to rank")

@@ -17,6 +17,7 @@ from inverter.data.capture import capture
 from inverter.data.feature_files import fitting
 from inverter.data.inputs import Input, batches, read_inputs
 from inverter.inversion.recon import ReconFolder
+from inverter.priors.memory import check_memory
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.run.device import pick_device
 from inverter.run.lock import locked
@@ -37,7 +38,8 @@ def run(config: InvertConfig) -> Path:
     device, given = torch.device(pick_device(config.device)), config.target.filled()
     name = config.inverter or _published_name(given)
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
-    inverter, target = load_trained(name, config.prior)
+    check_memory(config.memory, device)
+    inverter, target = load_trained(name, config.prior, config.memory)
     check_given(config.target, target, name)
     inverter = inverter.to(device)
     note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])

@@ -19,6 +19,7 @@ from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
 from inverter.priors.load import load_prior
+from inverter.priors.memory import check_memory
 from inverter.priors.variant import few_step_name, has_few_step
 from inverter.run.device import pick_device, pick_precision, place
 from inverter.run.lock import locked
@@ -108,8 +109,9 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     if not configs:
         return
     device, target = pick_device(configs[0].device), None
+    check_memory(configs[0].memory, device)
     config = replace(configs[0], precision=pick_precision(configs[0].precision, device))
-    prior = place(load_prior(drawing_prior(config)), device)
+    prior = place(load_prior(drawing_prior(config), config.memory), device)
     source = open_source(config, prior)
     if isinstance(source, CapturedSource):
         specs: Mapping[str, TargetSpec] = {config.target.layer: source.spec}

@@ -16,7 +16,9 @@ from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.data.origins import copy_origins
 from inverter.data.several import SeveralPairModule
+from inverter.priors.memory import check_memory
 from inverter.run.callbacks.reconstructions import ReconstructionGrid
+from inverter.run.device import pick_device
 from inverter.run.files import write_text
 from inverter.run.lock import locked
 from inverter.run.training import TrainingRun
@@ -33,6 +35,7 @@ def run(config: TrainConfig) -> Path:
             under way.
     """
     output = Path(config.output)
+    check_memory(config.memory, pick_device(config.trainer.device), trains=True)
     data = build_data(config)
     with locked(output):
         return train(config, data, output)

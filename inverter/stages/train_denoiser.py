@@ -17,12 +17,13 @@ from transformers import CLIPTokenizer
 from inverter.config import DenoiserConfig
 from inverter.data.picture_cache import read_words
 from inverter.priors.index import TRAINING
-from inverter.priors.parts import folder_sha256, load_autoencoder
+from inverter.priors.parts import load_autoencoder
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import train_tokenizer
 from inverter.priors.training.cost import GIGA
 from inverter.priors.training.denoiser import DenoiserModule
 from inverter.priors.training.latent_data import LatentModule
+from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device, place
 from inverter.run.files import whole_folder, write_text

@@ -14,6 +14,7 @@ from inverter.blackbox.published import WEIGHTS, Published, names_of, read_publi
 from inverter.config import InvertConfig, TargetConfig
 from inverter.data.manifest import Manifest, stream_sha256
 from inverter.priors.load import load_prior
+from inverter.priors.memory import check_memory
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.device import pick_device, place
 from inverter.targets.load import load_targets
@@ -46,6 +47,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     Raises:
         ValueError: An unknown name, or an inverter or manifest of other features that was asked for by name.
     """
+    check_memory(config.memory, device, trains=True)
     config, given = without_polish_of_clips(config), config.target.filled()
     layers = config.layers or [given.layer]
     sender, own = load_devices(given, layers, device)
@@ -55,7 +57,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     if published is None and _starts_at_inverter(config):
         log.warning("no published inverter of these features: the search starts without one")
     prior_name = config.prior or (published.prior if published is not None else "embedded")
-    prior = place(load_prior(prior_name), device) if wants_prior else None
+    prior = place(load_prior(prior_name, config.memory), device) if wants_prior else None
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
     return Setup(make_attack(config, own, prior, published, std), sender, hashes(spec, prior, published))
 

@@ -12,9 +12,9 @@ from inverter.blackbox import few_step
 from inverter.blackbox.load import load_inverter
 from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import DENOISER, load_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
-from inverter.targets.target import weights_sha256
+from inverter.priors.weights import folder_sha256
+from inverter.targets.digest import weights_sha256
 
 
 def with_lora(prior: Path, folder: Path) -> Path:

@@ -17,11 +17,11 @@ from inverter.__main__ import main
 from inverter.evaluation.judges import Judge
 from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_residual_judge
 from inverter.priors.load import load_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.autoencoder import AutoencoderModule
 from inverter.priors.training.denoiser import DenoiserModule
 from inverter.priors.training.distillation import DistillModule
+from inverter.priors.weights import folder_sha256
 
 SHORT = ["optim.max_time=null", "optim.warmup_steps=1", "trainer.progress=false", "trainer.device=cpu", "resolution=32"]
 AUTOENCODER = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,1]", "decoder_blocks=[1,1]"]

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 
-import diffusers
 import torch
 from torch import nn
 
 from inverter.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement
+from inverter.lab.bench.prior_weights import PUBLISHED, build
 from inverter.run.memory import peak_memory
 
 LATENTS, IMAGE, PROMPT = (1, 4, 64, 64), (1, 3, 512, 512), (1, 77, 768)
@@ -68,17 +68,7 @@ def _parts(device: torch.device) -> tuple[nn.Module, nn.Module]:
     torch.set_default_dtype(torch.bfloat16)
     try:
         with torch.device(device):
-            vae = diffusers.AutoencoderKL(
-                block_out_channels=(128, 256, 512, 512),
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-                layers_per_block=2,
-                latent_channels=4,
-                sample_size=512,
-            )
-            unet = diffusers.UNet2DConditionModel(
-                sample_size=64, block_out_channels=(320, 640, 1280, 1280), cross_attention_dim=768, attention_head_dim=8
-            )
+            vae, unet = (build(*PUBLISHED["1.5"][part]) for part in ("vae", "unet"))
     finally:
         torch.set_default_dtype(before)
     return vae.eval().requires_grad_(False), unet.eval().requires_grad_(False)

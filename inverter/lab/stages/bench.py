@@ -54,7 +54,9 @@ def measure(config: BenchConfig) -> list[Measurement]:
     record_run(config, output, "bench")
     pairs = output / "pairs"
     for split, count in (("train", config.pairs), ("dev", config.batch_size)):
-        recipe = PrepareConfig(config.target, config.prior, str(pairs), split, pairs=count, seed=config.seed)
+        recipe = PrepareConfig(
+            target=config.target, prior=config.prior, output=str(pairs), split=split, pairs=count, seed=config.seed
+        )
         prepare.run(recipe)
     machine = environment()
     measurements: list[Measurement] = []

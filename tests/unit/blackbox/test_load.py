@@ -108,9 +108,9 @@ def test_what_it_says_of_itself(published, target_spec):
 
 def test_by_name_by_class_and_with_a_prior_at_hand(published, tiny_prior, monkeypatch):
     monkeypatch.setattr("inverter.run.hub.checkpoints_root", lambda: published.parent)
-    monkeypatch.setattr(hub, "load_prior", lambda name: pytest.fail("the prior is at hand"))
+    monkeypatch.setattr(hub, "load_prior", lambda *_: pytest.fail("the prior is at hand"))
     assert load_inverter("toy", tiny_prior).prior is tiny_prior
-    monkeypatch.setattr(hub, "load_prior", lambda name: tiny_prior)
+    monkeypatch.setattr(hub, "load_prior", lambda *_: tiny_prior)
     assert Inverter.from_pretrained("toy").prior is tiny_prior
     with pytest.raises(ValueError, match=r"inverter 'tyo' not found: neither among \['toy'\]"):
         load_inverter("tyo")

@@ -14,7 +14,18 @@ from inverter.targets.shape import tensor_shape
 
 @pytest.mark.parametrize(
     "feature_shape",
-    [(2, 112, 112), (3, 28, 28), (3, 14, 9), (3, 7, 7), (3, 1, 1), (197, 6), (50, 6), (16, 6), (20,), ((3, 7, 7), (5,))],
+    [
+        (2, 112, 112),
+        (3, 28, 28),
+        (3, 14, 9),
+        (3, 7, 7),
+        (3, 1, 1),
+        (197, 6),
+        (50, 6),
+        (16, 6),
+        (20,),
+        ((3, 7, 7), (5,)),
+    ],
 )
 def test_pictures_become_features_of_any_shape(feature_shape):
     surrogate = Surrogate(feature_shape, 64, width=16, depth=1)

@@ -8,6 +8,7 @@ import torch
 
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.process import Diffusion
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 
 
@@ -171,3 +172,36 @@ def test_a_turbo_schedule_starts_in_pure_noise_even_for_one_step(sd_prior_folder
     prior.denoiser.register_forward_pre_hook(lambda unet, args: seen.append(int(args[1])))
     drawn = prior.sample(batch_size=1, num_inference_steps=1)
     assert seen == [999] and drawn.isfinite().all()
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+def test_every_number_of_steps_stays_on_the_schedule(tiny_prior, spacing):
+    process = Diffusion(diffusers.DDIMScheduler.from_config(tiny_prior.scheduler.config, timestep_spacing=spacing))
+    for steps in (1, 4, 61, 103, 500, 998, 1000):  # 61 trailing ones come with a 62nd, -1; 1000 leading ones with 1000
+        timesteps = process.schedule(steps)
+        assert len(timesteps) == steps + 1 and timesteps[-1] == -1
+        assert timesteps[:-1].min() >= 0 and timesteps.max() <= 999
+
+
+def test_what_a_scheduler_does_not_say_is_as_its_own_class_has_it(sd_prior_folder, tmp_path):
+    folder = copy_of(sd_prior_folder, tmp_path)
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({"_class_name": "LCMScheduler"}))
+    config, own = load_prior(folder).scheduler.config, diffusers.LCMScheduler().config
+    assert {key: config[key] for key in ("beta_start", "beta_schedule")} == {
+        "beta_start": 0.00085,
+        "beta_schedule": "scaled_linear",
+    }
+    assert all(config[key] == own[key] for key in own if key in config and key not in ("clip_sample", "steps_offset"))
+    assert config.steps_offset == 1  # which diffusers' pipeline sets
+
+
+def test_an_autoencoder_that_does_not_say_its_scale_has_its_classs(stable_diffusion, tmp_path):
+    folder = copy_of(stable_diffusion("epsilon"), tmp_path)
+    path = folder / "vae" / "config.json"
+    values = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({key: value for key, value in values.items() if key not in ("scaling_factor", "shift_factor")})
+    )
+    prior, images = load_prior(folder), torch.rand(1, 3, 16, 16)
+    torch.testing.assert_close(prior.encode(images), 0.18215 * prior.vae.encode(2 * images - 1).latent_dist.mean)

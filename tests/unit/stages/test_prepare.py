@@ -53,7 +53,7 @@ def fakes(monkeypatch):
         return MultiTarget(network, layers, name=name, input_size=input_size, mean=half, std=half, payload=payload)
 
     monkeypatch.setattr(prepare, "load_targets", load_targets)
-    monkeypatch.setattr(prepare, "load_prior", lambda name: FakePrior())
+    monkeypatch.setattr(prepare, "load_prior", lambda *_: FakePrior())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
 from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.load import DENOISER, load_prior
-from inverter.priors.parts import folder_sha256
+from inverter.priors.weights import folder_sha256
 
 
 def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):

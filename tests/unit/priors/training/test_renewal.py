@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from inverter.priors.load import DENOISER, load_prior
-from inverter.priors.parts import folder_sha256
 from inverter.priors.training.renewal import prior_to_renew, renew_prior
+from inverter.priors.weights import folder_sha256
 
 
 @pytest.fixture
