@@ -91,7 +91,7 @@ def run_stage(stage: str, words: list[str]) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
     from inverter.errors import one_line
-    from inverter.memory import keep_freed_memory
+    from inverter.memory import keep_freed_memory, without_collection
 
     module, schema_name, _ = STAGES[stage]
     schema = getattr(schemas, schema_name)
@@ -109,7 +109,8 @@ def run_stage(stage: str, words: list[str]) -> int:
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
-        stage_module = importlib.import_module(f"inverter.stages.{module}")
+        with without_collection():
+            stage_module = importlib.import_module(f"inverter.stages.{module}")
         for noisy in NOISY:  # now: Lightning sets its own level when it is imported
             logging.getLogger(noisy).setLevel(logging.WARNING)
         for message in HARMLESS:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from inverter.blackbox.ancestors import ancestors_of
-from inverter.blackbox.build import data_of, load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
 from inverter.hub import load_inverter
 from inverter.published import is_run, read_published, split_run
@@ -48,6 +47,8 @@ def load_subject(name: str, prior: str | None = None) -> Subject:
         ValueError: Neither is there, the run trained a baseline, or a published config lacks its training.
     """
     if is_run(name):
+        from inverter.blackbox.build import data_of, load_run, run_inverter  # only a run needs what trains
+
         module, config, manifest = load_run(Path(name))
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
@@ -84,6 +85,8 @@ def load_trained(name: str, prior: str | None = None) -> tuple[Inverter, TargetS
         ValueError: There is none of that name, or the run trained a baseline.
     """
     if is_run(name):
+        from inverter.blackbox.build import load_run, run_inverter
+
         module, _, manifest = load_run(Path(name))
         return run_inverter(module), manifest.target
     return load_inverter(name, prior), read_published(name).target

@@ -7,8 +7,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
-from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
 from inverter.losses.feature import feature_cosine as feature_cosine
 
@@ -91,6 +89,8 @@ def ssim(recon: Tensor, image: Tensor) -> Tensor:
     _check_shapes(recon, image)
     if min(image.shape[-2:]) < MIN_SSIM_SIDE:
         raise ValueError(f"images are {tuple(image.shape[-2:])}; SSIM needs sides of at least {MIN_SSIM_SIDE}")
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     similarity = structural_similarity_index_measure(quantise(recon), quantise(image), data_range=1.0, reduction="none")
     return torch.as_tensor(similarity).reshape(len(image))
 
@@ -100,6 +100,7 @@ def load_lpips(device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor],
 
     Only weights that are already in torch's hub folder are used: nothing is ever downloaded.
     """
+    from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
     from torchvision.models import AlexNet_Weights
 
     file = Path(torch.hub.get_dir()) / "checkpoints" / AlexNet_Weights.DEFAULT.url.rsplit("/", 1)[-1]

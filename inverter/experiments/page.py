@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inverter.atomic import write_text
 from inverter.audit.chart import Chart
-from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
+from inverter.evaluation.harness import ONE_JUDGE, WARNING
 from inverter.experiments.plot import render
 from inverter.experiments.record import Record
 from inverter.experiments.tables import results_table

@@ -18,7 +18,7 @@ from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
 from inverter.device import pick_device, pick_precision
-from inverter.evaluation.evaluate import evaluate
+from inverter.evaluation.harness import evaluate
 from inverter.evaluation.judges import Judge, draw_gallery, is_kin, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
 from inverter.evaluation.pictures import save_recons
