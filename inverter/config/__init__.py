@@ -1,5 +1,6 @@
 """Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
+from inverter.config.errors import ConfigError
 from inverter.config.evaluation import AuditConfig, BenchConfig, DrawConfig, EvaluateConfig, SplitConfig
 from inverter.config.experiments import (
     BudgetConfig,
@@ -12,14 +13,7 @@ from inverter.config.experiments import (
     SummaryConfig,
 )
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
-from inverter.config.load import (
-    ConfigError,
-    changed_keys,
-    config_root,
-    find_config,
-    load_config,
-    save_config,
-)
+from inverter.config.load import changed_keys, config_root, find_config, load_config
 from inverter.config.pairs import (
     ArchitectureConfig,
     DatasetConfig,
@@ -96,5 +90,4 @@ __all__ = [
     "config_root",
     "find_config",
     "load_config",
-    "save_config",
 ]

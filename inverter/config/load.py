@@ -13,8 +13,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from inverter.atomic import write_text
-from inverter.errors import one_line
+from inverter.config.errors import ConfigError, one_line
 
 T = TypeVar("T")
 OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name
@@ -38,10 +37,6 @@ class Words(yaml.SafeLoader):
 Words.add_implicit_resolver(  # no word: what a float beyond all others, and none, are written as
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), list("-+.")
 )
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used: the message names the key, its value and what is allowed."""
 
 
 def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> T:
@@ -104,11 +99,6 @@ def config_root() -> Path:
     """Folder of the project's configs: ``configs/`` of a checkout, or the copy inside an installed wheel."""
     checkout = Path(__file__).parents[2] / "configs"
     return checkout if checkout.is_dir() else Path(__file__).parents[1] / "configs"
-
-
-def save_config(config: Any, path: Path) -> None:
-    """Write a resolved config as YAML, whole or not at all."""
-    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 
 def _parse(text: str) -> Any:

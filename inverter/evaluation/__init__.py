@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from inverter.evaluation.judges import load_judge as load_judge
     from inverter.evaluation.methods import Method as Method
     from inverter.evaluation.metrics import Missing as Missing
-    from inverter.evaluation.metrics import psnr as psnr
-    from inverter.evaluation.metrics import ssim as ssim
     from inverter.evaluation.pictures import save_recons as save_recons
     from inverter.evaluation.report import write_report as write_report
     from inverter.evaluation.results import Results as Results
     from inverter.evaluation.table import print_table as print_table
+    from inverter.losses.quality import psnr as psnr
+    from inverter.losses.quality import ssim as ssim
 
 _HOMES = {
     "Gallery": "judges",

@@ -41,7 +41,7 @@ def stages(monkeypatch) -> list:
         return SimpleNamespace(run=lambda config: configs.append((name, config)))
 
     monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=import_module))
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     return configs
 
 
@@ -159,7 +159,7 @@ def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
         monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
         return main(["list"])
 
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     assert run_with(ValueError("path is 'x'")) == 2
     assert capsys.readouterr().err == "error: path is 'x'\n"
     with pytest.raises(RuntimeError, match="a bug"):

@@ -1,0 +1,41 @@
+"""JSON and YAML of unknown origin to plain data: nothing is executed, and whatever is wrong is a ValueError."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from inverter.config.errors import one_line
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Plain data of a JSON text.
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no valid JSON: {one_line(error)}") from error
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """Plain data of a YAML text without references, which could unfold to any size.
+
+    Raises:
+        ValueError: It is no YAML, refers to itself, names a Python object, or is nested too deeply.
+    """
+    try:
+        return yaml.load(text, Loader=_PlainLoader)
+    except Exception as error:  # what a tag announces and a value is not fails with errors of many classes
+        raise ValueError(f"no valid YAML: {one_line(error)}") from error
+
+
+class _PlainLoader(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError(f"reference *{self.peek_event().anchor}; allowed: plain values")
+        return super().compose_node(parent, index)
