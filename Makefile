@@ -18,7 +18,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEV := .venv/.installed-dev
 INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt
-# Packages are not compiled when they are installed but when they are first imported; with this variable set, at every import.
+# A process a core, one thread each, whole modules in the order of testpaths: those that take longest come first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 8 --dist loadscope --no-loadscope-reorder
+# Packages are compiled when they are first imported, which setup does for what the stages use; with this variable set, at every import.
 unexport PYTHONDONTWRITEBYTECODE
 
 key = $(if $($(1)),$(2)=$(if $(word 2,$($(1))),'$($(1))',$($(1))))
@@ -44,11 +46,11 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup dev prepare train eval audit invert prior publish bench test lint clean
+.PHONY: help setup dev prepare train eval audit invert prior publish bench test test-all lint clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it
 
@@ -61,6 +63,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing into .venv, which takes a few minutes the first time'
 	$(INSTALL) --upgrade pip
 	$(INSTALL) -e .
+	$(BIN)/python -c 'import inverter.stages.train, inverter.stages.evaluate, inverter.stages.invert'
 	@touch $@
 
 $(DEV): $(INSTALLED)
@@ -98,8 +101,11 @@ publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME
 bench: setup ## measure how fast this machine is
 	$(BIN)/inverter bench configs/bench.yaml $(BENCH)
 
-test: dev ## run the tests
-	$(BIN)/pytest $(ARGS)
+test: dev ## run the tests but for the slow ones
+	$(PYTEST) $(ARGS)
+
+test-all: dev ## run all tests
+	$(PYTEST) -m 'slow or not slow' $(ARGS)
 
 lint: dev ## check style, format, types, and that notebooks hold no outputs
 	$(BIN)/ruff check .

@@ -101,7 +101,7 @@ def run_stage(stage: str, words: list[str]) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
     from inverter.config.errors import is_out_of_memory, one_line
-    from inverter.run.memory import keep_freed_memory
+    from inverter.run.memory import keep_freed_memory, without_collection
 
     module, schema_name, _ = (STAGES | LAB)[stage]
     schema = getattr(schemas, schema_name)
@@ -119,7 +119,8 @@ def run_stage(stage: str, words: list[str]) -> int:
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
-        stage_module = importlib.import_module(f"inverter.{module}")
+        with without_collection():
+            stage_module = importlib.import_module(f"inverter.{module}")
         for noisy in NOISY:  # now: Lightning sets its own level when it is imported
             logging.getLogger(noisy).setLevel(logging.WARNING)
         for message in HARMLESS:

@@ -14,7 +14,7 @@ from inverter.audit.metrics import read_per_image
 from inverter.audit.pictures import SHOWN
 from inverter.audit.plan import Step
 from inverter.data.manifest import Manifest
-from inverter.evaluation.evaluate import ORIGINAL
+from inverter.evaluation.harness import ORIGINAL
 from inverter.evaluation.pictures import recon_path
 
 VIDEO = "video:"

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from inverter.blackbox.ancestors import ancestors_of
-from inverter.blackbox.build import data_of, load_run, run_inverter
-from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import is_run, read_published, split_run
@@ -55,6 +53,8 @@ def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | Non
     """
     base, few_step = split_name(name)
     if is_run(base):
+        from inverter.blackbox.build import data_of  # only a run needs what trains
+
         inverter, config, manifest = _load_run(Path(base), few_step, memory)
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
@@ -100,6 +100,9 @@ def load_trained(
 
 
 def _load_run(folder: Path, few_step: bool, memory: MemoryConfig | None) -> tuple[Inverter, TrainConfig, Manifest]:
+    from inverter.blackbox.build import load_run, run_inverter
+    from inverter.blackbox.few_step import few_step_variant
+
     module, config, manifest = load_run(folder, memory)
     inverter = run_inverter(module)
     return few_step_variant(inverter, folder) if few_step else inverter, config, manifest

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-import fsspec
-from fsspec import AbstractFileSystem
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 
 def is_url(location: str | Path) -> bool:
@@ -20,6 +20,8 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     Raises:
         ValueError: No file system has that protocol, or its package is not installed.
     """
+    import fsspec
+
     try:
         return fsspec.url_to_fs(url)
     except ImportError as error:

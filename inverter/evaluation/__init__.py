@@ -1,15 +1,46 @@
 """How much leaked: metrics, judges, floors and ceilings, intervals, and the report that puts them side by side."""
 
-from inverter.evaluation.evaluate import evaluate
-from inverter.evaluation.floors import MeanImage, NearestTrainingImage, RoundTrip, UnconditionalSample
-from inverter.evaluation.judges import Gallery, Judge, draw_gallery, load_judge
-from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing
-from inverter.evaluation.pictures import save_recons
-from inverter.evaluation.report import write_report
-from inverter.evaluation.results import Results
-from inverter.evaluation.table import print_table
-from inverter.losses.quality import psnr, ssim
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inverter.evaluation.floors import MeanImage as MeanImage
+    from inverter.evaluation.floors import NearestTrainingImage as NearestTrainingImage
+    from inverter.evaluation.floors import RoundTrip as RoundTrip
+    from inverter.evaluation.floors import UnconditionalSample as UnconditionalSample
+    from inverter.evaluation.harness import evaluate as evaluate
+    from inverter.evaluation.judges import Gallery as Gallery
+    from inverter.evaluation.judges import Judge as Judge
+    from inverter.evaluation.judges import draw_gallery as draw_gallery
+    from inverter.evaluation.judges import load_judge as load_judge
+    from inverter.evaluation.methods import Method as Method
+    from inverter.evaluation.metrics import Missing as Missing
+    from inverter.evaluation.pictures import save_recons as save_recons
+    from inverter.evaluation.report import write_report as write_report
+    from inverter.evaluation.results import Results as Results
+    from inverter.evaluation.table import print_table as print_table
+    from inverter.losses.quality import psnr as psnr
+    from inverter.losses.quality import ssim as ssim
+
+_HOMES = {
+    "Gallery": "judges",
+    "Judge": "judges",
+    "MeanImage": "floors",
+    "Method": "methods",
+    "Missing": "metrics",
+    "NearestTrainingImage": "floors",
+    "Results": "results",
+    "RoundTrip": "floors",
+    "UnconditionalSample": "floors",
+    "draw_gallery": "judges",
+    "evaluate": "harness",
+    "load_judge": "judges",
+    "print_table": "table",
+    "psnr": "metrics",
+    "save_recons": "pictures",
+    "ssim": "metrics",
+    "write_report": "report",
+}
 
 __all__ = [
     "Gallery",
@@ -30,3 +61,13 @@ __all__ = [
     "ssim",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

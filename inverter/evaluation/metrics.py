@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
 from inverter.losses.feature import feature_cosine as feature_cosine
 from inverter.losses.quality import quantise, to_bytes
@@ -37,6 +36,7 @@ def load_lpips(device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor],
 
     Only weights that are already in torch's hub folder are used: nothing is ever downloaded.
     """
+    from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
     from torchvision.models import AlexNet_Weights
 
     file = Path(torch.hub.get_dir()) / "checkpoints" / AlexNet_Weights.DEFAULT.url.rsplit("/", 1)[-1]

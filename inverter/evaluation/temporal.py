@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from skimage.registration import optical_flow_tvl1
-from skimage.transform import warp
 from torch import Tensor
 
 OCCLUSION = 0.1
@@ -43,6 +41,8 @@ def warping_error(recon: Tensor, original: Tensor) -> Tensor:
     Source:
         Lai et al., arXiv:1808.00449, E_warp. Differs: TV-L1 flow, occlusion by brightness.
     """
+    from skimage.registration import optical_flow_tvl1
+
     _check(recon, original)
     grey = original.double().mean(1).cpu().numpy()  # (T, H, W)
     pictures = recon.double().cpu().numpy()
@@ -58,6 +58,8 @@ def warping_error(recon: Tensor, original: Tensor) -> Tensor:
 
 def _move(picture: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
     """``picture`` sampled where each pixel comes from."""
+    from skimage.transform import warp
+
     rows, columns = np.meshgrid(*(np.arange(side) for side in picture.shape), indexing="ij")
     return warp(picture, np.stack([rows + down, columns + across]), mode="edge", order=1)
 

@@ -66,6 +66,7 @@ def ssim(recon: Tensor, image: Tensor) -> Tensor:
     _check_shapes(recon, image)
     if min(image.shape[-2:]) < MIN_SSIM_SIDE:
         raise ValueError(f"images are {tuple(image.shape[-2:])}; SSIM needs sides of at least {MIN_SSIM_SIDE}")
+
     similarity = structural_similarity_index_measure(quantise(recon), quantise(image), data_range=1.0, reduction="none")
     return torch.as_tensor(similarity).reshape(len(image))
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import lightning as L
 import torch
 from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
@@ -44,6 +43,8 @@ def load_weights(module: nn.Module, path: Path) -> dict[str, Any]:
 
 def check_resumable(module: nn.Module, path: Path) -> None:
     """Raise ValueError unless training of ``module`` can go on from a checkpoint."""
+    import lightning as L
+
     checkpoint = read_checkpoint(path)
     try:
         version = Version(str(checkpoint.get("pytorch-lightning_version")))

@@ -19,7 +19,7 @@ from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
 from inverter.evaluation.blackbox import attack_methods
-from inverter.evaluation.evaluate import evaluate
+from inverter.evaluation.harness import evaluate
 from inverter.evaluation.judges import Gallery, Judge, is_kin, load_judges
 from inverter.evaluation.pairs import EvaluationPairs, distractor_note, draw_distractors
 from inverter.evaluation.pictures import save_recons

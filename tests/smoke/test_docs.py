@@ -18,12 +18,13 @@ from inverter.stages.audit import LIMIT_EXCEEDED
 PROGRAMS = ("inverter", "make", "torchrun", "sbatch", "wandb")
 GUIDES = [doc for doc in DOCS if doc.parts[0] in ("README.md", "docs", "data")]
 PAGES = [doc for doc in GUIDES if commands(read(doc), *PROGRAMS)]
+CASES = [pytest.param(doc, marks=pytest.mark.slow) if doc.parts[0] == "docs" else doc for doc in PAGES]
 NOT_RUN = {  # command: why
     "make help": "runs no stage",
     "make clean": "runs no stage",
     "make dev": "runs no stage",
     "make test": "runs this",
-    "make test ARGS=-m slow": "runs tests of their own",
+    "make test-all": "runs this",
     "sbatch configs/cluster.sbatch target.layer=blocks.4": "needs SLURM; tests/unit/test_docs.py reads its commands",
     "wandb sync runs/*/wandb/offline-run-*": "needs an account",
 }
@@ -107,7 +108,7 @@ def checkout(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(900)  # all commands of a page, one after the other
-@pytest.mark.parametrize("page", PAGES, ids=str)
+@pytest.mark.parametrize("page", CASES, ids=str)
 def test_commands_of_a_page_run_in_order(page, checkout, run, tmp_path, monkeypatch) -> None:
     shutil.copytree(checkout, tmp_path, symlinks=True, dirs_exist_ok=True)
     np.save(tmp_path / "features.npy", np.zeros(FEATURES.get(str(page), (40, 28, 28)), dtype=np.float32))

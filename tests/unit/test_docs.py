@@ -181,7 +181,8 @@ def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
 
 def test_tests_of_the_readme_are_those_of_ci():
     assert ["make", "test"] in commands(README, "make")
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-2:] == ["make lint", "make test"]
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-2:] == ["make lint", "make test-all"]
+    assert shlex.split(make("test-all")[-1]) == [*shlex.split(make("test")[-1]), "-m", "slow or not slow"]
 
 
 def test_pins_cover_the_dependencies_and_agree_with_pre_commit():

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.evaluation.evaluate import ORIGINAL
+from inverter.evaluation.harness import ORIGINAL
 from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.results import Comparison, Results, Score
 from inverter.evaluation.temporal import flicker, warping_error

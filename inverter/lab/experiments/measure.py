@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from inverter.config import ExperimentConfig
-from inverter.evaluation.evaluate import evaluate
+from inverter.evaluation.harness import evaluate
 from inverter.evaluation.intervals import Bootstrap
 from inverter.evaluation.judges import Gallery, Judge
 from inverter.evaluation.methods import Method

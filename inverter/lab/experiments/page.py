@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inverter.evaluation.chart import Chart, render
-from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
+from inverter.evaluation.harness import ONE_JUDGE, WARNING
 from inverter.lab.experiments.record import Record
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from inverter.run import memory
-from inverter.run.memory import keep_freed_memory
+from inverter.run.memory import keep_freed_memory, without_collection
 
 PROBE = """
 import ctypes, resource
@@ -64,3 +64,14 @@ def test_peak_memory_counts_what_was_freed_but_not_the_parent():
     )
     assert small < len(hoard)
     assert large - small == pytest.approx(2**28, rel=0.1)
+
+
+@pytest.mark.parametrize("collected", [True, False])
+def test_collection_pauses_and_is_then_as_before(collected, monkeypatch):
+    monkeypatch.setattr(memory.gc, "isenabled", lambda: collected)
+    switched = []
+    monkeypatch.setattr(memory.gc, "disable", lambda: switched.append(False))
+    monkeypatch.setattr(memory.gc, "enable", lambda: switched.append(True))
+    with pytest.raises(ImportError), without_collection():
+        raise ImportError
+    assert switched == ([False, True] if collected else [False])

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.evaluation.evaluate import ORIGINAL, _comparisons, _preferred_point, evaluate
 from inverter.evaluation.floors import MeanImage, NearestTrainingImage
+from inverter.evaluation.harness import ORIGINAL, _comparisons, _preferred_point, evaluate
 from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.labels import verdict
 from inverter.evaluation.methods import Method
