@@ -3,12 +3,13 @@
 import difflib
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from inverter.payloads import Payload, make_payload
 from inverter.targets.digest import weights_sha256 as weights_sha256
-from inverter.targets.payload import Gaussian, make_payload
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.shape import FeatureShape, join_features, layer_names
 from inverter.targets.spec import TargetSpec
@@ -60,16 +61,16 @@ class _Tapped(nn.Module):
         return super().train(False)
 
     def seed_payload(self, seed: int) -> None:
-        """Begin the noise of ``gaussian`` payloads anew; the others draw none."""
+        """Begin the noise of payloads that draw anew."""
         for payload in self.payloads:
-            if isinstance(payload, Gaussian):
-                payload.generator.manual_seed(seed)
+            cast(Payload, payload).restart(seed)
 
     def by_layer(self, images: Tensor) -> dict[str, Tensor]:
         """What is sent of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer."""
         features = self._tap(images)
         return {
-            layer: _send(features[layer], payload) for layer, payload in zip(self.layers, self.payloads, strict=True)
+            layer: _send(features[layer], cast(Payload, payload))
+            for layer, payload in zip(self.layers, self.payloads, strict=True)
         }
 
     def _tap(self, images: Tensor) -> dict[str, list[Tensor]]:
@@ -192,11 +193,11 @@ def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
         raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
 
 
-def _send(parts: Sequence[Tensor], payload: nn.Module) -> Tensor:
+def _send(parts: Sequence[Tensor], payload: Payload) -> Tensor:
     """What travels of one or of joint layers; the payload is applied to each layer, image by image where it draws."""
     if len(parts) == 1:
         return payload(parts[0])
-    if not isinstance(payload, Gaussian):
+    if not payload.draws:
         return join_features([payload(part) for part in parts])
     rows = zip(*(part.split(1) for part in parts), strict=True)
     return torch.cat([join_features([payload(part) for part in row]) for row in rows])

@@ -13,6 +13,7 @@ from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import WEIGHTS, Published, names_of, read_published
 from inverter.config import InvertConfig, TargetConfig
 from inverter.data.manifest import Manifest, stream_sha256
+from inverter.payloads import make_payload
 from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
 from inverter.priors.prior import DiffusionPrior
@@ -96,7 +97,7 @@ def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.devi
         size, pretrained = target.input_size, target.pretrained
         return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained)
 
-    own = load("identity" if target.payload.startswith("gaussian") else target.payload)
+    own = load("identity" if make_payload(target.payload).draws else target.payload)
     return load(target.payload).to(device), place(own, device)
 
 

@@ -1,12 +1,14 @@
 import pytest
 import torch
 
-from inverter.targets.payload import make_payload
+from inverter.payloads import make_payload
+from inverter.payloads.payload import forms
 
+EACH = [form.replace("STD", "0.1") for form in forms()]
 SHAPES = [(3, 4, 5, 7), (3, 6, 8), (3, 9)]
 
 
-@pytest.mark.parametrize("name", ["identity", "int8", "gaussian:0.1"])
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_batch_equals_one_by_one_and_input_is_kept(name, shape):
     features = torch.randn(shape, generator=torch.Generator().manual_seed(1))
@@ -18,7 +20,7 @@ def test_batch_equals_one_by_one_and_input_is_kept(name, shape):
     assert sent.dtype == features.dtype
 
 
-@pytest.mark.parametrize("name", ["identity", "int8", "gaussian:0.1"])
+@pytest.mark.parametrize("name", EACH)
 def test_gradient_passes_unchanged(name):
     features = torch.randn(2, 3, 4, 4, requires_grad=True)
     weight = torch.randn(2, 3, 4, 4)
@@ -56,7 +58,7 @@ def test_gaussian_is_relative_seeded_and_fresh():
 
 @pytest.mark.parametrize("name", ["int4", "", "int8:3", "gaussian"])
 def test_unknown_payload_lists_the_allowed(name):
-    with pytest.raises(ValueError, match="identity, int8, gaussian:STD"):
+    with pytest.raises(ValueError, match="allowed are gaussian:STD, identity, int8"):
         make_payload(name)
 
 
@@ -64,5 +66,5 @@ def test_unknown_payload_lists_the_allowed(name):
     "name", ["gaussian:", "gaussian:x", "gaussian:-1", "gaussian:0", "gaussian:nan", "gaussian:inf"]
 )
 def test_gaussian_needs_a_positive_number(name):
-    with pytest.raises(ValueError, match="positive finite STD"):
+    with pytest.raises(ValueError, match="STD must be positive and finite"):
         make_payload(name)
