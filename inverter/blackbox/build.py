@@ -9,106 +9,29 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from inverter.blackbox.fia_flow import SpaceAlignment
-from inverter.blackbox.fia_flow_module import FIAFlowModule
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.module import InverterModule
+from inverter.blackbox.models import MODELS
+from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.models.surrogate import Surrogate, SurrogateModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.published import split_run
-from inverter.blackbox.spec import InverterSpec
-from inverter.blackbox.surrogate import Surrogate
-from inverter.blackbox.surrogate_module import SurrogateModule
-from inverter.blackbox.upconv import UpconvDecoder
-from inverter.blackbox.upconv_module import UpconvModule
 from inverter.config import MemoryConfig, TrainConfig, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
-from inverter.priors.load import load_prior
-from inverter.priors.prior import DiffusionPrior
 from inverter.run.callbacks.weights_hash import weights_hash
 from inverter.run.checkpoints import load_weights
 from inverter.run.device import pick_device, pick_precision
 from inverter.targets.spec import TargetSpec, check_same_features
-
-KINDS = ("inverter", "upconv", "fia_flow", "surrogate")
-
-
-def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -> InverterSpec:
-    """Spec of a fresh inverter for the manifest's features and a prior."""
-    model = config.model
-    return InverterSpec(
-        feature_shape=manifest.target.feature_shape,
-        latent_shape=prior.latent_shape,
-        conditioning_shape=prior.conditioning_shape,
-        resolution=prior.resolution,
-        width=model.width,
-        depth=model.depth,
-        dropout=model.dropout,
-        head_width=model.head_width if model.head else None,
-        strength=model.strength,
-        num_inference_steps=model.num_inference_steps,
-        guidance_scale=model.guidance_scale,
-        conditioning=model.conditioning,
-        coarse_width=model.coarse_width,
-        num_tokens=min(model.num_tokens, prior.conditioning_shape[0]),
-        guidance_interval=(model.guidance_interval[0], model.guidance_interval[-1]),
-        tune=model.tune,
-        rank=model.rank,
-        feature_mean=list(manifest.feature_mean),
-        feature_std=list(manifest.feature_std),
-    )
 
 
 def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifest] = ()) -> PairModule:
     """Fresh module of the config's kind; ``also`` are the manifests of further inverters that share the denoiser.
 
     Raises:
-        ValueError: An unknown kind, or a prior that is not the one whose latents the pairs hold.
+        ValueError: An unknown kind, or a value that it does not allow.
     """
-    if config.model.kind == "upconv":
-        decoder = UpconvDecoder(
-            manifest.target.feature_shape, manifest.resolution, manifest.feature_mean, manifest.feature_std
-        )
-        return UpconvModule(decoder, config.optim)
-    if config.model.kind == "surrogate":
-        surrogate = Surrogate(
-            manifest.target.feature_shape,
-            manifest.resolution,
-            width=config.model.width,
-            depth=config.model.depth,
-            feature_mean=manifest.feature_mean,
-            feature_std=manifest.feature_std,
-        )
-        return SurrogateModule(surrogate, config.optim)
-    if config.model.kind not in KINDS:
-        raise ValueError(f"model.kind is {config.model.kind!r}; allowed: {', '.join(KINDS)}")
-    for key in ("image_every_n_steps", "denoising_every_n_steps"):
-        if (every := getattr(config.model, key)) < 1:
-            raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
-    prior = load_prior(config.prior, config.memory)
-    if manifest.latents and manifest.autoencoder_sha256 != prior.autoencoder_sha256:
-        raise ValueError(
-            f"prior {config.prior!r} has the autoencoder {prior.autoencoder_sha256[:12]}, but the pairs' latents were "
-            f"made with {str(manifest.autoencoder_sha256)[:12]} ({manifest.prior!r}); use that prior or prepare again"
-        )
-    if manifest.resolution != prior.resolution:
-        raise ValueError(f"pairs have {manifest.resolution} px; prior {config.prior!r} works at {prior.resolution} px")
-    if config.model.kind == "fia_flow":
-        alignment = SpaceAlignment(
-            manifest.target.feature_shape,
-            prior.latent_shape,
-            feature_mean=manifest.feature_mean,
-            feature_std=manifest.feature_std,
-        )
-        return FIAFlowModule(alignment, prior, config.optim)
-    if prior.few_step and config.model.denoising_weight:
-        raise ValueError(
-            f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
-            "model.denoising_weight=0"
-        )
-    specs = [build_spec(config, each, prior) for each in (manifest, *also)]
-    return InverterModule(specs, config.model, config.optim, prior)
+    return MODELS[config.model.kind](config, (manifest, *also))
 
 
 def build_data(config: TrainConfig) -> PairDataModule:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.models.surrogate import Surrogate
 from inverter.blackbox.pair_module import PairModule
-from inverter.blackbox.surrogate import Surrogate
 from inverter.evaluation.methods import Method
 from inverter.priors.steps import count_steps
 

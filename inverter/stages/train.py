@@ -9,7 +9,7 @@ from pathlib import Path
 from lightning.pytorch.callbacks import Timer
 
 from inverter.blackbox.build import also_folders, build_data, build_module
-from inverter.blackbox.module import InverterModule
+from inverter.blackbox.models.inverter import InverterModule
 from inverter.blackbox.start import start
 from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from inverter.blackbox.build import build_module
-from inverter.blackbox.module import InverterModule
+from inverter.blackbox.models.inverter import InverterModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule

@@ -9,7 +9,7 @@ from priors_toys import write_flow, write_xl
 
 from inverter.blackbox.conditioner import Conditioner
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.module import InverterModule
+from inverter.blackbox.models.inverter import InverterModule
 from inverter.blackbox.spec import InverterSpec
 from inverter.config import (
     DirectConfig,

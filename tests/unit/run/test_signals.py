@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.blackbox.module import InverterModule
+from inverter.blackbox.models.inverter import InverterModule
 from inverter.config import TrainConfig, TrainerConfig
 from inverter.stages import train
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from inverter.blackbox import build
 from inverter.blackbox.build import build_module, load_run
-from inverter.blackbox.module import InverterModule
+from inverter.blackbox.models.inverter import InverterModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest

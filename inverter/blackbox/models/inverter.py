@@ -1,4 +1,4 @@
-"""Black-box training of an inverter, or of several that share a denoiser, as a LightningModule."""
+"""``inverter``: an inverter trained from pairs, or several that share a denoiser."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.models import MODELS
 from inverter.blackbox.pair_module import PairModule
+from inverter.blackbox.pairs_prior import load_pairs_prior
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.token_conditioner import TokenConditioner
-from inverter.config import ModelConfig, OptimConfig
+from inverter.config import ModelConfig, OptimConfig, TrainConfig
+from inverter.data.manifest import Manifest
 from inverter.losses.image import image_distance
 from inverter.losses.quality import psnr
 from inverter.priors.conditioning import Conditioning
@@ -211,3 +214,51 @@ def mean_of(values: Tensor, keep: Tensor) -> Tensor:
 def image_loss(recon: Tensor, image: Tensor) -> Tensor:
     """Squared plus a little absolute error ``(B,)`` of images in [0, 1], of the size of a unit-variance latent loss."""
     return 10 * image_distance(recon, image, "mse") + 0.5 * image_distance(recon, image, "l1")
+
+
+def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -> InverterSpec:
+    """Spec of a fresh inverter for the manifest's features and a prior."""
+    model = config.model
+    return InverterSpec(
+        feature_shape=manifest.target.feature_shape,
+        latent_shape=prior.latent_shape,
+        conditioning_shape=prior.conditioning_shape,
+        resolution=prior.resolution,
+        width=model.width,
+        depth=model.depth,
+        dropout=model.dropout,
+        head_width=model.head_width if model.head else None,
+        strength=model.strength,
+        num_inference_steps=model.num_inference_steps,
+        guidance_scale=model.guidance_scale,
+        conditioning=model.conditioning,
+        coarse_width=model.coarse_width,
+        num_tokens=min(model.num_tokens, prior.conditioning_shape[0]),
+        guidance_interval=(model.guidance_interval[0], model.guidance_interval[-1]),
+        tune=model.tune,
+        rank=model.rank,
+        feature_mean=list(manifest.feature_mean),
+        feature_std=list(manifest.feature_std),
+    )
+
+
+def build(config: TrainConfig, manifests: Sequence[Manifest]) -> InverterModule:
+    """Fresh inverters, one a manifest, which share the denoiser.
+
+    Raises:
+        ValueError: A value that is not allowed, or a prior that is not the one whose latents the pairs hold.
+    """
+    for key in ("image_every_n_steps", "denoising_every_n_steps"):
+        if (every := getattr(config.model, key)) < 1:
+            raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
+    prior = load_pairs_prior(config, manifests[0])
+    if prior.few_step and config.model.denoising_weight:
+        raise ValueError(
+            f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
+            "model.denoising_weight=0"
+        )
+    specs = [build_spec(config, manifest, prior) for manifest in manifests]
+    return InverterModule(specs, config.model, config.optim, prior)
+
+
+MODELS.register("inverter", build)

@@ -1,12 +1,18 @@
-"""The baseline: an up-convolutional decoder from features to pixels, no prior."""
+"""``upconv``: an up-convolutional decoder from features to pixels, a baseline without a prior."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inverter.blackbox.grid import Standardise, lay_out
+from inverter.blackbox.models import MODELS
+from inverter.blackbox.pair_module import PairModule
+from inverter.config import OptimConfig, TrainConfig
+from inverter.data.manifest import Manifest
 from inverter.targets.shape import FeatureShape, layer_shapes
 
 WIDTHS = (256, 128, 64, 32)
@@ -54,3 +60,34 @@ class UpconvDecoder(nn.Module):
             for shape in layer_shapes(feature_shape)
         )
         return min(max(2, math.floor(math.log2(resolution / min(side, resolution)))), len(WIDTHS) - 1)
+
+
+class UpconvModule(PairModule):
+    """Train the up-convolutional pixel decoder with the squared error of its paper."""
+
+    kind = "upconv"
+
+    def __init__(self, decoder: UpconvDecoder, optim: OptimConfig) -> None:
+        super().__init__(optim)
+        self.decoder = decoder
+
+    def network(self) -> nn.Module:
+        return self.decoder
+
+    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
+        loss = F.mse_loss(self.decoder(batch["features"]), batch["image"])
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        return self.decoder(features).clamp(0, 1)
+
+
+def build(config: TrainConfig, manifests: Sequence[Manifest]) -> UpconvModule:
+    """A fresh one for the pairs of the first manifest."""
+    pairs = manifests[0]
+    decoder = UpconvDecoder(pairs.target.feature_shape, pairs.resolution, pairs.feature_mean, pairs.feature_std)
+    return UpconvModule(decoder, config.optim)
+
+
+MODELS.register("upconv", build)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inverter.blackbox.upconv import UpconvDecoder
+from inverter.blackbox.models.upconv import UpconvDecoder
 
 
 @pytest.mark.parametrize(
