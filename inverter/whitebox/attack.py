@@ -121,7 +121,7 @@ class Attack:
     @property
     def starts_at_inverter(self) -> bool:
         """Whether it begins where a black-box inverter ends, if there is one."""
-        return METHODS[self.method].starts_at_inverter(getattr(self.config, self.method))
+        return METHODS[self.method].starts_at_inverter(getattr(self.config, self.method, None))
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ class Attack:
     def phases(self) -> list[Phase]:
         """The method's phases, fitted to the budget of target queries."""
         num_features = sum(spec.num_features for spec in self.target.specs.values())
-        phases = METHODS[self.method].phases(getattr(self.config, self.method), num_features, self.size)
+        phases = METHODS[self.method].phases(getattr(self.config, self.method, None), num_features, self.size)
         total, budget = sum(phase.num_steps for phase in phases), self.config.loop.max_queries
         for phase in phases:
             phase.fit(None if budget is None else max(1, budget * phase.num_steps // total))

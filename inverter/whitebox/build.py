@@ -187,4 +187,4 @@ def statistics(config: InvertConfig, spec: TargetSpec, published: Published | No
 
 
 def _starts_at_inverter(config: InvertConfig) -> bool:
-    return METHODS[config.method].starts_at_inverter(getattr(config, config.method))
+    return METHODS[config.method].starts_at_inverter(getattr(config, config.method, None))

@@ -15,7 +15,7 @@ class Method:
     """A white-box method, registered in the file of its phases.
 
     Args:
-        phases: Of its section of the configuration, the numbers that travel for an image and the picture's side in
+        phases: Of its section of the configuration (None where it has none), the numbers that travel for an image and the picture's side in
             pixels: what the loop runs in turn.
         needs_prior: Whether it searches in a prior's latents; else ``image_size`` may be any.
         prompted: Whether text conditions it.

@@ -187,7 +187,7 @@ def test_baseline_clamps_what_it_shows(make, batch):
 
 
 def test_an_unknown_kind(make):
-    with pytest.raises(ValueError, match=r"model.kind is 'gan'; allowed: inverter, upconv, fia_flow"):
+    with pytest.raises(ValueError, match=r"model.kind is 'gan'; allowed: fia_flow, inverter, surrogate, upconv"):
         make("gan")
 
 
