@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -15,12 +15,12 @@ from inverter.blackbox.models.inverter import InverterModule
 from inverter.blackbox.models.surrogate import Surrogate, SurrogateModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.published import split_run
-from inverter.config import MemoryConfig, TrainConfig, load_config
+from inverter.config import MemoryConfig, TrainConfig, config_of, load_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
 from inverter.run.callbacks.weights_hash import weights_hash
-from inverter.run.checkpoints import load_weights
+from inverter.run.checkpoints import load_weights, read_checkpoint
 from inverter.run.device import pick_device, pick_precision
 from inverter.targets.spec import TargetSpec, check_same_features
 
@@ -31,7 +31,28 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
     Raises:
         ValueError: An unknown kind, or a value that it does not allow.
     """
-    return MODELS[config.model.kind](config, (manifest, *also))
+    manifests = (manifest, *also)
+    module = MODELS[config.model.kind](config, manifests)
+    plain = {"config": asdict(config), "manifests": [each.to_dict() for each in manifests]}
+    module.save_hyperparameters(plain, logger=False)
+    return module
+
+
+def load_checkpoint(path: Path) -> PairModule:
+    """The module of a checkpoint, made anew from its hyper-parameters, with the averaged weights.
+
+    Raises:
+        ValueError: It cannot be read, keeps no hyper-parameters, or was trained with another prior than is here.
+    """
+    values = read_checkpoint(path).get("hyper_parameters")
+    if not isinstance(values, dict) or values.keys() != {"config", "manifests"}:
+        raise ValueError(
+            f"checkpoint {path} keeps no hyper-parameters; allowed: one of a run of this version, or its run"
+        )
+    manifests = [Manifest.from_dict(each) for each in values["manifests"]]
+    module = build_module(config_of(TrainConfig, values["config"]), manifests[0], manifests[1:])
+    check_prior(module, weights_hash(load_weights(module, path)), path)
+    return module.eval()
 
 
 def build_data(config: TrainConfig) -> PairDataModule:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Self
+
 import lightning as L
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
@@ -25,6 +28,16 @@ class PairModule(L.LightningModule):
         super().__init__()
         self.optim = optim
         self.dev_psnr = MeanMetric()  # over images, whichever process has them
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = None, **_: Any) -> Self:  # type: ignore[override]
+        """The module of a checkpoint, with the averaged weights; nothing else is needed, and nothing is unpickled."""
+        from inverter.blackbox.build import load_checkpoint
+
+        module = load_checkpoint(Path(checkpoint_path))
+        if not isinstance(module, cls):
+            raise ValueError(f"checkpoint {checkpoint_path} is of model.kind={module.kind}; allowed: {cls.kind}")
+        return module if map_location is None else module.to(map_location)
 
     def network(self) -> nn.Module:
         """The part that is trained and saved."""

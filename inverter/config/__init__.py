@@ -13,7 +13,7 @@ from inverter.config.experiments import (
     SummaryConfig,
 )
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
-from inverter.config.load import changed_keys, config_root, find_config, load_config
+from inverter.config.load import changed_keys, config_of, config_root, find_config, load_config
 from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import (
     ArchitectureConfig,
@@ -99,6 +99,7 @@ __all__ = [
     "TrainerConfig",
     "VideoConfig",
     "changed_keys",
+    "config_of",
     "config_root",
     "find_config",
     "load_config",

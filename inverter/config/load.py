@@ -79,6 +79,16 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         raise ConfigError(f"key {str(error.full_key)!r}: {str(error).splitlines()[0]}") from error
 
 
+def config_of(schema: type[T], values: Any) -> T:
+    """A schema filled with plain data, such as :func:`dataclasses.asdict` gives.
+
+    Raises:
+        ConfigError: A key is unknown, a type is wrong or a required value is absent.
+    """
+    merged = _merge(schema, OmegaConf.structured(schema), OmegaConf.create(values), "values")
+    return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
 def changed_keys(one: Any, other: Any) -> list[str]:
     """Dotted names of the keys in which two configs of one schema differ."""
     before, after = OmegaConf.structured(one), OmegaConf.structured(other)

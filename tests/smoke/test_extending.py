@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_part_is_a_file_and_its_test(tmp_path: Path) -> None:
-    for name in ("inverter", "tests", "configs", "checkpoints/embedded"):
+    for name in ("inverter", "tests", "configs"):
         ignored = shutil.ignore_patterns("__pycache__", "test_*.py")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -15,8 +15,8 @@ class Method:
     """A white-box method, registered in the file of its phases.
 
     Args:
-        phases: Of its section of the configuration (None where it has none), the numbers that travel for an image and the picture's side in
-            pixels: what the loop runs in turn.
+        phases: Of its section of the configuration (None where it has none), the numbers that travel for an image and
+            the picture's side in pixels: what the loop runs in turn.
         needs_prior: Whether it searches in a prior's latents; else ``image_size`` may be any.
         prompted: Whether text conditions it.
         starts_at_inverter: Of its section: whether it begins where a black-box inverter ends, if there is one.

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from inverter.blackbox import build
 from inverter.blackbox.build import build_module, load_run
 from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.models.upconv import UpconvModule
 from inverter.config import OptimConfig, TrainConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
@@ -397,3 +398,14 @@ def test_a_run_does_not_go_on_with_other_pairs(config, tiny_shards, tmp_path):
     with pytest.raises(ValueError, match="holds a run on other pairs"):
         train.run(config)
     assert Manifest.load(run) == manifest
+
+
+def test_a_checkpoint_is_all_that_lightning_needs(whole):
+    config, checkpoint = whole
+    path = Path(config.output) / "checkpoints" / "last.ckpt"
+    module = InverterModule.load_from_checkpoint(path)
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, checkpoint["state_dict"][name], rtol=0, atol=0)
+    assert module.model == config.model
+    with pytest.raises(ValueError, match=r"is of model.kind=inverter; allowed: upconv"):
+        UpconvModule.load_from_checkpoint(path)
