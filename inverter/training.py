@@ -27,7 +27,7 @@ from inverter.callbacks.speed import Speed
 from inverter.callbacks.went_on import WentOn
 from inverter.checkpoint_io import AtomicCheckpointIO
 from inverter.checkpoints import check_resumable
-from inverter.config import OptimConfig, TrainerConfig, changed_keys, load_config
+from inverter.config import OptimConfig, TrainerConfig, changed_keys, read_config
 from inverter.device import pick_device, pick_precision
 from inverter.errors import one_line
 from inverter.interrupt import interrupt_as_termination
@@ -184,7 +184,7 @@ def resume_path(config: Any, stage: str) -> str | None:
         return None
     if not (output / f"{stage}.yaml").is_file():
         raise ValueError(f"output: {output} holds a run of another stage than {stage}; train in a new output")
-    keys = changed_keys(load_config(type(config), [output / f"{stage}.yaml"]), config)
+    keys = changed_keys(read_config(type(config), output / f"{stage}.yaml"), config)
     if changed := [key for key in keys if not key.startswith(MAY_CHANGE)]:
         raise ValueError(
             f"output: {output} holds a run with other values of {', '.join(changed)}; train in a new output, or set "

@@ -18,7 +18,7 @@ from inverter.blackbox.upconv import UpconvDecoder
 from inverter.blackbox.upconv_module import UpconvModule
 from inverter.callbacks.made_of import made_of
 from inverter.checkpoints import load_weights
-from inverter.config import TrainConfig, load_config
+from inverter.config import TrainConfig, read_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
@@ -160,7 +160,7 @@ def load_run(folder: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     checkpoint = run / "checkpoints" / "best.ckpt"
     if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
         raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
-    config = load_config(TrainConfig, [run / "train.yaml"])
+    config = read_config(TrainConfig, run / "train.yaml")
     manifests = [Manifest.load(each) for each in (run, *also_folders(run, config))]
     if number >= len(manifests):
         raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")

@@ -13,11 +13,14 @@ from inverter.config.experiments import (
 )
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.load import (
+    YAML,
     ConfigError,
     changed_keys,
     config_root,
     find_config,
     load_config,
+    names_file,
+    read_config,
     save_config,
 )
 from inverter.config.pairs import (
@@ -49,6 +52,7 @@ from inverter.config.whitebox import (
 )
 
 __all__ = [
+    "YAML",
     "ArchitectureConfig",
     "AuditConfig",
     "AutoencoderConfig",
@@ -96,5 +100,7 @@ __all__ = [
     "config_root",
     "find_config",
     "load_config",
+    "names_file",
+    "read_config",
     "save_config",
 ]
