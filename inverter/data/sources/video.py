@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 
+from inverter.data.pattern import find_files
 from inverter.data.sources.clips import read_frames, thin, to_picture
 from inverter.data.sources.source import SequentialSource, SourceImage, unique_key
 
@@ -70,8 +70,7 @@ def find_clips(pattern: str) -> dict[str, Path]:
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
     else:
         root = path.parent
-        found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
-        found = [p for p in found if p.is_file()]
+        found = [p for p in map(Path, find_files(pattern)) if p.is_file()]
     if not found:
         raise ValueError(
             f"source=video:{pattern} names no clip; allowed: a file, a glob, or a folder with {', '.join(EXTENSIONS)}"
