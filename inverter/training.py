@@ -12,6 +12,8 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch.distributed as dist
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar, Timer
 from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -33,7 +35,7 @@ from inverter.errors import one_line
 from inverter.interrupt import interrupt_as_termination
 from inverter.loggers import build_loggers
 from inverter.muon import Muon
-from inverter.processes import rank
+from inverter.processes import rank, share_tasks
 from inverter.run_record import record_run
 
 log = logging.getLogger(__name__)
@@ -131,6 +133,11 @@ def build_trainer(
     strategy = config.strategy
     if several and strategy in ("auto", "ddp"):  # most steps leave the conditioning tokens without a gradient
         strategy = "ddp_find_unused_parameters_true"
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if not find_tasks(config) and not dist.is_torchelastic_launched():
+        alone = LightningEnvironment()  # else Lightning would go by SLURM's numbers
+        alone.set_global_rank(rank())
+        plugins.append(alone)
     try:
         return L.Trainer(
             default_root_dir=output,
@@ -138,7 +145,7 @@ def build_trainer(
             devices=config.devices,
             num_nodes=config.num_nodes,
             strategy=strategy,
-            plugins=[AtomicCheckpointIO()],
+            plugins=plugins,
             precision=LIGHTNING[precision],  # type: ignore[arg-type]
             logger=build_loggers(config.loggers, output),
             callbacks=[*common, *callbacks],
@@ -154,6 +161,12 @@ def build_trainer(
         )
     except (MisconfigurationException, TypeError, ModuleNotFoundError) as error:
         raise ValueError(f"trainer: {one_line(error)}") from error
+
+
+def find_tasks(config: TrainerConfig) -> bool:
+    """Find out which process of the training this is, before it locks its output; see :func:`share_tasks`."""
+    devices = config.devices if config.devices > 0 else max(torch.cuda.device_count(), 1)
+    return share_tasks(devices * config.num_nodes)
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, checkpoint: str | None) -> None:

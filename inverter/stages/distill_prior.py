@@ -25,7 +25,7 @@ from inverter.priors.location import find_prior
 from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import FOLDER, SUFFIX
-from inverter.training import build_trainer, fit, record_training, resume_path
+from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ STEPS = (1, 2, 4)
 
 def run(config: DistillConfig) -> Path:
     """Train, then write the LoRA to ``OUTPUT/lora`` and, with ``publish=true``, into the prior's folder."""
+    find_tasks(config.trainer)
     with locked(Path(config.output)):
         return train(config, Path(config.output))
 

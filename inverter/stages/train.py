@@ -23,7 +23,7 @@ from inverter.data.several import SeveralPairModule
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.processes import rank
-from inverter.training import build_trainer, fit, record_training, resume_path
+from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def run(config: TrainConfig) -> Path:
     """
     output = Path(config.output)
     data = build_data(config)
+    find_tasks(config.trainer)
     with locked(output):
         return train(config, data, output)
 

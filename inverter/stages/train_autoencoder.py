@@ -27,7 +27,7 @@ from inverter.priors.folding import fold_statistics, latent_moments
 from inverter.priors.linear_start import start_linear
 from inverter.priors.parts import load_autoencoder
 from inverter.priors.renewal import prior_to_renew, renew_prior
-from inverter.training import build_trainer, fit, record_training, resume_path
+from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def run(config: AutoencoderConfig) -> Path:
 
     Where it was anchored to a prior's, ``OUTPUT/prior`` is that prior with the new autoencoder.
     """
+    find_tasks(config.trainer)
     with locked(Path(config.output)):
         return train(config, Path(config.output))
 

@@ -33,7 +33,7 @@ from inverter.priors.parts import folder_sha256, load_autoencoder
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import train_tokenizer
 from inverter.processes import rank
-from inverter.training import build_trainer, fit, record_training, resume_path
+from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise, summary_path
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ STAGE = "train_denoiser"
 
 def run(config: DenoiserConfig) -> Path:
     """Train, then write the whole prior to ``OUTPUT/prior``, as ``load_prior`` and diffusers read it."""
+    find_tasks(config.trainer)
     with locked(Path(config.output)):
         return train(config, Path(config.output))
 

@@ -23,7 +23,7 @@ from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, save_ju
 from inverter.lock import locked
 from inverter.loggers import close_loggers
 from inverter.parse import parse_json
-from inverter.training import build_trainer, fit, record_training, resume_path
+from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
 from inverter.training_summary import save_summary, summarise
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ STAGE = "train_judge"
 
 def run(config: JudgeConfig) -> Path:
     """Train, then write the best state by dev accuracy to ``OUTPUT/judge``, with its accuracy on ``val``."""
+    find_tasks(config.trainer)
     with locked(Path(config.output)):
         return train(config, Path(config.output))
 
