@@ -47,8 +47,9 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
 
     Args:
         name: Folder name under ``checkpoints/``, path, or hub id.
-        prior: Prior already loaded, or where its weights lie here; None loads the one that the inverter names, which
-            may be a folder of the machine that trained it.
+        prior: Prior already loaded, or its name, hub id (``owner/name@revision``) or folder here; None loads the one
+            that the inverter names, which is never fetched from the hub, and may be a folder of the machine that
+            trained it.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
     Raises:
         ValueError: Not found, damaged, weights that do not fit, another target or layer, or a prior with other weights
@@ -60,7 +61,7 @@ def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: 
     if target is not None:
         check_target(published, target)
     if not isinstance(prior, DiffusionPrior):
-        prior = load_prior(prior or published.prior)
+        prior = load_prior(prior) if prior else load_prior(published.prior, fetch=False)
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "

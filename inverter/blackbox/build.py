@@ -56,8 +56,12 @@ def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -
     )
 
 
-def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifest] = ()) -> PairModule:
+def build_module(
+    config: TrainConfig, manifest: Manifest, also: Sequence[Manifest] = (), *, fetch: bool = True
+) -> PairModule:
     """Fresh module of the config's kind; ``also`` are the manifests of further inverters that share the denoiser.
+
+    ``fetch`` is false where others may have written the config: its prior is then not fetched from the hub.
 
     Raises:
         ValueError: An unknown kind, or a prior that is not the one whose latents the pairs hold.
@@ -72,7 +76,7 @@ def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifes
     for key in ("image_every_n_steps", "denoising_every_n_steps"):
         if (every := getattr(config.model, key)) < 1:
             raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
-    prior = load_prior(config.prior)
+    prior = load_prior(config.prior, fetch=fetch)
     if manifest.latents and manifest.autoencoder_sha256 != prior.autoencoder_sha256:
         raise ValueError(
             f"prior {config.prior!r} has the autoencoder {prior.autoencoder_sha256[:12]}, but the pairs' latents were "
@@ -164,7 +168,7 @@ def load_run(folder: Path) -> tuple[PairModule, TrainConfig, Manifest]:
     manifests = [Manifest.load(each) for each in (run, *also_folders(run, config))]
     if number >= len(manifests):
         raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")
-    module = build_module(config, manifests[0], manifests[1:])
+    module = build_module(config, manifests[0], manifests[1:], fetch=False)
     check_prior(module, made_of(load_weights(module, checkpoint)), run)
     round_to_half(module)
     if isinstance(module, InverterModule):

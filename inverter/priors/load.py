@@ -54,7 +54,7 @@ def find_family(index: dict[str, Any]) -> Family:
 
 
 @quiet()
-def load_prior(name: str | Path) -> DiffusionPrior:
+def load_prior(name: str | Path, *, fetch: bool = True) -> DiffusionPrior:
     """Load a prior by its published name, from a folder, or from the Hugging Face hub.
 
     Args:
@@ -62,6 +62,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
             ``stable-diffusion-v1-5/stable-diffusion-v1-5``. With ``+few-step`` behind it, the variant for one to four
             steps without guidance; with ``+control``, the denoiser that has learned to obey features; where the prior
             has one.
+        fetch: False where a file that others wrote gave the name: nothing is fetched from the hub.
     Returns:
         The frozen prior, on the CPU, float32.
     Raises:
@@ -72,7 +73,7 @@ def load_prior(name: str | Path) -> DiffusionPrior:
     base, control = split_control(rest)
     if few_step and control:
         raise ValueError(f"prior {str(name)!r}; allowed: one of {SUFFIX} and {CONTROL}")
-    folder = find_prior(base)
+    folder = find_prior(base, fetch=fetch)
     index = read_index(folder)
     family = find_family(index)
     parts = ("vae", family.networks[-1], "scheduler", *family.networks[:-1], *family.tokenizers)

@@ -212,7 +212,7 @@ def test_a_fresh_start_that_is_refused_leaves_the_run_before(config):
 def test_a_run_knows_its_prior(config, monkeypatch):
     run = train.run(config)
     load_run(run)
-    monkeypatch.setattr(build, "load_prior", lambda name: changed(load_prior(name)))
+    monkeypatch.setattr(build, "load_prior", lambda name, **_: changed(load_prior(name)))
     with pytest.raises(ValueError, match=r"prior .* has weights ffffffffffff, but .* was trained with "):
         load_run(run)
     config.optim.max_steps = 6
@@ -227,7 +227,7 @@ def test_a_run_that_did_not_go_on_is_not_recorded_as_if(config, monkeypatch):
     config.trainer.progress = True
     train.run(config)  # has no step left
     with monkeypatch.context() as patch:
-        patch.setattr(build, "load_prior", lambda name: changed(load_prior(name)))
+        patch.setattr(build, "load_prior", lambda name, **_: changed(load_prior(name)))
         config.optim.max_steps = 6
         with pytest.raises(ValueError, match="was begun with"):
             train.run(config)
