@@ -12,7 +12,7 @@ _EXPORTS = {
     "MethodsConfig": "inverter.config",
     "Target": "inverter.targets",
     "evaluate": "inverter.evaluation",
-    "load_inverter": "inverter.hub",
+    "load_inverter": "inverter.blackbox.load",
     "load_prior": "inverter.priors.load",
     "load_target": "inverter.targets",
     "load_targets": "inverter.targets",

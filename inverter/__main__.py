@@ -14,24 +14,30 @@ from collections.abc import Sequence
 from inverter import __version__
 
 STAGES = {  # stage: (module, schema, what it does)
-    "layers": ("layers", "LayersConfig", "list a target's layers and what each would send"),
-    "prepare": ("prepare", "PrepareConfig", "write (image, feature) pair shards"),
-    "train": ("train", "TrainConfig", "train a black-box inverter from pair shards"),
-    "evaluate": ("evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
-    "audit": ("audit", "AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
-    "publish": ("publish", "PublishConfig", "turn an evaluated run into a published inverter"),
-    "list": ("list_published", "ListConfig", "list published priors and inverters"),
-    "invert": ("invert", "InvertConfig", "reconstruct pictures from features"),
-    "experiment methods": ("experiment", "MethodsExperimentConfig", "compare methods at equal cost"),
-    "experiment prompts": ("experiment", "PromptsExperimentConfig", "compare right, wrong and no prompts"),
-    "experiment smoothing": ("experiment", "SmoothingExperimentConfig", "compare ways to smooth a clip"),
-    "experiment summary": ("experiment_summary", "SummaryConfig", "set the paper's figures beside the experiments'"),
-    "bench": ("bench", "BenchConfig", "measure how fast this machine is"),
-    "evaluate_prior": ("evaluate_prior", "EvaluatePriorConfig", "measure a prior; numbers, samples, model card"),
-    "train_judge": ("train_judge", "JudgeConfig", "train the second judge on labelled pictures"),
-    "train_prior autoencoder": ("train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
-    "train_prior denoiser": ("train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
-    "train_prior distill": ("distill_prior", "DistillConfig", "make a LoRA that draws in one to four steps"),
+    "layers": ("stages.layers", "LayersConfig", "list a target's layers and what each would send"),
+    "prepare": ("stages.prepare", "PrepareConfig", "write (image, feature) pair shards"),
+    "train": ("stages.train", "TrainConfig", "train a black-box inverter from pair shards"),
+    "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
+    "audit": ("stages.audit", "AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
+    "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
+    "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
+    "invert": ("stages.invert", "InvertConfig", "reconstruct pictures from features"),
+    "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
+    "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
+    "train_prior distill": ("stages.distill_prior", "DistillConfig", "make a LoRA that draws in one to four steps"),
+}
+LAB = {  # how the project studies itself and its priors
+    "experiment methods": ("lab.stages.experiment", "MethodsExperimentConfig", "compare methods at equal cost"),
+    "experiment prompts": ("lab.stages.experiment", "PromptsExperimentConfig", "compare right, wrong and no prompts"),
+    "experiment smoothing": ("lab.stages.experiment", "SmoothingExperimentConfig", "compare ways to smooth a clip"),
+    "experiment summary": (
+        "lab.stages.experiment_summary",
+        "SummaryConfig",
+        "the paper's figures beside the experiments'",
+    ),
+    "bench": ("lab.stages.bench", "BenchConfig", "measure how fast this machine is"),
+    "evaluate_prior": ("lab.stages.evaluate_prior", "EvaluatePriorConfig", "measure a prior: numbers, samples, card"),
+    "train_judge": ("lab.stages.train_judge", "JudgeConfig", "train the second judge on labelled pictures"),
 }
 KINDS = ("train_prior", "experiment")  # stages whose second word says which
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
@@ -47,12 +53,15 @@ HARMLESS = (  # warnings of Lightning at every training, about nothing that a re
 
 def usage() -> str:
     """Help text."""
-    width = max(map(len, STAGES))
-    stages = "\n".join(f"  {stage:<{width}}  {entry[2]}" for stage, entry in STAGES.items())
+    width = max(map(len, [*STAGES, *LAB]))
+    stages, lab = (
+        "\n".join(f"  {name:<{width}}  {entry[2]}" for name, entry in part.items()) for part in (STAGES, LAB)
+    )
     return (
         "usage: inverter [--debug] STAGE [config.yaml ...] [key=value ...]\n\n"
         "Reconstruct images from the features of a network's layer and report what leaked.\n\n"
         f"stages:\n{stages}\n\n"
+        f"how the project studies itself:\n{lab}\n\n"
         "A value is text as it stands where the key takes text (quotes are the shell's), null for none, YAML where\n"
         "the key takes a list: data.also=[a,'b,c']. ~ at the start of a path is home.\n\n"
         "`inverter STAGE --help` prints a stage's keys and their defaults, `inverter --version` the version.\n"
@@ -89,12 +98,12 @@ def dispatch(words: list[str]) -> int:
     elif stage in KINDS and words:
         print(usage())
         return 0
-    if stage not in STAGES:
-        kinds = [known for known in STAGES if known.startswith(f"{stage.partition(' ')[0]} ")]
+    if stage not in STAGES | LAB:
+        kinds = [known for known in STAGES | LAB if known.startswith(f"{stage.partition(' ')[0]} ")]
         wrong = f"{stage} needs a kind" if stage in KINDS else f"unknown stage {stage!r}"
         close = [] if kinds else difflib.get_close_matches(stage.replace("-", "_"), [*STAGES, *KINDS], n=1)
         meant = f"did you mean {close[0]}? " if close else ""
-        print(f"error: {wrong}; {meant}allowed: {', '.join(kinds or STAGES)}", file=sys.stderr)
+        print(f"error: {wrong}; {meant}allowed: {', '.join(kinds or STAGES | LAB)}", file=sys.stderr)
         return CONFIG_ERROR
     return run_stage(stage, words, debug=debug)
 
@@ -102,9 +111,9 @@ def dispatch(words: list[str]) -> int:
 def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
-    from inverter.memory import keep_freed_memory
+    from inverter.run.memory import keep_freed_memory
 
-    module, schema_name, _ = STAGES[stage]
+    module, schema_name, _ = (STAGES | LAB)[stage]
     schema = getattr(schemas, schema_name)
     if any(word in ("-h", "--help") for word in words):
         from omegaconf import OmegaConf
@@ -121,7 +130,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
-        stage_module = importlib.import_module(f"inverter.stages.{module}")
+        stage_module = importlib.import_module(f"inverter.{module}")
         for noisy in NOISY:  # now: Lightning sets its own level when it is imported
             logging.getLogger(noisy).setLevel(logging.WARNING)
         for message in HARMLESS:
@@ -144,7 +153,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
 
 def report(error: Exception, debug: bool, place: str = "") -> int:
     """Print an error as one line, after its traceback where that was asked for; returns the exit status."""
-    from inverter.errors import one_line
+    from inverter.config.errors import one_line
 
     if debug:
         traceback.print_exception(error)

@@ -28,13 +28,13 @@ from inverter.config import (
 from inverter.data import workers
 from inverter.data.manifest import Manifest
 from inverter.data.shards import ShardWriter
-from inverter.hub import save_inverter
-from inverter.priors.autoencoder import build_autoencoder
-from inverter.priors.denoiser import build_scheduler, build_unet
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import build_text_encoder, train_tokenizer
+from inverter.priors.training.autoencoder import build_autoencoder
+from inverter.priors.training.denoiser import build_scheduler, build_unet
+from inverter.publish.inverter import save_inverter
 from inverter.targets.spec import RESIZE, TargetSpec
 
 CAPTIONS = ["a red square on the left of a blue wall", "a small dog in front of a green hill", "two boats at night"]

@@ -19,7 +19,7 @@ from inverter.config import AuditConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.results import Results
-from inverter.run_record import commit, environment
+from inverter.run.record import commit, environment
 
 CAVEATS = (
     "It is a lower bound on leakage: a stronger prior, more pairs, longer training or another attack may get more. A "

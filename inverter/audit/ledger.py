@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inverter.atomic import write_text
 from inverter.audit.plan import Step
+from inverter.config.errors import one_line
 from inverter.data.manifest import MANIFEST, stream_sha256
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.run.files import write_text
+from inverter.run.parse import parse_json
 
 LEDGER = "steps.json"
 LEFT = {

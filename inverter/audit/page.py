@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.atomic import write_text
 from inverter.audit.chart import Chart, Point, draw
 from inverter.audit.pictures import Gallery
 from inverter.audit.record import Audit
@@ -12,6 +11,7 @@ from inverter.audit.table import verdict
 from inverter.evaluation.labels import heading, label
 from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.report import page_environment
+from inverter.run.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOTTED = ("mean", "sample", NEAREST_BY_FEATURES, "mean image", "round trip")

@@ -9,14 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from inverter.audit.metrics import SCORED
-from inverter.config import (
-    AuditConfig,
-    EvaluateConfig,
-    PrepareConfig,
-    SplitConfig,
-    TargetConfig,
-    TrainConfig,
-)
+from inverter.config import AuditConfig, EvaluateConfig, PrepareConfig, SplitConfig, TargetConfig, TrainConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.targets.layers import LayerInfo, list_layers
 from inverter.targets.load import load_network

@@ -7,8 +7,8 @@ from inverter.audit.plan import Step
 from inverter.blackbox.build import load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
 from inverter.data.datamodule import pair_loader
-from inverter.device import pick_device
-from inverter.evaluation.metrics import quantise
+from inverter.losses.quality import quantise
+from inverter.run.device import pick_device
 
 NUM_PICTURES = 4
 PROMPTS = ("a small dog in front of a green hill", "a red car in a street at night")

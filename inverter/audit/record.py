@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from inverter.atomic import write_text
 from inverter.audit.recommend import exceeded
 from inverter.audit.score import LeakScore
 from inverter.audit.strict import decode
 from inverter.evaluation.results import Score
+from inverter.run.files import write_text
 from inverter.targets.spec import TargetSpec
 
 SCHEMA_VERSION = 1

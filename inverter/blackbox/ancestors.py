@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inverter.blackbox.published import WEIGHTS, Published
 from inverter.data.manifest import stream_sha256
-from inverter.published import WEIGHTS, Published
 
 TEXTS = ("name", "weights_sha256", "source", "threat_model")
 COUNTS = ("pairs", "pairs_seen")

@@ -13,19 +13,19 @@ from inverter.blackbox.fia_flow_module import FIAFlowModule
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
+from inverter.blackbox.published import split_run
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.upconv import UpconvDecoder
 from inverter.blackbox.upconv_module import UpconvModule
-from inverter.callbacks.made_of import made_of
-from inverter.checkpoints import load_weights
 from inverter.config import TrainConfig, read_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
-from inverter.device import pick_device, pick_precision
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
-from inverter.published import split_run
+from inverter.run.callbacks.made_of import made_of
+from inverter.run.checkpoints import load_weights
+from inverter.run.device import pick_device, pick_precision
 
 KINDS = ("inverter", "upconv", "fia_flow")
 

@@ -11,8 +11,8 @@ from inverter.config import OptimConfig
 from inverter.losses.image import image_distance, multi_scale_distance
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.training import unfuse_attention_on_cpu
-from inverter.training import build_optimizer, training_progress
+from inverter.priors.training.module import unfuse_attention_on_cpu
+from inverter.run.training import build_optimizer, training_progress
 
 RANK = 4
 

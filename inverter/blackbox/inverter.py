@@ -58,7 +58,8 @@ class Inverter(nn.Module):
     def attach(self, prior: DiffusionPrior) -> Inverter:
         """Use ``prior`` from now on; its latents and conditioning must have the inverter's shapes.
 
-        Weights are not compared; :func:`inverter.hub.load_inverter` refuses a prior that it was not trained with.
+        Weights are not compared; :func:`inverter.blackbox.load.load_inverter` refuses a prior that it was not trained
+        with.
         """
         for name in ("latent_shape", "conditioning_shape", "resolution"):
             mine, its = getattr(self.spec, name), getattr(prior, name)
@@ -196,9 +197,9 @@ class Inverter(nn.Module):
     ) -> Inverter:
         """Load a published inverter and its prior by name, folder or hub id; ``target.spec`` is checked when given.
 
-        See :func:`inverter.hub.load_inverter`.
+        See :func:`inverter.blackbox.load.load_inverter`.
         """
-        from inverter.hub import load_inverter
+        from inverter.blackbox.load import load_inverter
 
         return load_inverter(name, prior, target)
 

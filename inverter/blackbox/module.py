@@ -15,15 +15,15 @@ from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.token_conditioner import TokenConditioner
 from inverter.config import ModelConfig, OptimConfig
-from inverter.evaluation.metrics import psnr
 from inverter.losses.image import image_distance
+from inverter.losses.quality import psnr
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
-from inverter.priors.training import unfuse_attention_on_cpu
-from inverter.training import build_optimizer
+from inverter.priors.training.module import unfuse_attention_on_cpu
+from inverter.run.training import build_optimizer
 
 
 class InverterModule(PairModule):

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from inverter.config import OptimConfig
-from inverter.data.pictures import derive_seed
-from inverter.evaluation.metrics import psnr
-from inverter.training import build_optimizer
+from inverter.losses.quality import psnr
+from inverter.run.seeds import derive_seed
+from inverter.run.training import build_optimizer
 
 
 class PairModule(L.LightningModule):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from inverter.blackbox.ancestors import ancestors
+from inverter.blackbox.load import read_inverter
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.pair_module import PairModule
-from inverter.errors import one_line
-from inverter.hub import read_inverter
-from inverter.published import check_target, read_published
+from inverter.blackbox.published import check_target, read_published
+from inverter.config.errors import one_line
 from inverter.targets.spec import TargetSpec
 
 SIZES = (

@@ -10,8 +10,8 @@ from typing import Any
 from inverter.blackbox.ancestors import ancestors_of
 from inverter.blackbox.build import data_of, load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
-from inverter.hub import load_inverter
-from inverter.published import is_run, read_published, split_run
+from inverter.blackbox.load import load_inverter
+from inverter.blackbox.published import is_run, read_published, split_run
 from inverter.targets.spec import TargetSpec
 
 

@@ -1,5 +1,6 @@
 """Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
+from inverter.config.errors import ConfigError
 from inverter.config.evaluation import AuditConfig, BenchConfig, DrawConfig, EvaluateConfig, SplitConfig
 from inverter.config.experiments import (
     BudgetConfig,
@@ -12,17 +13,7 @@ from inverter.config.experiments import (
     SummaryConfig,
 )
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
-from inverter.config.load import (
-    YAML,
-    ConfigError,
-    changed_keys,
-    config_root,
-    find_config,
-    load_config,
-    names_file,
-    read_config,
-    save_config,
-)
+from inverter.config.load import YAML, changed_keys, config_root, find_config, load_config, names_file, read_config
 from inverter.config.pairs import (
     ArchitectureConfig,
     DatasetConfig,
@@ -102,5 +93,4 @@ __all__ = [
     "load_config",
     "names_file",
     "read_config",
-    "save_config",
 ]

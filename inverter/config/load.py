@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,17 +15,12 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from inverter.atomic import write_text
-from inverter.config.values import PlainWords, Words, find_reference, literal, read_value, settle
-from inverter.errors import one_line
+from inverter.config.errors import ConfigError, one_line
+from inverter.config.values import PlainWords, Words, find_reference, read_value, settle
 
 T = TypeVar("T")
 YAML = (".yaml", ".yml")
 OmegaConf.register_resolver("slug", lambda text: re.sub(r"[^\w.-]+", "-", str(text)), replace=True)  # makes a file name
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used: the message names the key, its value and what is allowed."""
 
 
 def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> T:
@@ -110,11 +105,6 @@ def config_root() -> Path:
     """Folder of the project's configs: ``configs/`` of a checkout, or the copy inside an installed wheel."""
     checkout = Path(__file__).parents[2] / "configs"
     return checkout if checkout.is_dir() else Path(__file__).parents[1] / "configs"
-
-
-def save_config(config: Any, path: Path) -> None:
-    """Write a resolved config as YAML, whole or not at all."""
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(literal(asdict(config)))))
 
 
 def _read(path: Path, loader: type[yaml.SafeLoader]) -> DictConfig:

@@ -15,16 +15,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.atomic import write_text
+from inverter.config.errors import one_line
 from inverter.data.manifest import MANIFEST, SPLITS
-from inverter.data.pictures import AUGMENTS, derive_seed, mirrors, swap_sides, to_tensor
+from inverter.data.pictures import AUGMENTS, mirrors, swap_sides, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
-from inverter.device import PRECISIONS
-from inverter.errors import one_line
-from inverter.parse import parse_json
-from inverter.processes import rank
-from inverter.run_record import commit
+from inverter.run.device import PRECISIONS
+from inverter.run.files import write_text
+from inverter.run.parse import parse_json
+from inverter.run.processes import rank
+from inverter.run.record import commit
+from inverter.run.seeds import derive_seed
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig

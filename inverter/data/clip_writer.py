@@ -10,7 +10,7 @@ import av
 import torch.nn.functional as F
 from torch import Tensor
 
-from inverter.atomic import write_bytes
+from inverter.run.files import write_bytes
 
 DEFAULT_RATE = Fraction(25)
 

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from inverter.data.manifest import Manifest, check_disjoint
-from inverter.data.pictures import derive_seed
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.data.workers import start_server, worker_options
-from inverter.processes import rank, world_size
+from inverter.run.processes import rank, world_size
+from inverter.run.seeds import derive_seed
 from inverter.targets.spec import check_same_features
 
 

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from inverter.data.pictures import derive_seed, jitter, read_picture, to_tensor
+from inverter.config.errors import one_line
+from inverter.data.pictures import jitter, read_picture, to_tensor
 from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import expand_shards
 from inverter.data.tar import tar_entries
 from inverter.data.url import open_url
-from inverter.errors import one_line
+from inverter.run.seeds import derive_seed
 
 
 class ImageShardDataset(Dataset[dict[str, Any]]):

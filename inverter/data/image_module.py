@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from inverter.config import ImageDataConfig
 from inverter.data.datamodule import EpochSampler, PairLoader, ShareSampler
 from inverter.data.picture_cache import PictureCache, collate
-from inverter.data.pictures import derive_seed
 from inverter.data.workers import start_server
-from inverter.processes import rank, world_size
+from inverter.run.processes import rank, world_size
+from inverter.run.seeds import derive_seed
 
 Augment = Callable[[Tensor, Random], Tensor]
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from inverter.config import VideoConfig
+from inverter.config.errors import one_line
 from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.captured import SUFFIXES, load_features, unbatched
 from inverter.data.sources.folder import FolderSource
@@ -21,7 +22,6 @@ from inverter.data.sources.tar import SUFFIXES as SHARDS
 from inverter.data.sources.tar import TarSource
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
 from inverter.data.sources.video import VideoSource
-from inverter.errors import one_line
 from inverter.targets.output import channels_first
 
 PICKLED = (".pt", ".pth", ".pkl", ".pickle")

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from inverter.atomic import write_text
+from inverter.config.errors import one_line
 from inverter.data.url import is_url, open_url
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.run.files import write_text
+from inverter.run.parse import parse_json
 from inverter.targets.spec import TargetSpec
 
 SCHEMA_VERSION = 1

@@ -9,9 +9,9 @@ import torch
 
 from inverter.data.datamodule import EpochSampler, PairDataModule, PairLoader
 from inverter.data.image_dataset import ImageShardDataset, collate_pictures
-from inverter.data.pictures import derive_seed
 from inverter.data.summary import describe_source, threat_model
-from inverter.processes import rank, world_size
+from inverter.run.processes import rank, world_size
+from inverter.run.seeds import derive_seed
 from inverter.targets.spec import check_same_features
 
 if TYPE_CHECKING:

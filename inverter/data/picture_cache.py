@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from inverter.atomic import whole_file, write_text
-from inverter.data.pictures import derive_seed, read_picture, square, to_tensor
+from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import TarSource, expand_shards, read_said
-from inverter.progress import track
+from inverter.run.files import whole_file, write_text
+from inverter.run.progress import track
+from inverter.run.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 TEXTS = ("caption", "foreground", "background")

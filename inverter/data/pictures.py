@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import v2
 
-from inverter.errors import one_line
+from inverter.config.errors import one_line
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
@@ -117,9 +116,3 @@ AUGMENTS: dict[str, Callable[[Image.Image, int, int], Image.Image]] = {
 def to_tensor(picture: Image.Image) -> Tensor:
     """``(3, H, W)`` uint8 of an RGB picture."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
-
-
-def derive_seed(*parts: object) -> int:
-    """Seed in [0, 2**63) that depends on every part and on nothing else."""
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from inverter.config.errors import one_line
 from inverter.data.manifest import Manifest, ShardInfo, open_member
 from inverter.data.ranges import RangeReader
 from inverter.data.shards import KEY, LATENTS, MEMBERS, decode_pair
 from inverter.data.tar import tar_entries
-from inverter.errors import one_line
 
 
 class PairDataset(Dataset[dict[str, Any]]):

@@ -9,9 +9,9 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from inverter.data.datamodule import EpochSampler, PairDataModule, PairLoader
-from inverter.data.pictures import derive_seed
 from inverter.data.reader import PairDataset, collate_pairs
-from inverter.processes import rank, world_size
+from inverter.run.processes import rank, world_size
+from inverter.run.seeds import derive_seed
 
 
 class SeveralDataset(Dataset[dict[str, Any]]):

@@ -19,12 +19,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.atomic import write_text
+from inverter.config.errors import one_line
 from inverter.data.manifest import FEATURE_DTYPES, Manifest, ShardInfo, stream_sha256
 from inverter.data.npy import read_npy
 from inverter.data.statistics import FeatureStatistics
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.run.files import write_text
+from inverter.run.parse import parse_json
 
 IMAGE, FEATURES, LATENTS, META = "png", "features.npy", "latents.npy", "json"
 MEMBERS = (IMAGE, FEATURES, LATENTS, META)

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from inverter.errors import one_line
+from inverter.config.errors import one_line
 
 DAMAGED = (tarfile.TarError, OSError, ValueError, MemoryError, RecursionError)
 """What a damaged or hostile tar makes ``tarfile`` raise: extended headers hold numbers, sizes, and further headers."""

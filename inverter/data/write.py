@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from inverter.data.build import PairBuilder
 from inverter.data.shards import ShardRecord, read_record
-from inverter.processes import gather, rank, world_size
+from inverter.run.processes import gather, rank, world_size
 
 log = logging.getLogger(__name__)
 COLUMNS = (TextColumn("pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.data.pictures import derive_seed
 from inverter.evaluation.judges import Judge, Verdict
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, feature_cosine, psnr, quantise, ssim, to_pictures
-from inverter.processes import gather
-from inverter.progress import track
+from inverter.evaluation.metrics import Missing, to_pictures
+from inverter.losses.feature import feature_cosine
+from inverter.losses.quality import psnr, quantise, ssim
+from inverter.run.processes import gather
+from inverter.run.progress import track
+from inverter.run.seeds import derive_seed
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
 Lpips = Callable[[Tensor, Tensor], Tensor]

@@ -11,11 +11,12 @@ from inverter.evaluation.distribution import fid, inception_score, kernel_matric
 from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.judges import Gallery, Judge, reidentification, same_source
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, load_lpips, mse_to_psnr, psnr
+from inverter.evaluation.metrics import Missing, load_lpips
 from inverter.evaluation.nearest import Nearest, nearest_by_pixels
 from inverter.evaluation.pictures import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
-from inverter.run_record import commit, environment
+from inverter.losses.quality import mse_to_psnr, psnr
+from inverter.run.record import commit, environment
 
 ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""

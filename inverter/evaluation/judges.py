@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inverter.device import place
-from inverter.errors import one_line
+from inverter.config.errors import one_line
 from inverter.evaluation.metrics import Missing, to_pictures
 from inverter.evaluation.residual_judge import load_residual_judge
-from inverter.progress import track
+from inverter.run.device import place
+from inverter.run.progress import track
 from inverter.targets import load_classifier
 
 TIE = 1e-6

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inverter.evaluation.metrics import mse_to_psnr, to_bytes
-from inverter.progress import track
+from inverter.losses.quality import mse_to_psnr, to_bytes
+from inverter.run.progress import track
 
 Batch = Mapping[str, Any]
 PART = 256  # queries

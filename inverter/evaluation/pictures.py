@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.atomic import write_bytes
-from inverter.evaluation.metrics import to_bytes
 from inverter.evaluation.results import Pictures
+from inverter.losses.quality import to_bytes
+from inverter.run.files import write_bytes
 
 NUM_FIRST = 8
 NUM_RANKED = 5

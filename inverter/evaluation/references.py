@@ -14,7 +14,7 @@ from inverter.data.manifest import Manifest
 from inverter.evaluation.floors import MeanImage, NearestTrainingImage, RoundTrip, UnconditionalSample
 from inverter.evaluation.methods import Method
 from inverter.priors.prior import DiffusionPrior
-from inverter.progress import track
+from inverter.run.progress import track
 
 NEAREST_BY_FEATURES = "nearest training image"
 NO_CALLS = {"target_queries": 0, "denoiser_calls": 0}

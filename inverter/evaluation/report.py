@@ -6,10 +6,10 @@ from pathlib import Path
 import jinja2
 from torch import Tensor
 
-from inverter.atomic import write_text
 from inverter.evaluation import labels
 from inverter.evaluation.pictures import png
 from inverter.evaluation.results import Results
+from inverter.run.files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from inverter.atomic import write_text
 from inverter.evaluation.metrics import Missing
+from inverter.run.files import write_text
 
 SCHEMA_VERSION = 1
 

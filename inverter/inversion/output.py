@@ -15,11 +15,11 @@ from torch import Tensor
 from inverter.config import InvertConfig
 from inverter.data.clip_writer import DEFAULT_RATE, frame_rate, write_clip
 from inverter.data.inputs import Input, is_clip
-from inverter.device import pick_device
-from inverter.evaluation.metrics import MIN_SSIM_SIDE, psnr, ssim
 from inverter.evaluation.temporal import flicker, warping_error
 from inverter.inversion.recon import ReconFolder
-from inverter.memory import peak_memory
+from inverter.losses.quality import MIN_SSIM_SIDE, psnr, ssim
+from inverter.run.device import pick_device
+from inverter.run.memory import peak_memory
 from inverter.whitebox.ledger import COUNTS
 from inverter.whitebox.loop import Result
 

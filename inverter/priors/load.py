@@ -8,7 +8,6 @@ from typing import Any
 
 from inverter.priors.few_step import fuse_lora
 from inverter.priors.index import read_index, reading
-from inverter.priors.location import find_prior
 from inverter.priors.parts import folder_sha256, read_prompts
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.quiet import quiet
@@ -16,6 +15,7 @@ from inverter.priors.sd3 import StableDiffusion3Prior
 from inverter.priors.sdxl import StableDiffusionXLPrior
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, FOLDER, SUFFIX, split_control, split_name
+from inverter.run.hub import find_prior
 
 
 @dataclass(frozen=True)

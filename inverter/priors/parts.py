@@ -14,11 +14,11 @@ import torch
 import transformers
 from torch import nn
 
-from inverter.atomic import whole_folder
-from inverter.parse import parse_json
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.quiet import quiet
 from inverter.priors.variant import CONTROL_FOLDER
+from inverter.run.files import whole_folder
+from inverter.run.parse import parse_json
 
 PROMPTS = "prompts.json"
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from inverter.config.errors import one_line
 from inverter.data.picture_cache import read_words
 from inverter.data.sources.source import unique_key
 from inverter.data.sources.tar import SUFFIXES as SHARDS
-from inverter.errors import one_line
 from inverter.priors.prior import DiffusionPrior
 
 log = logging.getLogger(__name__)

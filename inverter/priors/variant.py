@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.priors.location import find_prior
+from inverter.run.hub import find_prior
 
 SUFFIX = "+few-step"
 CONTROL = "+control"

@@ -17,8 +17,8 @@ from inverter.audit.record import Audit
 from inverter.audit.table import print_audit
 from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
-from inverter.lock import locked
-from inverter.run_record import record_run
+from inverter.run.lock import locked
+from inverter.run.record import record_run
 from inverter.stages import evaluate, prepare, train
 
 log = logging.getLogger(__name__)

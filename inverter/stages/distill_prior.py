@@ -10,23 +10,23 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from inverter.callbacks.made_of import MadeOf
-from inverter.callbacks.picture_grid import PictureGrid
-from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DistillConfig
-from inverter.data.latent_module import LatentModule
-from inverter.device import pick_device
-from inverter.lock import locked
-from inverter.loggers import close_loggers
-from inverter.priors.distillation import DistillModule
 from inverter.priors.few_step import save_lora
 from inverter.priors.load import DENOISER, load_prior
-from inverter.priors.location import find_prior
 from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.training.distillation import DistillModule
+from inverter.priors.training.latent_data import LatentModule
 from inverter.priors.variant import FOLDER, SUFFIX
-from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
-from inverter.training_summary import save_summary, summarise
+from inverter.run.callbacks.made_of import MadeOf
+from inverter.run.callbacks.picture_grid import PictureGrid
+from inverter.run.callbacks.step_seed import StepSeed
+from inverter.run.device import pick_device
+from inverter.run.hub import find_prior
+from inverter.run.lock import locked
+from inverter.run.loggers import close_loggers
+from inverter.run.summary import save_summary, summarise
+from inverter.run.training import build_trainer, find_tasks, fit, record_training, resume_path
 
 log = logging.getLogger(__name__)
 STAGE = "distill_prior"

@@ -13,11 +13,10 @@ import torch
 
 from inverter.blackbox import ancestors
 from inverter.blackbox.build import load_run
-from inverter.blackbox.methods import attack_methods
 from inverter.blackbox.subject import load_subject
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
-from inverter.device import pick_device, pick_precision
+from inverter.evaluation.blackbox import attack_methods
 from inverter.evaluation.evaluate import evaluate
 from inverter.evaluation.judges import Judge, draw_gallery, is_kin, load_judges
 from inverter.evaluation.pairs import NUM_DISTRACTORS, EvaluationPairs
@@ -26,9 +25,10 @@ from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
 from inverter.evaluation.table import print_table
-from inverter.lock import locked
-from inverter.processes import joined, rank, wait_for_all
-from inverter.run_record import record_run
+from inverter.run.device import pick_device, pick_precision
+from inverter.run.lock import locked
+from inverter.run.processes import joined, rank, wait_for_all
+from inverter.run.record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import check_same_features
 from inverter.targets.target import weights_sha256

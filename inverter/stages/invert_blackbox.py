@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.published import list_inverters, names_of
 from inverter.blackbox.subject import load_trained
 from inverter.config import InvertConfig, SenderConfig, TargetConfig
+from inverter.data.capture import capture, fitting
 from inverter.data.inputs import Input, batches, read_inputs
-from inverter.device import pick_device
-from inverter.inversion.capture import capture, fitting
 from inverter.inversion.recon import ReconFolder
-from inverter.lock import locked
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
-from inverter.progress import track
-from inverter.published import list_inverters, names_of
-from inverter.run_record import record_run
+from inverter.run.device import pick_device
+from inverter.run.lock import locked
+from inverter.run.progress import track
+from inverter.run.record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
 from inverter.whitebox.noise import image_generators

@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 
 from inverter.config import InvertConfig
+from inverter.data.capture import capture
 from inverter.data.inputs import Input, batches, is_clip, read_inputs
-from inverter.device import pick_device
-from inverter.inversion.build import Setup, build_attack
-from inverter.inversion.capture import capture
 from inverter.inversion.output import Output
 from inverter.inversion.recipe import recipe
-from inverter.lock import locked
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
-from inverter.progress import follow
-from inverter.run_record import record_run
+from inverter.run.device import pick_device
+from inverter.run.lock import locked
+from inverter.run.progress import follow
+from inverter.run.record import record_run
+from inverter.whitebox.build import Setup, build_attack
 from inverter.whitebox.clip import invert_clip
 from inverter.whitebox.loop import Result
 from inverter.whitebox.saved import SavedState

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from inverter.blackbox.ancestors import ancestors_of
+from inverter.blackbox.published import Published, list_inverters
 from inverter.config import ListConfig
 from inverter.priors.index import INDEX, autoencoder_name, read_index
-from inverter.priors.location import checkpoints_root
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, SUFFIX, lies_in
-from inverter.published import Published, list_inverters
+from inverter.run.hub import checkpoints_root
 
 log = logging.getLogger(__name__)
 WIDTH = 1000

@@ -14,11 +14,11 @@ from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
-from inverter.device import pick_device, pick_precision, place
-from inverter.lock import locked
 from inverter.priors.load import load_prior
 from inverter.priors.variant import few_step_name, has_few_step
-from inverter.processes import joined, rank, wait_for_all
+from inverter.run.device import pick_device, pick_precision, place
+from inverter.run.lock import locked
+from inverter.run.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
 

@@ -13,21 +13,21 @@ from safetensors.torch import load_file
 from torchvision.io import read_image
 from torchvision.utils import make_grid, save_image
 
-from inverter.atomic import whole_folder
 from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.published import WEIGHTS, split_run
 from inverter.config import DrawConfig, PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
-from inverter.hub import save_inverter
-from inverter.lock import locked
-from inverter.model_card import render_card
 from inverter.priors.load import load_prior
-from inverter.priors.location import checkpoints_root, find_prior
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, split_control
-from inverter.published import WEIGHTS, split_run
-from inverter.run_record import commits
+from inverter.publish.card import render_card
+from inverter.publish.inverter import save_inverter
+from inverter.run.files import whole_folder
+from inverter.run.hub import checkpoints_root, find_prior
+from inverter.run.lock import locked
+from inverter.run.record import commits
 from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)

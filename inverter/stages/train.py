@@ -10,20 +10,20 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, Timer
 
-from inverter.atomic import write_text
 from inverter.blackbox.build import also_folders, build_data, build_module
 from inverter.blackbox.module import InverterModule
 from inverter.blackbox.start import start
-from inverter.callbacks.made_of import MadeOf
-from inverter.callbacks.reconstructions import ReconstructionGrid
 from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.data.several import SeveralPairModule
-from inverter.lock import locked
-from inverter.loggers import close_loggers
-from inverter.processes import rank
-from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
+from inverter.run.callbacks.made_of import MadeOf
+from inverter.run.callbacks.reconstructions import ReconstructionGrid
+from inverter.run.files import write_text
+from inverter.run.lock import locked
+from inverter.run.loggers import close_loggers
+from inverter.run.processes import rank
+from inverter.run.training import build_trainer, find_tasks, fit, record_training, resume_path
 
 log = logging.getLogger(__name__)
 

@@ -11,24 +11,24 @@ from diffusers import AutoencoderDC
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from inverter.atomic import whole_folder
-from inverter.callbacks.made_of import MadeOf
-from inverter.callbacks.picture_grid import PictureGrid
-from inverter.callbacks.reconstructions import reconstruction_grid
-from inverter.callbacks.step_seed import StepSeed
 from inverter.config import AutoencoderConfig
+from inverter.config.errors import one_line
 from inverter.data.image_module import ImageShardModule
 from inverter.data.picture_cache import first_pictures
-from inverter.errors import one_line
-from inverter.lock import locked
-from inverter.loggers import close_loggers
-from inverter.priors.autoencoder import AutoencoderModule
-from inverter.priors.folding import fold_statistics, latent_moments
-from inverter.priors.linear_start import start_linear
 from inverter.priors.parts import load_autoencoder
-from inverter.priors.renewal import prior_to_renew, renew_prior
-from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
-from inverter.training_summary import save_summary, summarise
+from inverter.priors.training.autoencoder import AutoencoderModule
+from inverter.priors.training.folding import fold_statistics, latent_moments
+from inverter.priors.training.linear_start import start_linear
+from inverter.priors.training.renewal import prior_to_renew, renew_prior
+from inverter.run.callbacks.made_of import MadeOf
+from inverter.run.callbacks.picture_grid import PictureGrid
+from inverter.run.callbacks.reconstructions import reconstruction_grid
+from inverter.run.callbacks.step_seed import StepSeed
+from inverter.run.files import whole_folder
+from inverter.run.lock import locked
+from inverter.run.loggers import close_loggers
+from inverter.run.summary import save_summary, summarise
+from inverter.run.training import build_trainer, find_tasks, fit, record_training, resume_path
 
 log = logging.getLogger(__name__)
 STAGE = "train_autoencoder"

@@ -15,26 +15,26 @@ from torch import Tensor
 from torchvision.utils import make_grid
 from transformers import CLIPTokenizer
 
-from inverter.atomic import whole_folder, write_text
-from inverter.callbacks.made_of import MadeOf
-from inverter.callbacks.picture_grid import PictureGrid
-from inverter.callbacks.step_seed import StepSeed
 from inverter.config import DenoiserConfig
-from inverter.data.latent_module import LatentModule
 from inverter.data.picture_cache import read_words
-from inverter.device import pick_device, place
-from inverter.lock import locked
-from inverter.loggers import close_loggers
-from inverter.parse import parse_json
-from inverter.priors.cost import GIGA
-from inverter.priors.denoiser import DenoiserModule
 from inverter.priors.index import TRAINING
 from inverter.priors.parts import folder_sha256, load_autoencoder
 from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import train_tokenizer
-from inverter.processes import rank
-from inverter.training import build_trainer, find_tasks, fit, record_training, resume_path
-from inverter.training_summary import save_summary, summarise, summary_path
+from inverter.priors.training.cost import GIGA
+from inverter.priors.training.denoiser import DenoiserModule
+from inverter.priors.training.latent_data import LatentModule
+from inverter.run.callbacks.made_of import MadeOf
+from inverter.run.callbacks.picture_grid import PictureGrid
+from inverter.run.callbacks.step_seed import StepSeed
+from inverter.run.device import pick_device, place
+from inverter.run.files import whole_folder, write_text
+from inverter.run.lock import locked
+from inverter.run.loggers import close_loggers
+from inverter.run.parse import parse_json
+from inverter.run.processes import rank
+from inverter.run.summary import save_summary, summarise, summary_path
+from inverter.run.training import build_trainer, find_tasks, fit, record_training, resume_path
 
 log = logging.getLogger(__name__)
 STAGE = "train_denoiser"

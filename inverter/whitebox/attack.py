@@ -13,9 +13,9 @@ from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
 from inverter.config import MethodsConfig
-from inverter.data.pictures import derive_seed
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
+from inverter.run.seeds import derive_seed
 from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.direct import Direct
 from inverter.whitebox.goal import Goal

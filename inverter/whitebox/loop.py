@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from inverter.config import LoopConfig
-from inverter.device import pick_precision
-from inverter.errors import one_line
-from inverter.interrupt import Stop
+from inverter.config.errors import one_line
+from inverter.run.device import pick_precision
+from inverter.run.signals import Stop
 from inverter.whitebox.adam import State
 from inverter.whitebox.evaluate import Evaluated, evaluate, merge
 from inverter.whitebox.ledger import Ledger

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inverter.data.pictures import derive_seed
+from inverter.run.seeds import derive_seed
 
 
 def image_noise(keys: Sequence[str], shape: Sequence[int], seed: int, *label: object) -> Tensor:

@@ -9,9 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from inverter.atomic import write_bytes
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.config.errors import one_line
+from inverter.run.files import write_bytes
+from inverter.run.parse import parse_json
 
 
 class SavedState:

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from inverter.__main__ import main
+from inverter.blackbox.load import load_inverter
 from inverter.data.manifest import Manifest
-from inverter.hub import load_inverter, save_inverter
+from inverter.publish.inverter import save_inverter
 
 
 @contextlib.contextmanager

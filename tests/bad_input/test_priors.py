@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load, save_file
 
 from inverter.config import AutoencoderConfig
-from inverter.priors.autoencoder import build_autoencoder
 from inverter.priors.load import load_prior
 from inverter.priors.parts import load_autoencoder
+from inverter.priors.training.autoencoder import build_autoencoder
 from inverter.stages.train_autoencoder import start
 
 

@@ -10,10 +10,10 @@ from safetensors.torch import load, save_file
 
 from inverter.blackbox.ancestors import ancestors
 from inverter.blackbox.build import build_module
+from inverter.blackbox.load import load_inverter
+from inverter.blackbox.published import read_published
 from inverter.blackbox.start import start
 from inverter.data.manifest import Manifest
-from inverter.hub import load_inverter
-from inverter.published import read_published
 
 
 def edit(folder: Path, **changes: object) -> None:

@@ -6,8 +6,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inverter.hub import load_inverter
-from inverter.published import read_published
+from inverter.blackbox.load import load_inverter
+from inverter.blackbox.published import read_published
 
 TAGS = ["!!int", "!!float", "!!bool", "!!timestamp", "!!binary", "!!omap", "!!pairs", "!!python/name:os.system"]
 

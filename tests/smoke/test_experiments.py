@@ -8,7 +8,7 @@ import pytest
 
 from inverter.__main__ import main
 from inverter.data.sources.photos import PHOTOS, find_photo
-from inverter.experiments import run
+from inverter.lab.experiments import run
 
 LAYERS = "layers=[{layer: blocks.1, input_size: 64}]"
 SMALL = ["judges=[efficientnet-lite1]", "num_bootstrap=50", "batch_size=2", "device=cpu"]

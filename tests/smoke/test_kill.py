@@ -13,7 +13,7 @@ import torch
 
 from inverter.audit.ledger import LEDGER, LEFT
 from inverter.audit.record import Audit
-from inverter.config import save_config
+from inverter.run.record import save_config
 
 KILLS = [pytest.param(3, id="three"), pytest.param(10, id="ten", marks=pytest.mark.slow)]
 MAX_STEPS = 30

@@ -16,12 +16,12 @@ from safetensors.torch import load, save_file
 from inverter.__main__ import main
 from inverter.evaluation.judges import Judge
 from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_residual_judge
-from inverter.priors.autoencoder import AutoencoderModule
-from inverter.priors.denoiser import DenoiserModule
-from inverter.priors.distillation import DistillModule
 from inverter.priors.load import load_prior
 from inverter.priors.parts import folder_sha256
 from inverter.priors.prior import DiffusionPrior
+from inverter.priors.training.autoencoder import AutoencoderModule
+from inverter.priors.training.denoiser import DenoiserModule
+from inverter.priors.training.distillation import DistillModule
 
 SHORT = ["optim.max_time=null", "optim.warmup_steps=1", "trainer.progress=false", "trainer.device=cpu", "resolution=32"]
 AUTOENCODER = ["widths=[16,64]", "latent_channels=4", "encoder_blocks=[1,1]", "decoder_blocks=[1,1]"]
@@ -227,7 +227,7 @@ def test_a_prior_is_distilled_and_measured(
 
     shard = data[0].partition("=")[2]
     toy = Judge("residual", "toy", ResidualJudge(JudgeSpec(16, (4, 4, 8, 8), (1, 1, 1, 1), 3)).eval())
-    monkeypatch.setattr("inverter.stages.evaluate_prior.load_judges", lambda *_, **__: ([toy], []))
+    monkeypatch.setattr("inverter.lab.stages.evaluate_prior.load_judges", lambda *_, **__: ([toy], []))
     sizes = ["num_samples=6", "num_text=6", "num_memory=4", "num_speed=2", "num_photos=4", "steps=[1,2]"]
     words = [f"prior={prior}+few-step", f"val={shard}", f"train={shard}", *sizes, "num_bootstrap=20"]
     words += ["num_inference_steps=2", "judges=[residual]", "device=cpu", f"output={tmp_path / 'measured'}"]
@@ -249,7 +249,7 @@ def test_a_prior_is_distilled_and_measured(
     assert "few-step variant: 8 pictures" in card and "'steps=[1, 2]'" in card and "StableDiffusionPipeline" not in card
     assert (tmp_path / "measured" / "samples.png").is_file()
 
-    monkeypatch.setattr("inverter.evaluation.prior_measures.measure_round_trip", lambda *_: pytest.fail("again"))
+    monkeypatch.setattr("inverter.lab.prior.measures.measure_round_trip", lambda *_: pytest.fail("again"))
     assert main(["evaluate_prior", *words]) == 0
     assert main(["evaluate_prior", *words, "num_text=5"]) == 2
     assert "is of another prior or setting" in capsys.readouterr().err

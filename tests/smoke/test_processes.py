@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.config import TrainConfig, save_config
+from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
+from inverter.run.record import save_config
 
 ROOT = Path(__file__).parents[2]
 PREPARE = [

@@ -12,8 +12,8 @@ import pytest
 from documents import CODE, DOCS, PLACEHOLDER, ROOT, code, commands, make, read, stages
 
 import inverter.__main__
-import inverter.memory
 import inverter.priors.load
+import inverter.run.memory
 
 FOLDERS = ("inverter", "configs", "checkpoints", "data", "docs", "notebooks", "tests", ".ci")
 MADE_BY_COMMANDS = ("data/shards", "runs")
@@ -67,7 +67,7 @@ def test_commands_parse(words, monkeypatch, capsys):
         return SimpleNamespace(run=stages.append)
 
     monkeypatch.setattr(inverter.__main__, "importlib", SimpleNamespace(import_module=import_module))
-    monkeypatch.setattr(inverter.memory, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(inverter.run.memory, "keep_freed_memory", lambda: None)
     status = inverter.__main__.main(words[1:])
     assert (status, capsys.readouterr().err) == (0, "")
     assert [type(config).__name__ for config in stages] == [_schema(words)]

@@ -7,10 +7,11 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from inverter import training
 from inverter.blackbox.build import build_module
-from inverter.config import TrainConfig, config_root, load_config, save_config
+from inverter.config import TrainConfig, config_root, load_config
 from inverter.data.manifest import Manifest
+from inverter.run import training
+from inverter.run.record import save_config
 from inverter.stages import train
 
 

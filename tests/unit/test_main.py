@@ -41,7 +41,7 @@ def stages(monkeypatch) -> list:
         return SimpleNamespace(run=lambda config: configs.append((name, config)))
 
     monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=import_module))
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     return configs
 
 
@@ -173,7 +173,7 @@ def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
         monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
         return main(["list"])
 
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     assert run_with(ValueError("path is 'x'")) == 2
     assert capsys.readouterr().err == "error: path is 'x'\n"
     with pytest.raises(RuntimeError, match="a bug"):
@@ -188,7 +188,7 @@ def test_debug_shows_where_an_error_was_raised(words, monkeypatch, capsys):
         raise ValueError("path is 'x'")
 
     monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
-    monkeypatch.setattr("inverter.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     assert main(words) == 2
     first, *_, last = capsys.readouterr().err.splitlines()
     assert first.startswith("Traceback")

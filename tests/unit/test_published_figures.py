@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from safetensors.torch import load_file
 
-from inverter.priors.location import checkpoints_root
-from inverter.published import WEIGHTS
+from inverter.blackbox.published import WEIGHTS
+from inverter.run.hub import checkpoints_root
 from inverter.targets.target import weights_sha256
 
 FOLDERS = sorted(path.parent for path in checkpoints_root().glob(f"*/{WEIGHTS}"))

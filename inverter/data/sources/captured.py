@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from inverter.config.errors import one_line
 from inverter.data.npy import read_npy
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
-from inverter.errors import one_line
-from inverter.parse import parse_json
+from inverter.run.parse import parse_json
 from inverter.targets.output import channels_first
 from inverter.targets.spec import RESIZE, TargetSpec
 

@@ -11,9 +11,10 @@ from random import Random
 
 from PIL import Image
 
-from inverter.data.pictures import derive_seed, read_picture
+from inverter.data.pictures import read_picture
 from inverter.data.sources.clips import read_frames, to_picture
 from inverter.data.sources.source import ImageSource, SourceImage
+from inverter.run.seeds import derive_seed
 
 NUM_CROPS = 256
 NUM_FRAMES = 16

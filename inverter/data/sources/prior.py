@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from inverter.data.pictures import derive_seed
 from inverter.data.sources.source import ImageSource, SourceImage
+from inverter.run.seeds import derive_seed
 
 
 class Prior(Protocol):

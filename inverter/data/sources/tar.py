@@ -18,7 +18,7 @@ from inverter.data.pictures import read_picture
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
 from inverter.data.tar import DAMAGED
 from inverter.data.url import file_system, is_url, open_url
-from inverter.parse import parse_json
+from inverter.run.parse import parse_json
 
 log = logging.getLogger(__name__)
 SUFFIXES = (".tar", ".tar.gz")

@@ -5,8 +5,8 @@ import torch
 
 from inverter.blackbox.best_of import best_of
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.methods import attack_methods
-from inverter.hub import load_inverter
+from inverter.blackbox.load import load_inverter
+from inverter.evaluation.blackbox import attack_methods
 
 
 @pytest.fixture

@@ -10,14 +10,15 @@ from omegaconf import OmegaConf
 
 from inverter.blackbox.ancestors import ancestors, ancestors_of, notes
 from inverter.blackbox.build import build_module
+from inverter.blackbox.load import load_inverter
+from inverter.blackbox.published import read_published
 from inverter.blackbox.start import start
 from inverter.blackbox.subject import load_subject
-from inverter.checkpoints import read_checkpoint
 from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
-from inverter.hub import load_inverter, save_inverter
-from inverter.model_card import began_with
-from inverter.published import read_published
+from inverter.publish.card import began_with
+from inverter.publish.inverter import save_inverter
+from inverter.run.checkpoints import read_checkpoint
 from inverter.stages import train
 from inverter.stages.publish import training_record
 

@@ -6,7 +6,7 @@ import pytest
 from inverter.blackbox.build import build_module
 from inverter.blackbox.subject import load_subject
 from inverter.data.manifest import Manifest
-from inverter.hub import save_inverter
+from inverter.publish.inverter import save_inverter
 
 
 @pytest.fixture

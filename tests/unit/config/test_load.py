@@ -8,15 +8,15 @@ from inverter import __main__
 from inverter import config as schemas
 from inverter.config import (
     AutoencoderConfig,
-    ConfigError,
     EvaluateConfig,
     PrepareConfig,
     TrainConfig,
     config_root,
     find_config,
     load_config,
-    save_config,
 )
+from inverter.config.errors import ConfigError
+from inverter.run.record import save_config
 
 REQUIRED = ["data.path=pairs", "output=out"]
 CONFIGS = sorted(path.relative_to(config_root()) for path in config_root().rglob("*.yaml"))

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from inverter.config import (
-    ConfigError,
     InvertConfig,
     PrepareConfig,
     PublishConfig,
@@ -15,8 +14,9 @@ from inverter.config import (
     load_config,
     names_file,
     read_config,
-    save_config,
 )
+from inverter.config.errors import ConfigError
+from inverter.run.record import save_config
 
 TEXTS = [
     *("a photo #nofilter", "portrait: a man", "[sale] shoes", "@home", "*", "!wow", "&x", "{a}", "- a", "| a", "> a"),

@@ -3,7 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from inverter.data.pictures import derive_seed, jitter, read_picture, square, to_rgb, to_tensor
+from inverter.data.pictures import jitter, read_picture, square, to_rgb, to_tensor
+from inverter.run.seeds import derive_seed
 
 
 def test_sixteen_bit_grey_keeps_its_range(tmp_path):

@@ -4,14 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from inverter.evaluation.distribution import (
-    fid,
-    frechet_distance,
-    inception_score,
-    kernel_matrices,
-    kid,
-    weighted_kid,
-)
+from inverter.evaluation.distribution import fid, frechet_distance, inception_score, kernel_matrices, kid, weighted_kid
 from inverter.evaluation.metrics import Missing
 
 

@@ -11,9 +11,9 @@ from inverter.evaluation.evaluate import ORIGINAL, _comparisons, _preferred_poin
 from inverter.evaluation.floors import MeanImage
 from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import psnr
 from inverter.evaluation.pictures import save_recons
 from inverter.evaluation.results import Comparison, Results
+from inverter.losses.quality import psnr
 
 
 def enlarge(features: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.evaluation.metrics import Missing, load_lpips, psnr, quantise, ssim, to_bytes
+from inverter.evaluation.metrics import Missing, load_lpips
+from inverter.losses.quality import psnr, quantise, ssim, to_bytes
 
 
 def test_psnr_by_hand() -> None:

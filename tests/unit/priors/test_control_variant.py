@@ -9,15 +9,15 @@ from safetensors.torch import load_file, save_file
 
 from inverter.blackbox.build import load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.load import load_inverter
+from inverter.blackbox.published import read_published
 from inverter.config import DrawConfig, PublishConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Payload, Results
-from inverter.hub import load_inverter
 from inverter.priors.load import load_prior
-from inverter.priors.location import checkpoints_root
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.variant import few_step_name, has_few_step
-from inverter.published import read_published
+from inverter.run.hub import checkpoints_root
 from inverter.stages import publish, train
 from inverter.targets.target import weights_sha256
 
@@ -31,7 +31,7 @@ def folder(tiny_prior_folder, tmp_path) -> Path:
 def checkpoints(folder, monkeypatch) -> Path:
     """A folder of published things with the toy prior in it."""
     root = folder.parent
-    for module in ("inverter.priors.location", "inverter.stages.publish"):
+    for module in ("inverter.run.hub", "inverter.stages.publish"):
         monkeypatch.setattr(f"{module}.checkpoints_root", lambda: root)
     assert checkpoints_root() != root
     return root

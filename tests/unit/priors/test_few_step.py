@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from inverter.config import DistillConfig, ImageDataConfig
-from inverter.priors.denoiser import build_scheduler
-from inverter.priors.distillation import DistillModule, path_timesteps, pseudo_huber
 from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.load import DENOISER, load_prior
 from inverter.priors.parts import folder_sha256
 from inverter.priors.process import Diffusion
 from inverter.priors.text import tokenize
+from inverter.priors.training.denoiser import build_scheduler
+from inverter.priors.training.distillation import DistillModule, path_timesteps, pseudo_huber
 from inverter.priors.variant import split_name
 
 CONFIG = DistillConfig(data=ImageDataConfig(shards="", dev=""), prior="", output="", rank=2, num_ddim_steps=10)

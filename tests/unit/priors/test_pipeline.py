@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderDC, DDIMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
 from inverter.priors.load import load_prior
-from inverter.priors.location import find_prior
+from inverter.run.hub import find_prior
 
 PROMPTS = ["a red square on the left", "two boats at night"]
 

@@ -7,11 +7,11 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from inverter.priors.conditioning import Conditioning
-from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import Diffusion
 from inverter.priors.sampling import denoising_loss, loss_weights, run_steps
 from inverter.priors.steps import count_steps, least_strength
+from inverter.priors.training.denoiser import build_scheduler
 
 
 class Fixed:

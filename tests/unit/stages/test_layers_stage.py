@@ -1,6 +1,7 @@
 import pytest
 
-from inverter.config import ArchitectureConfig, ConfigError, LayersConfig, load_config
+from inverter.config import ArchitectureConfig, LayersConfig, load_config
+from inverter.config.errors import ConfigError
 from inverter.stages.layers import run
 
 

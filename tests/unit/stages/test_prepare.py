@@ -15,7 +15,7 @@ from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
 from inverter.data.reader import PairDataset
 from inverter.data.sources.photos import PHOTOS, find_photo
-from inverter.run_record import commit
+from inverter.run.record import commit
 from inverter.stages import prepare
 from inverter.targets.target import MultiTarget
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inverter.config import AutoencoderConfig
-from inverter.priors.autoencoder import build_autoencoder
+from inverter.priors.training.autoencoder import build_autoencoder
 from inverter.stages.train_autoencoder import start
 
 CONFIG = AutoencoderConfig(latent_channels=4, widths=[16, 64], encoder_blocks=[1, 1], decoder_blocks=[1, 1])

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inverter.priors.denoiser import build_scheduler
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.stable_diffusion import StableDiffusionPrior
+from inverter.priors.training.denoiser import build_scheduler
 from inverter.targets import load_targets
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.goal import Goal

@@ -5,15 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inverter.data.sources.photos import (
-    NUM_CROPS,
-    PHOTOS,
-    Photo,
-    PhotoSource,
-    find_photo,
-    load_frames,
-    random_crop,
-)
+from inverter.data.sources.photos import NUM_CROPS, PHOTOS, Photo, PhotoSource, find_photo, load_frames, random_crop
 
 
 def test_every_photo_is_installed_and_found_without_importing_its_package():

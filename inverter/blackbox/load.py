@@ -1,0 +1,90 @@
+"""Weights of published inverters: saved, and loaded into an inverter ready for features."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.published import LORA, WEIGHTS, Published, check_target, read_published
+from inverter.config.errors import one_line
+from inverter.priors.control import ControlShape
+from inverter.priors.few_step import fuse_state
+from inverter.priors.load import load_prior
+from inverter.priors.prior import DiffusionPrior
+from inverter.run.checkpoints import check_weights
+from inverter.targets.spec import TargetSpec
+
+
+def load_inverter(name: str, prior: DiffusionPrior | str | None = None, target: TargetSpec | None = None) -> Inverter:
+    """Load a published inverter with its prior, ready to invert features; no target is built.
+
+    Args:
+        name: Folder name under ``checkpoints/``, path, or hub id.
+        prior: Prior already loaded, or its name, hub id (``owner/name@revision``) or folder here; None loads the one
+            that the inverter names, which is never fetched from the hub, and may be a folder of the machine that
+            trained it.
+        target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
+    Raises:
+        ValueError: Not found, damaged, weights that do not fit, another target or layer, or a prior with other weights
+            than it was trained with.
+    """
+    published = read_published(name)
+    if not isinstance(target, TargetSpec | None):
+        raise ValueError(f"target is a {type(target).__name__}; needed: its TargetSpec, target.spec")
+    if target is not None:
+        check_target(published, target)
+    if not isinstance(prior, DiffusionPrior):
+        prior = load_prior(prior) if prior else load_prior(published.prior, fetch=False)
+    if prior.weights_sha256 != published.prior_sha256:
+        raise ValueError(
+            f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
+            f"the one at hand has {prior.weights_sha256[:12]}"
+        )
+    inverter = read_inverter(published, prior.control_shape)
+    if inverter.spec.tune == "lora":
+        prior = with_lora(prior, published)
+    return inverter.attach(prior).eval()
+
+
+def with_lora(prior: DiffusionPrior, published: Published) -> DiffusionPrior:
+    """A copy of a prior whose denoiser is tuned as a published inverter's is.
+
+    Raises:
+        ValueError: The file is missing, damaged or of another denoiser.
+    """
+    path = published.folder / LORA
+    if not path.is_file():
+        raise ValueError(f"published inverter {published.folder}: {LORA} is missing, which tunes its denoiser")
+    tuned = copy.deepcopy(prior)
+    try:
+        fuse_state(tuned.denoiser, load_file(path))
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        raise ValueError(f"published inverter {published.folder}: {LORA} cannot be used: {one_line(error)}") from error
+    return tuned
+
+
+def read_inverter(published: Published, control_shape: ControlShape) -> Inverter:
+    """A published inverter's weights without a prior, whose denoiser takes control of the given shape.
+
+    Raises:
+        ValueError: Weights that are damaged or do not fit.
+    """
+    try:
+        state = {
+            key.replace("aligner.", "conditioner.", 1) if key.startswith("aligner.") else key: value.float()
+            for key, value in load_file(published.folder / WEIGHTS).items()
+        }
+        if broken := [key for key, value in state.items() if not value.isfinite().all()]:
+            raise ValueError(f"weight {broken[0]} holds NaN or infinity")
+        with torch.device("meta"):  # takes no memory, whatever sizes the config asks for
+            check_weights(Inverter(published.spec, control_shape=control_shape), state)
+        inverter = Inverter(published.spec, control_shape=control_shape)
+        inverter.load_state_dict(state)
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        message = f"published inverter {published.folder}: {WEIGHTS} cannot be used: {one_line(error)}"
+        raise ValueError(message) from error
+    return inverter

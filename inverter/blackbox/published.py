@@ -1,0 +1,120 @@
+"""What published inverters say of themselves: found, read and checked without weights, and without torch."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inverter.blackbox.spec import InverterSpec
+from inverter.config.errors import one_line
+from inverter.run.hub import checkpoints_root, find_published
+from inverter.run.parse import parse_yaml
+from inverter.targets.spec import TargetSpec, check_same_features
+
+log = logging.getLogger(__name__)
+SCHEMA_VERSION = 2
+WEIGHTS, CONFIG, LORA = "model.safetensors", "config.yaml", "denoiser_lora.safetensors"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a published inverter says of itself.
+
+    Args:
+        folder: Where it lies.
+        spec: Rebuilds its modules.
+        target: Network and layer whose features it inverts.
+        prior: Name of the prior that decodes.
+        prior_sha256: Hash of that prior's weights.
+        training: Data, pairs, budget, commit: plain data for the model card.
+    """
+
+    folder: Path
+    spec: InverterSpec
+    target: TargetSpec
+    prior: str
+    prior_sha256: str
+    training: dict[str, Any]
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is the folder of a training run, or of one of its further inverters; else it is published."""
+    root, number = split_run(Path(name))
+    return (root / "train.yaml").is_file() and (not number or Path(name).is_dir())
+
+
+def split_run(folder: Path) -> tuple[Path, int]:
+    """Folder of a run, and which of its inverters is meant: ``RUN`` is the first, ``RUN/also-1`` the second."""
+    if found := re.fullmatch(r"also-(\d+)", folder.name):
+        return folder.parent, int(found[1])
+    return folder, 0
+
+
+def is_published(name: str) -> bool:
+    """Whether ``checkpoints/`` has a folder of this name."""
+    return (checkpoints_root() / name / WEIGHTS).is_file()
+
+
+def names_of(layer: str, input_size: int) -> list[str]:
+    """What there is in ``checkpoints/`` under the names of an inverter of these features, such as ``blocks.2-64``."""
+    return list(filter(is_published, (f"{layer}-{input_size}", layer)))
+
+
+def read_published(name: str) -> Published:
+    """Read a published inverter's config by name, folder or hub id; no weights are loaded.
+
+    Raises:
+        ValueError: Not found, a run that is not published, or a config that is damaged or of another schema version.
+    """
+    if is_run(name):
+        raise ValueError(
+            f"inverter {name!r} is a training run; allowed: a published one, which "
+            f"`inverter publish {name} name=NAME` makes of it"
+        )
+    folder = find_published(name, marker=WEIGHTS, kind="inverter")
+    try:
+        values = parse_yaml((folder / CONFIG).read_bytes())
+        _check_config(values)
+        return Published(
+            folder=folder,
+            spec=(InverterSpec.from_first_version if values["schema_version"] == 1 else InverterSpec.from_dict)(
+                values["inverter"]
+            ),
+            target=TargetSpec.from_dict(values["target"]),
+            prior=values["prior"],
+            prior_sha256=values["prior_sha256"],
+            training=values["training"],
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {one_line(error)}") from error
+
+
+def _check_config(values: Any) -> None:
+    kinds: dict[str, type] = {"schema_version": int, "inverter": dict, "target": dict, "training": dict}
+    kinds |= {"prior": str, "prior_sha256": str}
+    if not isinstance(values, dict) or values.keys() != kinds.keys():
+        found = sorted(map(str, values)) if isinstance(values, dict) else values
+        raise ValueError(f"keys are {found!r}; allowed: {', '.join(kinds)}")
+    for key, kind in kinds.items():
+        if type(values[key]) is not kind:
+            raise ValueError(f"{key} is {values[key]!r}; allowed: a {kind.__name__}")
+    if values["schema_version"] not in (1, SCHEMA_VERSION):
+        raise ValueError(f"schema_version is {values['schema_version']}; allowed: 1, {SCHEMA_VERSION}")
+
+
+def check_target(published: Published, target: TargetSpec) -> None:
+    """Raise ValueError unless features of ``target`` are what the inverter was trained on."""
+    check_same_features(f"inverter {published.folder.name!r}", published.target, target)
+
+
+def list_inverters(folder: Path | None = None) -> Iterator[Published]:
+    """Published inverters in a folder, ``checkpoints/`` by default, in order of name; damaged ones are logged."""
+    for weights in sorted((folder or checkpoints_root()).glob(f"[!.]*/{WEIGHTS}")):
+        try:
+            yield read_published(str(weights.parent))
+        except ValueError as error:
+            log.warning("%s", error)

@@ -1,1 +1,0 @@
-"""What training shows while it runs."""

@@ -1,0 +1,74 @@
+"""What an attack may cost, and the method fitted to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from torch import Tensor
+
+from inverter.config import BudgetConfig, InvertConfig
+from inverter.lab.experiments.cell import CellFile
+from inverter.whitebox.attack import Attack
+
+TRIAL = 5
+"""Queries that tell how long one takes."""
+
+
+def budget_name(budget: BudgetConfig) -> str:
+    """Such as ``256 queries`` or ``20 seconds``.
+
+    Raises:
+        ValueError: It is both or neither, or not above 0.
+    """
+    given = {name: v for name, v in (("queries", budget.queries), ("seconds", budget.seconds)) if v is not None}
+    if len(given) != 1 or min(given.values()) <= 0:
+        raise ValueError(f"budget is {asdict(budget)}; allowed: queries or seconds, above 0")
+    return " ".join(f"{value:g} {name}" for name, value in given.items())
+
+
+def choose_queries(budget: BudgetConfig, cell: CellFile, attack: Attack, features: Tensor) -> int:
+    """Queries of the budget; those of a time are found by a trial, once a cell.
+
+    Raises:
+        SystemExit: A signal came.
+    """
+    budget_name(budget)
+    if budget.seconds is None:
+        return int(budget.queries or 0)
+    if "queries" not in cell.notes:
+        _trial(attack, features)  # the first is slow: kernels are chosen, memory is taken
+        cell.notes["queries"] = max(1, int(budget.seconds / _trial(attack, features)))
+        cell.save()
+    return int(cell.notes["queries"])
+
+
+def _trial(attack: Attack, features: Tensor) -> float:
+    """Seconds that a query of one image takes."""
+    config = replace(attack.config, loop=replace(attack.config.loop, max_queries=TRIAL))
+    found = replace(attack, config=config).invert(features)
+    if found.stopped_by is not None:
+        raise SystemExit(128 + found.stopped_by)
+    return found.seconds / int(found.counts["target_queries"].sum())
+
+
+def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | None = None) -> InvertConfig:
+    """Steps raised or cut to the budget; two phases keep their share of it.
+
+    Args:
+        attack: Has the phases.
+        config: Of the attack.
+        queries: An image.
+        seconds: An image, at most; None sets no end.
+    """
+    hybrid, parts = config.hybrid, [phase.num_steps for phase in attack.phases()]
+    first = queries if len(parts) == 1 else max(1, round(queries * hybrid.num_steps / sum(parts)))
+    pixels = replace(hybrid.pixels, num_steps=max(1, queries - first))
+    return replace(
+        config,
+        loop=replace(
+            config.loop, max_queries=queries, max_seconds=config.loop.max_seconds if seconds is None else seconds
+        ),
+        direct=replace(config.direct, num_steps=queries),
+        latent=replace(config.latent, num_steps=queries),
+        hybrid=replace(hybrid, num_steps=first, pixels=pixels),
+    )

@@ -1,0 +1,142 @@
+"""What an experiment leaves in ``docs/results/NAME/``: table, plot, and a page with question, answer and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inverter.audit.chart import Chart
+from inverter.evaluation.evaluate import ONE_JUDGE, WARNING
+from inverter.lab.experiments.plot import render
+from inverter.lab.experiments.record import Record
+from inverter.lab.experiments.tables import results_table
+from inverter.run.files import write_text
+
+PAGE = """# {title}
+
+{unfinished}## Question
+
+{question}
+
+## Set-up
+
+{setup}
+
+```bash
+{command}
+```
+
+Every key of the configuration is in [results.json](results.json).
+
+## Result
+
+{table}
+
+![{title}](plot.svg)
+
+Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draws for every method.
+[The tables and every comparison](table.md), [everything as JSON](results.json).
+
+## Answer
+
+A method is better or worse where the interval of the paired difference excludes 0; where judges measure, under every
+judge, or under some where the others' differences have the same sign. Judges disagree where one's has not. Else there
+is no difference to be seen. Over all tables; [each table's](table.md) stand below the tables.
+
+{answer}
+
+## Limits
+
+{limits}
+"""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What an experiment says of itself.
+
+    Args:
+        title: Heading.
+        question: What is asked.
+        setup: How it was found out.
+        command: That makes the page.
+        kinds: Metrics of the tables.
+        answer: Sentences over all tables.
+        details: Sentences on each table.
+        limits: What the answer does not cover.
+        resampled: What a source is.
+    """
+
+    title: str
+    question: str
+    setup: Sequence[str]
+    command: str
+    kinds: Sequence[str]
+    answer: Sequence[str]
+    details: Sequence[str]
+    limits: Sequence[str]
+    resampled: str = "photos"
+
+
+def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
+    """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``.
+
+    Raises:
+        ValueError: There is a ``README.md`` that is another page.
+    """
+    check_page(folder / "README.md", text.title)
+    record.save(folder)
+    table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
+    write_text(folder / "table.md", f"# {text.title}\n\n{table}\n\n{bullets(text.details)}\n")
+    write_text(folder / "plot.svg", render(charts))
+    page = PAGE.format(
+        title=text.title,
+        unfinished="" if record.finished else "**Unfinished: the run was stopped before every cell was there.**\n\n",
+        question=text.question,
+        setup=bullets([*text.setup, *made_by(record)]),
+        command=text.command,
+        table=table or "Nothing was inverted yet.",
+        resampled=text.resampled,
+        answer=bullets(text.answer) or "Nothing was compared yet.",
+        limits=bullets([*text.limits, *own_limits(record)]),
+    )
+    write_text(folder / "README.md", page)
+
+
+def check_page(path: Path, title: str) -> None:
+    """Refuse to overwrite what is no such page.
+
+    Raises:
+        ValueError: The file's first line is not the title.
+    """
+    first = path.read_text(errors="replace").partition("\n")[0] if path.is_file() else f"# {title}"
+    if first != f"# {title}":
+        raise ValueError(f"{path} begins with {first!r} and would be overwritten; allowed: no file, or '# {title}'")
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def made_by(record: Record) -> list[str]:
+    """Pictures, seeds, machine and commits."""
+    config, machine = record.config, record.made_by["environment"]
+    seeds = ", ".join(map(str, config["seeds"]))
+    commits = record.made_by.get("commits") or [record.made_by["commit"]]
+    return [
+        f"Pictures: {record.source}; target {config['target']['name']}, prior {config['prior']}; seeds {seeds}.",
+        f"Seconds are an image's share of a batch on {machine['processor']}, {machine['threads']} thread(s)"
+        f"{', ' + ', '.join(machine['gpus']) if machine['gpus'] else ''}.",
+        f"Inverted at commit {', '.join(map(str, commits))}.",
+    ]
+
+
+def own_limits(record: Record) -> list[str]:
+    """What is missing from the tables, and why."""
+    reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
+    said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
+    fewest = sorted((found.results for found in record.groups), key=lambda results: results.num_sources)[:1]
+    notes = [note.removeprefix(WARNING) for r in fewest for note in r.notes if note.startswith((WARNING, ONE_JUDGE))]
+    return [*notes, *sorted(said)]

@@ -1,0 +1,57 @@
+"""Charts of an experiment in one SVG: values with their intervals, drawn as the audit draws its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from inverter.audit.chart import Chart, Point, draw
+from inverter.evaluation.labels import heading
+from inverter.evaluation.results import Results
+from inverter.lab.experiments.record import Found
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: Sequence[str]) -> Chart | None:
+    """A metric of some rows, one column a group; None where none was measured."""
+    series: dict[str, dict[str, Point]] = {}
+    for column, results in columns.items():
+        for row in results.rows:
+            if row.name in rows and metric in row.scores:
+                found = row.scores[metric]
+                series.setdefault(row.name, {})[column] = (found.mean, found.low, found.high)
+    return draw(f"{title}: {heading(metric)}", list(columns), series) if series else None
+
+
+def panels(
+    groups: Sequence[Found], kinds: Sequence[str], split: Callable[[Found], str], column: Callable[[Found], str]
+) -> list[Chart | None]:
+    """Charts of the attacks in each metric of these kinds: one for each value of ``split``, with columns ``column``."""
+    charts = []
+    for title in dict.fromkeys(map(split, groups)):
+        chosen = {column(found): found.results for found in groups if split(found) == title}
+        rows = [row.name for results in chosen.values() for row in results.rows if row.kind == "attack"]
+        metrics = list(dict.fromkeys(metric for results in chosen.values() for metric in results.metrics()))
+        wanted = [metric for kind in kinds for metric in metrics if metric.partition("/")[0] == kind]
+        charts += [values_chart(title, chosen, metric, rows) for metric in wanted]
+    return charts
+
+
+def curves_chart(title: str, curves: Mapping[str, Sequence[float]]) -> Chart | None:
+    """Values at 1, 2, 3, ... of each name."""
+    longest = max(map(len, curves.values()), default=0)
+    series: dict[str, dict[str, Point]] = {
+        name: {str(i): (value, None, None) for i, value in enumerate(values, 1)} for name, values in curves.items()
+    }
+    return draw(title, [str(i) for i in range(1, longest + 1)], series) if longest else None
+
+
+def render(charts: Sequence[Chart | None]) -> str:
+    """SVG text: the charts in rows of two."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("charts.svg.j2").render(charts=[chart for chart in charts if chart is not None])

@@ -1,0 +1,32 @@
+"""The best linear autoencoder with a prior's latent shape: what the prior's own has to beat."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inverter.losses.quality import quantise
+
+
+def linear_round_trip(images: Tensor, train: Tensor, latent_shape: tuple[int, int, int]) -> Tensor:
+    """Images through the principal components of training patches, as many as there are latent channels.
+
+    Args:
+        images: ``(N, 3, S, S)`` in [0, 1].
+        train: ``(M, 3, S, S)`` in [0, 1], whose patches' mean and components are taken.
+        latent_shape: ``(C, h, w)``; patches have a side of ``S / h``.
+    Returns:
+        8-bit pictures ``(N, 3, S, S)`` in [0, 1].
+    """
+    channels, side = latent_shape[0], images.shape[-1] // latent_shape[1]
+    patches = _patches(train, side).flatten(0, 2)
+    mean = patches.mean(0)
+    directions = torch.linalg.eigh(torch.cov(patches.T)).eigenvectors[:, -channels:]
+    kept = (_patches(images, side) - mean) @ directions @ directions.T + mean
+    return quantise(F.pixel_shuffle(kept.movedim(-1, 1), side).clamp(0, 1))
+
+
+def _patches(images: Tensor, side: int) -> Tensor:
+    """Patches ``(N, h, w, 3 * side * side)`` of images."""
+    return F.pixel_unshuffle(images, side).movedim(1, -1)

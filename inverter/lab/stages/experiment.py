@@ -1,0 +1,34 @@
+"""Stages ``experiment methods``, ``prompts`` and ``smoothing``: the cells, then table, plot and page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from inverter.config import MethodsExperimentConfig, PromptsExperimentConfig, SmoothingExperimentConfig
+from inverter.lab.experiments import methods, prompts, smoothing
+from inverter.lab.experiments.summary import summarise, summary_folder
+
+log = logging.getLogger(__name__)
+KINDS: dict[type, tuple[str, Callable[..., Path]]] = {
+    MethodsExperimentConfig: ("methods", methods.run),
+    PromptsExperimentConfig: ("prompts", prompts.run),
+    SmoothingExperimentConfig: ("smoothing", smoothing.run),
+}
+
+
+def run(config: MethodsExperimentConfig | PromptsExperimentConfig | SmoothingExperimentConfig) -> Path:
+    """Fill what is missing in ``config.output``, write ``config.results``, and the page above it where its name fits.
+
+    Raises:
+        ValueError: A value that is not allowed, an output of another recipe, or a README.md that is no such page.
+        SystemExit: A signal came; the same command goes on.
+    """
+    name, fill = KINDS[type(config)]
+    above = summary_folder(Path(config.results), name)
+    folder = fill(config)
+    log.info("%s", folder / "README.md")
+    if above is not None:
+        log.info("%s", summarise(above))
+    return folder

@@ -1,0 +1,105 @@
+"""Stage ``train_judge``: the project's own judge, from labelled image shards."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning as L
+import torch
+
+from inverter.config import JudgeConfig
+from inverter.data.image_module import ImageShardModule, RandomView, picture_folder, picture_loader
+from inverter.data.picture_cache import PictureCache
+from inverter.evaluation.intervals import bootstrap_mean
+from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, save_judge
+from inverter.lab.judge.card import render_judge_card
+from inverter.lab.judge.module import JudgeModule, hits
+from inverter.lab.prior.measures import interval
+from inverter.run.callbacks.step_seed import StepSeed
+from inverter.run.checkpoints import load_weights
+from inverter.run.files import write_text
+from inverter.run.lock import locked
+from inverter.run.loggers import close_loggers
+from inverter.run.parse import parse_json
+from inverter.run.summary import save_summary, summarise
+from inverter.run.training import build_trainer, find_tasks, fit, record_training, resume_path
+
+log = logging.getLogger(__name__)
+STAGE = "train_judge"
+
+
+def run(config: JudgeConfig) -> Path:
+    """Train, then write the best state by dev accuracy to ``OUTPUT/judge``, with its accuracy on ``val``."""
+    find_tasks(config.trainer)
+    with locked(Path(config.output)):
+        return train(config, Path(config.output))
+
+
+def train(config: JudgeConfig, output: Path) -> Path:
+    """What ``run`` does in an output that is its own."""
+    spec = JudgeSpec(
+        config.resolution, tuple(config.widths), tuple(config.depths), config.num_classes, read_classes(config.classes)
+    )
+    checkpoint = resume_path(config, STAGE)
+    L.seed_everything(config.seed, verbose=False)
+    side = config.resolution
+    data = ImageShardModule(config.data, side, output, RandomView(side, config.min_crop), config.seed)
+    module = JudgeModule(config, spec)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    callbacks = [StepSeed(config.seed)]
+    trainer = build_trainer(config.optim, config.trainer, output, monitor="val/accuracy", callbacks=callbacks)
+    record_training(trainer, config, STAGE, checkpoint)
+    fit(trainer, module, data, checkpoint)
+    close_loggers(trainer.loggers)
+    folder = output / "judge"
+    if not trainer.is_global_zero:
+        return folder
+    best = output / "checkpoints" / "best.ckpt"
+    if best.is_file():
+        load_weights(module, best)
+    judge = module.judge.cpu().float().eval()
+    summary = summarise(trainer, output, STAGE, config.data.batch_size, "val/accuracy")
+    parameters = sum(parameter.numel() for parameter in judge.parameters())
+    training = summary | {"parameters": parameters, "command": command(config)}
+    accuracy = measure(judge, config, output)
+    save_judge(judge, folder, training, accuracy)
+    write_text(folder / "README.md", render_judge_card("judge", asdict(spec), accuracy, training))
+    save_summary(summary, output, STAGE)
+    log.info("judge in %s: top-1 %.3f on %s", folder, accuracy["top1"]["mean"], accuracy["split"])
+    return folder
+
+
+def measure(judge: ResidualJudge, config: JudgeConfig, output: Path) -> dict:
+    """Top-1 and top-5 on ``val``, or on ``dev`` where none is given, with intervals."""
+    pictures = PictureCache(config.val or config.data.dev, config.resolution, picture_folder(config.data, output))
+    found = hits(judge, picture_loader(pictures, 100)).double()
+    top1, top5 = (interval(bootstrap_mean(column)) for column in found.T)
+    return {"split": "val" if config.val else "dev", "num_pictures": len(found), "top1": top1, "top5": top5}
+
+
+def read_classes(path: str | None) -> tuple[str, ...]:
+    """Names of the classes from a JSON list.
+
+    Raises:
+        ValueError: It cannot be read, or is no list of texts.
+    """
+    if path is None:
+        return ()
+    names = parse_json(Path(path).read_bytes())
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"classes: {path} holds no list of texts")
+    return tuple(names)
+
+
+def command(config: JudgeConfig) -> str:
+    """The command line of this training, with file names in place of paths."""
+    names = {
+        key: Path(value).name for key, value in (("data.shards", config.data.shards), ("data.dev", config.data.dev))
+    }
+    names |= {"val": Path(config.val).name} if config.val else {}
+    words = [f"{key}='{name}'" for key, name in names.items()]
+    budget = {"max_time": config.optim.max_time, "max_steps": config.optim.max_steps}
+    words += [f"optim.{key}={'null' if value is None else value}" for key, value in budget.items()]
+    return " ".join(["inverter train_judge judge.yaml", *words])

@@ -1,0 +1,1 @@
+"""Training a prior of one's own: autoencoder, denoiser, few-step variant."""

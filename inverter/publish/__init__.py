@@ -1,0 +1,1 @@
+"""Publishing an inverter: weights, card."""

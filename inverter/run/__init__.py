@@ -1,0 +1,1 @@
+"""What every stage shares: output folders, records, trainings, processes, devices."""

@@ -1,0 +1,42 @@
+import torch
+from torch import nn
+
+from inverter.data.capture import capture
+from inverter.data.inputs import Input
+from inverter.targets import load_targets
+
+NETWORK = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+
+def pictures(count: int) -> list[Input]:
+    values = torch.randint(0, 256, (count, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return [Input(f"p{i}", picture) for i, picture in enumerate(values)]
+
+
+def test_a_picture_and_its_features_are_the_same_to_the_bit_in_any_batch():
+    target = load_targets(NETWORK, ["0", "1"], input_size=8)
+    given = pictures(3)
+    together = capture(target, given, 0)
+    for i, item in enumerate(given):
+        alone = capture(target, [item], 0)
+        file = Input(item.key, features={layer: values[0] for layer, values in alone.items()})
+        again = capture(target, [given[0], file], 0)
+        for layer in ("0", "1"):
+            assert torch.equal(together[layer][i], alone[layer][0])
+            assert torch.equal(again[layer][1], alone[layer][0])
+
+
+def test_the_payloads_noise_is_the_keys():
+    target = load_targets(NETWORK, ["1"], input_size=8, payload="gaussian:0.5")
+    given = pictures(2)
+    together, swapped = capture(target, given, 0), capture(target, given[::-1], 0)
+    assert torch.equal(together["1"], swapped["1"].flip(0))
+    assert not torch.equal(together["1"], capture(target, given, 1)["1"])
+
+
+def test_features_of_another_shape_are_refused():
+    import pytest
+
+    target = load_targets(NETWORK, ["1"], input_size=8)
+    with pytest.raises(ValueError, match=r"features of 'x' have shape \(4, 6, 5\); 1 gives \(4, 6, 6\)"):
+        capture(target, [Input("x", features={"1": torch.zeros(4, 6, 5)})], 0)

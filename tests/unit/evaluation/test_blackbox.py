@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from inverter.blackbox.build import build_module
+from inverter.data.manifest import Manifest
+from inverter.evaluation.blackbox import attack_methods
+
+
+@pytest.fixture
+def build(train_config, tiny_shards, tmp_path):
+    def make(kind: str = "inverter", **model):
+        config = train_config(tmp_path, kind)
+        for key, value in model.items():
+            setattr(config.model, key, value)
+        return build_module(config, Manifest.load(tiny_shards / "train")).eval()
+
+    return make
+
+
+def methods_of(inverter, baseline=None):
+    return attack_methods(inverter, baseline, bf16=False, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("strength", "guidance_scale", "calls"), [(0.0, 1.0, 0), (0.5, 1.0, 2), (0.6, 3.0, 4), (1.0, 1.0, 4)]
+)
+def test_the_cost_of_sampling_is_what_the_denoiser_does(build, monkeypatch, strength, guidance_scale, calls):
+    inverter = build(strength=strength, guidance_scale=guidance_scale, num_inference_steps=4).inverter
+    methods = methods_of(inverter)
+    counted = []
+    unet = inverter.prior.denoiser
+    forward = unet.forward
+    monkeypatch.setattr(unet, "forward", lambda *args, **kwargs: counted.append(1) or forward(*args, **kwargs))
+    methods["sample"].reconstruct(torch.randn(2, 6, 5, 7))
+    assert len(counted) == methods["sample"].cost["denoiser_calls"] == calls
+
+
+def test_operating_points_and_baseline(build):
+    inverter, baseline = build().inverter, build("upconv")
+    features = torch.randn(2, 6, 5, 7)
+    torch.nn.init.normal_(inverter.head.body[-2].weight, std=0.1)
+    methods = methods_of(inverter, baseline)
+    assert list(methods) == ["mean", "mean without head", "sample", "upconv"]
+    torch.testing.assert_close(methods["mean"].reconstruct(features), inverter.mean(features))
+    torch.testing.assert_close(methods["mean without head"].reconstruct(features), inverter.mean(features, head=False))
+    torch.testing.assert_close(methods["upconv"].reconstruct(features), baseline.reconstruct(features))
+    assert list(methods_of(build(head=False).inverter)) == ["mean", "sample"]
+
+
+def test_samples_follow_the_seed(build):
+    inverter, features = build().inverter, torch.randn(1, 6, 5, 7)
+    draws = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        draws.append(methods_of(inverter)["sample"].reconstruct(features))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.allclose(draws[0], draws[2], atol=1e-4)

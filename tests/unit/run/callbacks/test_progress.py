@@ -1,0 +1,35 @@
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+
+from inverter.run.callbacks import progress as module
+from inverter.run.callbacks.progress import PlainProgress, progress
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [(True, RichProgressBar), (False, PlainProgress)])
+def test_a_bar_in_a_terminal_only(monkeypatch, terminal, kind):
+    monkeypatch.setattr(module.sys.stderr, "isatty", lambda: terminal, raising=False)
+    assert isinstance(progress(), kind)
+
+
+def test_elsewhere_one_line_each_thirty_seconds(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    trainer = SimpleNamespace(global_step=0, max_steps=-1, is_global_zero=True, callback_metrics={})
+    callback = progress()
+    callback.on_train_start(trainer, None)
+    for step in range(1, 8):
+        now[0] += 10
+        trainer.global_step = step
+        trainer.callback_metrics["train/loss"] = torch.tensor(1 / step)
+        if step > 3:
+            trainer.max_steps, trainer.callback_metrics["dev/psnr"] = 9, torch.tensor(20.5)
+        callback.on_train_batch_end(trainer, None, None, {}, 0)
+    assert [record.message for record in caplog.records] == [
+        "step 3 after 30 s, train/loss 0.3333",
+        "step 6 of 9 after 60 s, train/loss 0.1667, dev/psnr 20.5",
+    ]
