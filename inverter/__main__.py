@@ -1,11 +1,13 @@
-"""Command line: ``inverter STAGE [config.yaml ...] [key=value ...]``."""
+"""Command line: ``inverter [--debug] STAGE [config.yaml ...] [key=value ...]``."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -40,8 +42,9 @@ LAB = {  # how the project studies itself and its priors
 }
 KINDS = ("train_prior", "experiment")  # stages whose second word says which
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
-YAML = (".yaml", ".yml")
 CONFIG_ERROR = 2
+INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell says it
+DEBUG = "--debug"
 NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub")
 HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own use of an older torch
@@ -56,16 +59,22 @@ def usage() -> str:
         "\n".join(f"  {name:<{width}}  {entry[2]}" for name, entry in part.items()) for part in (STAGES, LAB)
     )
     return (
-        "usage: inverter STAGE [config.yaml ...] [key=value ...]\n\n"
+        "usage: inverter [--debug] STAGE [config.yaml ...] [key=value ...]\n\n"
         "Reconstruct images from the features of a network's layer and report what leaked.\n\n"
         f"stages:\n{stages}\n\n"
         f"how the project studies itself:\n{lab}\n\n"
-        "`inverter STAGE --help` prints a stage's keys and their defaults, `inverter --version` the version."
+        "A value is text as it stands where the key takes text (quotes are the shell's), null for none, YAML where\n"
+        "the key takes a list: data.also=[a,'b,c']. ~ at the start of a path is home.\n\n"
+        "`inverter STAGE --help` prints a stage's keys and their defaults, `inverter --version` the version.\n"
+        f"{DEBUG} prints where an error was raised before its line."
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one stage; a bad value, and what the operating system refuses, are one line on stderr and exit status 2."""
+    """Run one stage; a bad value, and what the operating system refuses, are one line on stderr and exit status 2.
+
+    Ctrl-C is status 130. With ``--debug`` the traceback stands before the line.
+    """
     try:
         status = dispatch(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -77,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def dispatch(words: list[str]) -> int:
     """Find the stage that the words begin with and run it."""
+    debug, words = DEBUG in words, [word for word in words if word != DEBUG]
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -92,12 +102,14 @@ def dispatch(words: list[str]) -> int:
     if stage not in STAGES | LAB:
         kinds = [known for known in STAGES | LAB if known.startswith(f"{stage.partition(' ')[0]} ")]
         wrong = f"{stage} needs a kind" if stage in KINDS else f"unknown stage {stage!r}"
-        print(f"error: {wrong}; allowed: {', '.join(kinds or STAGES | LAB)}", file=sys.stderr)
+        close = [] if kinds else difflib.get_close_matches(stage.replace("-", "_"), [*STAGES, *KINDS], n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        print(f"error: {wrong}; {meant}allowed: {', '.join(kinds or STAGES | LAB)}", file=sys.stderr)
         return CONFIG_ERROR
-    return run_stage(stage, words)
+    return run_stage(stage, words, debug=debug)
 
 
-def run_stage(stage: str, words: list[str]) -> int:
+def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
     from inverter.config.errors import is_out_of_memory, one_line
@@ -111,9 +123,10 @@ def run_stage(stage: str, words: list[str]) -> int:
         print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:")
         print(OmegaConf.to_yaml(OmegaConf.structured(schema)))
         return 0
-    if words and stage in POSITIONAL and "=" not in words[0] and not words[0].endswith(YAML):
+    paths = [word for word in words if schemas.names_file(schema, word)]
+    files = [word for word in paths if word.endswith(schemas.YAML)]
+    if stage in POSITIONAL and words and words[0] in paths and words[0] not in files:
         words[0] = f"{POSITIONAL[stage]}={words[0]}"
-    files = [word for word in words if word.endswith(YAML) and "=" not in word]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     config = None
     try:
@@ -127,8 +140,7 @@ def run_stage(stage: str, words: list[str]) -> int:
             warnings.filterwarnings("ignore", message)
         stage_module.run(config)
     except ValueError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return CONFIG_ERROR
+        return report(error, debug)
     except BrokenPipeError:
         raise
     except (MemoryError, RuntimeError) as error:
@@ -138,9 +150,23 @@ def run_stage(stage: str, words: list[str]) -> int:
         return CONFIG_ERROR
     except OSError as error:
         place = "" if error.filename else f" in output={getattr(config, 'output', None)}"
-        print(f"error: {one_line(error)}{place}", file=sys.stderr)
-        return CONFIG_ERROR
+        return report(error, debug, place)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     return 0
+
+
+def report(error: Exception, debug: bool, place: str = "") -> int:
+    """Print an error as one line, after its traceback where that was asked for; returns the exit status."""
+    from inverter.config.errors import one_line
+
+    if debug:
+        traceback.print_exception(error)
+    print(f"error: {one_line(error)}{place}", file=sys.stderr)
+    return CONFIG_ERROR
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,8 +15,9 @@ from inverter.blackbox.models import MODELS
 from inverter.blackbox.models.inverter import InverterModule
 from inverter.blackbox.models.surrogate import Surrogate, SurrogateModule
 from inverter.blackbox.pair_module import PairModule
+from inverter.blackbox.pairs_prior import load_pairs_prior
 from inverter.blackbox.published import split_run
-from inverter.config import MemoryConfig, TrainConfig, config_of, load_config
+from inverter.config import MemoryConfig, TrainConfig, config_of, read_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
@@ -25,14 +27,18 @@ from inverter.run.device import pick_device, pick_precision
 from inverter.targets.spec import TargetSpec, check_same_features
 
 
-def build_module(config: TrainConfig, manifest: Manifest, also: Sequence[Manifest] = ()) -> PairModule:
+def build_module(
+    config: TrainConfig, manifest: Manifest, also: Sequence[Manifest] = (), *, fetch: bool = True
+) -> PairModule:
     """Fresh module of the config's kind; ``also`` are the manifests of further inverters that share the denoiser.
+
+    ``fetch`` is false where others may have written the config: its prior is then not fetched from the hub.
 
     Raises:
         ValueError: An unknown kind, or a value that it does not allow.
     """
     manifests = (manifest, *also)
-    module = MODELS[config.model.kind](config, manifests)
+    module = MODELS[config.model.kind](config, manifests, partial(load_pairs_prior, config, manifest, fetch=fetch))
     plain = {"config": asdict(config), "manifests": [each.to_dict() for each in manifests]}
     module.save_hyperparameters(plain, logger=False)
     return module
@@ -46,11 +52,9 @@ def load_checkpoint(path: Path) -> PairModule:
     """
     values = read_checkpoint(path).get("hyper_parameters")
     if not isinstance(values, dict) or values.keys() != {"config", "manifests"}:
-        raise ValueError(
-            f"checkpoint {path} keeps no hyper-parameters; allowed: one of a run of this version, or its run"
-        )
+        raise ValueError(f"checkpoint {path} keeps no hyper-parameters; load its run instead")
     manifests = [Manifest.from_dict(each) for each in values["manifests"]]
-    module = build_module(config_of(TrainConfig, values["config"]), manifests[0], manifests[1:])
+    module = build_module(config_of(TrainConfig, values["config"]), manifests[0], manifests[1:], fetch=False)
     check_prior(module, weights_hash(load_weights(module, path)), path)
     return module.eval()
 
@@ -118,12 +122,12 @@ def load_run(folder: Path, memory: MemoryConfig | None = None) -> tuple[PairModu
     checkpoint = run / "checkpoints" / "best.ckpt"
     if not all(path.is_file() for path in (run / "train.yaml", run / MANIFEST, checkpoint)):
         raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
-    config = load_config(TrainConfig, [run / "train.yaml"])
+    config = read_config(TrainConfig, run / "train.yaml")
     config = config if memory is None else replace(config, memory=memory)
     manifests = [Manifest.load(each) for each in (run, *also_folders(run, config))]
     if number >= len(manifests):
         raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")
-    module = build_module(config, manifests[0], manifests[1:])
+    module = build_module(config, manifests[0], manifests[1:], fetch=False)
     check_prior(module, weights_hash(load_weights(module, checkpoint)), run)
     round_to_half(module)
     if isinstance(module, InverterModule):

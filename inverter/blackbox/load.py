@@ -33,8 +33,9 @@ def load_inverter(
     Args:
         name: Folder name under ``checkpoints/``, path, or hub id; with ``+few-step`` behind it, the variant that draws
             in few steps without guidance, where the inverter has one.
-        prior: Prior already loaded, or where its weights lie here; None loads the one that the inverter names, which
-            may be a folder of the machine that trained it.
+        prior: Prior already loaded, or its name, hub id (``owner/name@revision``) or folder here; None loads the one
+            that the inverter names, which is never fetched from the hub, and may be a folder of the machine that
+            trained it.
         target: Spec of the network whose features will be inverted, to be checked; None checks their shape only.
         memory: What a prior that is loaded here may take, see :func:`inverter.priors.load.load_prior`.
     Raises:
@@ -48,7 +49,7 @@ def load_inverter(
     if target is not None:
         check_target(published, target)
     if not isinstance(prior, DiffusionPrior):
-        prior = load_prior(prior or published.prior, memory)
+        prior = load_prior(prior or published.prior, memory, fetch=bool(prior))
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(
             f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "

@@ -13,7 +13,16 @@ from inverter.config.experiments import (
     SummaryConfig,
 )
 from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
-from inverter.config.load import changed_keys, config_of, config_root, find_config, load_config
+from inverter.config.load import (
+    YAML,
+    changed_keys,
+    config_of,
+    config_root,
+    find_config,
+    load_config,
+    names_file,
+    read_config,
+)
 from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import (
     ArchitectureConfig,
@@ -52,6 +61,7 @@ from inverter.config.whitebox import (
 )
 
 __all__ = [
+    "YAML",
     "ArchitectureConfig",
     "AuditConfig",
     "AutoencoderConfig",
@@ -103,4 +113,6 @@ __all__ = [
     "config_root",
     "find_config",
     "load_config",
+    "names_file",
+    "read_config",
 ]

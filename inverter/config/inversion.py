@@ -8,6 +8,7 @@ from omegaconf import MISSING
 
 from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import TargetConfig, VideoConfig
+from inverter.config.values import TEXT
 from inverter.config.whitebox import MethodsConfig
 
 
@@ -39,7 +40,9 @@ class InvertConfig(MethodsConfig):
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip
     limit: int | None = None  # invert the first N inputs only
     operating_point: str = "mean"  # mean | sample
-    prompt: str | None = None  # text for sample and for white-box methods with a prior; null: predicted, else empty
+    prompt: str | None = field(
+        default=None, metadata=TEXT
+    )  # text for sample and for white-box methods with a prior; null: predicted, else empty
     prompts: str | None = None  # CSV with key,prompt or key,foreground,background, or image shards; others: prompt
     prompt_kind: str = "both"  # what is taken of them: both | foreground | background | none
     guidance_scale: float | None = None  # null: as the inverter was published, 1 with white-box methods

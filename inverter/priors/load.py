@@ -64,7 +64,7 @@ def find_family(index: dict[str, Any]) -> Family:
 
 
 @quiet()
-def load_prior(name: str | Path, memory: MemoryConfig | None = None) -> DiffusionPrior:
+def load_prior(name: str | Path, memory: MemoryConfig | None = None, *, fetch: bool = True) -> DiffusionPrior:
     """Load a prior by its published name, from a folder, or from the Hugging Face hub.
 
     Args:
@@ -74,6 +74,7 @@ def load_prior(name: str | Path, memory: MemoryConfig | None = None) -> Diffusio
             has one.
         memory: Precision of the weights, whether they leave a GPU while they are not used, and how much the
             autoencoder takes at once; None is float32, and all of it. Hashes are of the files, whatever the precision.
+        fetch: False where a file that others wrote gave the name: nothing is fetched from the hub.
     Returns:
         The frozen prior, on the CPU.
     Raises:
@@ -86,7 +87,7 @@ def load_prior(name: str | Path, memory: MemoryConfig | None = None) -> Diffusio
     base, control = split_control(rest)
     if few_step and control:
         raise ValueError(f"prior {str(name)!r}; allowed: one of {SUFFIX} and {CONTROL}")
-    folder = find_prior(base)
+    folder = find_prior(base, fetch=fetch)
     index = read_index(folder)
     check_index(folder, index)
     family = find_family(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from inverter.blackbox.inverter import Inverter
 from inverter.data.manifest import Manifest
 from inverter.evaluation.labels import heading, interval, label, number, verdict
 from inverter.evaluation.results import Results
+from inverter.publish.markdown import code, escape
 from inverter.targets.shape import describe_shape
 
 CARD = """---
@@ -19,26 +21,26 @@ tags: [feature-inversion, privacy, latent-diffusion]
 ---
 # {name}
 
-Reconstructs {resolution} px images from the features that `{target}` emits at `{layer}`: one pass (`mean`), or with the
+Reconstructs {resolution} px images from the features that {target} emits at {layer}: one pass (`mean`), or with the
 prior drawing what the features leave open (`sample`).
 
 ```python
 from inverter import Inverter
 
-inverter = Inverter.from_pretrained("{name}")
+inverter = Inverter.from_pretrained({quoted})
 recon = inverter.mean(features)  # (B, {shape}) -> (B, 3, {resolution}, {resolution}) in [0, 1]
 ```
 
 | | |
 | --- | --- |
-| target, layer | `{target}`, `{layer}`, input {input_size} px, payload `{payload}` |
-| target weights (SHA-256) | `{sha256}` |
+| target, layer | {target}, {layer}, input {input_size} px, payload {payload} |
+| target weights (SHA-256) | {sha256} |
 | features | {shape} = {numbers} numbers, {ratio:.2f} times the picture's |
-| prior | `{prior}`, weights `{prior_sha256}` |
+| prior | {prior}, weights {prior_sha256} |
 | training data | {source}, {pairs} pairs, augmentation: {augment} |
 | began with | {began_with} |
 | budget | {budget}; {pairs_seen} pairs seen; {processor}, {threads} threads |
-| commit, seed | `{commit}`, {seed} |
+| commit, seed | {commit}, {seed} |
 | licence | {licence} |
 
 **Threat model.** {threat_model}
@@ -76,37 +78,40 @@ def render_card(
     results: Results,
     few_step: Results | None = None,
 ) -> str:
-    """Markdown text of the card; ``few_step`` is what was measured of the few-step variant, where there is one."""
+    """Markdown text of the card; what manifest, config and results say is text in it, never markup.
+
+    ``few_step`` is what was measured of the few-step variant, where there is one.
+    """
     spec = manifest.target
     budget = f"{training['max_time_seconds']} s" if training["max_time_seconds"] else f"{training['max_steps']} steps"
     not_computed = [f"Not computed: {label(missing.metric).title} ({missing.reason})." for missing in results.missing]
     return CARD.format(
-        name=name,
+        name=escape(name),
+        quoted=json.dumps(name, ensure_ascii=False),
         licence=licence,
         resolution=inverter.spec.resolution,
-        target=spec.name,
-        layer=spec.layer,
+        target=code(spec.name),
+        layer=code(spec.layer),
         shape=describe_shape(spec.feature_shape, ", "),
         input_size=spec.input_size,
-        payload=spec.payload,
-        sha256=spec.weights_sha256,
+        payload=code(spec.payload),
+        sha256=code(spec.weights_sha256),
         numbers=spec.num_features,
         ratio=results.payload.ratio,
-        prior=inverter.prior.name,
-        prior_sha256=inverter.prior.weights_sha256,
+        prior=code(inverter.prior.name),
+        prior_sha256=code(inverter.prior.weights_sha256),
         began_with=began_with(training["began_with"]),
         budget=budget,
-        processor=training["environment"]["processor"],
-        threads=training["environment"]["threads"],
+        processor=escape(training["environment"]["processor"]),
+        threads=escape(training["environment"]["threads"]),
+        commit=code(training["commit"]),
         num_images=results.num_images,
         num_sources=results.num_sources,
         table=metrics_table(results),
-        notes="\n".join(f"- {note}" for note in (*results.notes, *not_computed)),
+        notes="\n".join(f"- {escape(note)}" for note in (*results.notes, *not_computed)),
         comparisons=comparisons_table(results),
         few_step="" if few_step is None else few_step_section(name, results, few_step),
-        **{
-            key: training[key] for key in ("source", "pairs", "pairs_seen", "augment", "commit", "seed", "threat_model")
-        },
+        **{key: escape(training[key]) for key in ("source", "pairs", "pairs_seen", "augment", "seed", "threat_model")},
     )
 
 
@@ -123,7 +128,8 @@ def few_step_section(name: str, results: Results, few_step: Results) -> str:
 def began_with(before: Sequence[Mapping[str, Any]]) -> str:
     """What a training began with, in words; newest first."""
     told = (
-        f"`{each['name']}` (file `{each['weights_sha256']}`; {each['pairs_seen']} pairs seen of {each['source']})"
+        f"{code(each['name'])} (file {code(each['weights_sha256'])}; {each['pairs_seen']} pairs seen of "
+        f"{escape(each['source'])})"
         for each in before
     )
     return ", which began with ".join(told) or "random weights"
@@ -138,7 +144,7 @@ def metrics_table(results: Results) -> str:
         for metric in metrics:
             score = row.scores.get(metric)
             cells.append(f"{number(metric, score.mean)} {interval(metric, score.low, score.high)}" if score else "")
-        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {escape(row.name)} | " + " | ".join(cells) + " |")
     guesses = [number(metric, results.chance[metric]) if metric in results.chance else "" for metric in metrics]
     return "\n".join([*lines, f"| guessing | {' | '.join(guesses)} |"])
 
@@ -153,7 +159,10 @@ def comparisons_table(results: Results) -> str:
     for c in results.comparisons:
         difference = f"{number(c.metric, c.difference, signed=True)} {interval(c.metric, c.low, c.high, signed=True)}"
         cells.setdefault(f"{c.a} - {c.b}", {})[c.metric] = f"{difference} {verdict(c)}"
-    lines = [f"| {pair} | {' | '.join(found.get(metric, '') for metric in metrics)} |" for pair, found in cells.items()]
+    lines = [
+        f"| {escape(pair)} | {' | '.join(found.get(metric, '') for metric in metrics)} |"
+        for pair, found in cells.items()
+    ]
     meaning = (
         "Paired by picture; better and worse (a leaks more, less than b): the interval excludes 0, there are 20 "
         "sources or more, and all judges give one sign."

@@ -12,18 +12,19 @@ def checkpoints_root() -> Path:
     return checkout if checkout.is_dir() else Path("checkpoints")
 
 
-def find_prior(name: str) -> Path:
+def find_prior(name: str, *, fetch: bool = True) -> Path:
     """Folder of a prior: see :func:`find_published`."""
-    return find_published(name, marker="model_index.json", kind="prior")
+    return find_published(name, marker="model_index.json", kind="prior", fetch=fetch)
 
 
-def find_published(name: str, marker: str, kind: str) -> Path:
+def find_published(name: str, marker: str, kind: str, *, fetch: bool = True) -> Path:
     """Look a name up in ``checkpoints/``, then as a local folder, then on the hub.
 
     Args:
-        name: Folder name under ``checkpoints/``, path, or hub id ``owner/name``.
+        name: Folder name under ``checkpoints/``, path, or hub id ``owner/name``, also ``owner/name@revision``.
         marker: File that such a folder must hold.
         kind: What it is, for messages.
+        fetch: False where a file that others wrote gave the name: of the hub, what was fetched before is all there is.
     Returns:
         The folder.
     Raises:
@@ -34,7 +35,8 @@ def find_published(name: str, marker: str, kind: str) -> Path:
             return folder
     known = sorted(path.parent.name for path in checkpoints_root().glob(f"*/{marker}"))
     message = f"{kind} {name!r} not found: neither among {known} in {checkpoints_root()} nor a folder with {marker}"
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or Path(name).exists():
+    hub = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?", name)
+    if not hub or Path(name).exists():
         raise ValueError(message)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
@@ -44,12 +46,19 @@ def find_published(name: str, marker: str, kind: str) -> Path:
     try:
         folder = Path(
             snapshot_download(
-                name,
+                hub[1],
+                revision=hub[2],
+                local_files_only=not fetch,
                 allow_patterns=["*.json", "*.txt", "*.yaml", weights, "README.md"],
                 ignore_patterns=["*.fp16.*", "*.non_ema.*", "safety_checker/*"],
             )
         )
     except (HfHubHTTPError, OSError, ValueError) as error:
+        if not fetch:
+            raise ValueError(
+                f"{message}; it is not fetched from the hub because a file names it: give prior={name} to have it "
+                f"fetched, or {name}@REVISION, or where it lies"
+            ) from error
         raise ValueError(f"{message}, and the hub did not give it ({type(error).__name__})") from error
     if not (folder / marker).is_file():
         raise ValueError(f"{kind} {name!r} from the hub has no {marker}")

@@ -29,13 +29,17 @@ def parse_yaml(text: str | bytes) -> Any:
         ValueError: It is no YAML, refers to itself, names a Python object, or is nested too deeply.
     """
     try:
-        return yaml.load(text, Loader=_PlainLoader)
+        return yaml.load(text, Loader=PlainLoader)
     except Exception as error:  # what a tag announces and a value is not fails with errors of many classes
         raise ValueError(f"no valid YAML: {one_line(error)}") from error
 
 
-class _PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
+    """YAML without anchors and references."""
+
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise ValueError(f"reference *{self.peek_event().anchor}; allowed: plain values")
+        event = self.peek_event()
+        if anchor := getattr(event, "anchor", None):
+            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
+            raise ValueError(f"reference {sign}{anchor}; allowed: plain values")
         return super().compose_node(parent, index)

@@ -13,16 +13,35 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
-_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of torchrun, of Lightning, of srun; the last may be all there is
 _PATIENCE = timedelta(days=7)  # of the first process for the last; one that dies is noticed at once
 _ABSENT = object()
+
+
+_task = 0
 
 
 def rank() -> int:
     """Number of this process among those of the command, from 0; known before they meet."""
     if dist.is_initialized():
         return dist.get_rank()
-    return int(next((os.environ[name] for name in _RANKS if name in os.environ), 0))
+    names = ("RANK", "LOCAL_RANK") if "WORLD_SIZE" in os.environ else ("LOCAL_RANK",)  # of torchrun, of Lightning
+    return int(next((os.environ[name] for name in names if name in os.environ), _task))
+
+
+def share_tasks(count: int) -> bool:
+    """Take the tasks of one ``srun`` for the processes of one run where they are as many as it has.
+
+    Else each task is a run of its own, whatever its number.
+
+    Args:
+        count: Processes of the run.
+    Returns:
+        Whether this run may be left to SLURM's numbers; False where they are none of its.
+    """
+    global _task
+    ours = int(os.environ.get("SLURM_NTASKS", count)) == count
+    _task = int(os.environ.get("SLURM_PROCID", 0)) if ours and count > 1 else 0
+    return ours
 
 
 def world_size() -> int:

@@ -7,12 +7,14 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from inverter.config.values import literal
 from inverter.run.files import write_text
 from inverter.run.parse import parse_json
 from inverter.run.processes import rank
@@ -115,4 +117,4 @@ def processor() -> str:
 
 def save_config(config: Any, path: Path) -> None:
     """Write a resolved config as YAML, whole or not at all."""
-    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(literal(asdict(config)))))

@@ -6,8 +6,12 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning as L
+import torch
+import torch.distributed as dist
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, ProgressBar, Timer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -23,6 +27,7 @@ from inverter.run.callbacks.speed import Speed
 from inverter.run.checkpoint_io import AtomicCheckpointIO
 from inverter.run.device import pick_device, pick_precision
 from inverter.run.loggers import build_loggers
+from inverter.run.processes import rank, share_tasks
 
 log = logging.getLogger(__name__)
 LIGHTNING = {"bf16": "bf16-mixed", "fp32": "32-true"}
@@ -80,6 +85,11 @@ def build_trainer(
     strategy = config.strategy
     if several and strategy in ("auto", "ddp"):  # most steps leave the conditioning tokens without a gradient
         strategy = "ddp_find_unused_parameters_true"
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if not find_tasks(config) and not dist.is_torchelastic_launched():
+        alone = LightningEnvironment()  # else Lightning would go by SLURM's numbers
+        alone.set_global_rank(rank())
+        plugins.append(alone)
     try:
         return L.Trainer(
             default_root_dir=output,
@@ -87,7 +97,7 @@ def build_trainer(
             devices=config.devices,
             num_nodes=config.num_nodes,
             strategy=strategy,
-            plugins=[AtomicCheckpointIO()],
+            plugins=plugins,
             precision=LIGHTNING[precision],  # type: ignore[arg-type]
             logger=build_loggers(config.loggers, output),
             callbacks=[*common, *callbacks],
@@ -103,3 +113,9 @@ def build_trainer(
         )
     except (MisconfigurationException, TypeError, ModuleNotFoundError) as error:
         raise ValueError(f"trainer: {one_line(error)}") from error
+
+
+def find_tasks(config: TrainerConfig) -> bool:
+    """Find out which process of the training this is, before it locks its output; see :func:`share_tasks`."""
+    devices = config.devices if config.devices > 0 else max(torch.cuda.device_count(), 1)
+    return share_tasks(devices * config.num_nodes)

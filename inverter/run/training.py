@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,18 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from inverter.config import load_config
+from inverter.config import read_config
 from inverter.run.callbacks.resume_record import ResumeRecord
 from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.callbacks.weights_hash import WeightsHash
 from inverter.run.checkpoints import check_resumable
+from inverter.run.lock import locked
 from inverter.run.loggers import close_loggers
 from inverter.run.processes import rank
 from inverter.run.recipe import Recipe
 from inverter.run.record import record_run
 from inverter.run.signals import interrupt_as_termination
-from inverter.run.trainer import build_trainer
+from inverter.run.trainer import build_trainer, find_tasks
 
 log = logging.getLogger(__name__)
 MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
@@ -41,6 +43,18 @@ MAY_CHANGE = (  # between the parts of a run: where it runs, and for how long
     "output",
     "resume",
 )
+
+
+@contextmanager
+def training_output(config: Any) -> Iterator[Path]:
+    """The folder ``config.output``, held while the block runs, by the first process of the training for all.
+
+    Raises:
+        ValueError: Another run holds it.
+    """
+    find_tasks(config.trainer)
+    with locked(Path(config.output)):
+        yield Path(config.output)
 
 
 class TrainingRun:
@@ -141,7 +155,7 @@ def resume_path(config: Any, stage: str) -> str | None:
         return None
     if not (output / f"{stage}.yaml").is_file():
         raise ValueError(f"output: {output} holds a run of another stage than {stage}; train in a new output")
-    earlier = load_config(type(config), [output / f"{stage}.yaml"])
+    earlier = read_config(type(config), output / f"{stage}.yaml")
     advice = "train in a new output, or set resume=false to begin anew there"
     Recipe(config, MAY_CHANGE).check(earlier, f"output: the run in {output}", advice)
     log.info("resuming from %s", path)

@@ -21,9 +21,8 @@ from inverter.priors.few_step import lora_state
 from inverter.priors.variant import SUFFIX
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device
-from inverter.run.lock import locked
 from inverter.run.summary import save_summary
-from inverter.run.training import TrainingRun
+from inverter.run.training import TrainingRun, training_output
 from inverter.targets.digest import weights_sha256
 from inverter.targets.spec import check_same_features
 
@@ -48,8 +47,7 @@ def run(config: InverterDistillConfig) -> Path:
         raise ValueError("publish is true, but inverter is a run; allowed: false, and `inverter publish` afterwards")
     default = f"{config.inverter}/{FOLDER}" if of_run else f"runs/few-step-{Path(config.inverter).name}"
     config = dataclasses.replace(config, output=config.output or default)
-    output = Path(str(config.output))
-    with locked(output):
+    with training_output(config) as output:
         return train(config, output)
 
 

@@ -20,9 +20,8 @@ from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device
 from inverter.run.hub import find_prior
-from inverter.run.lock import locked
 from inverter.run.summary import save_summary
-from inverter.run.training import TrainingRun
+from inverter.run.training import TrainingRun, training_output
 
 log = logging.getLogger(__name__)
 STAGE = "distill_prior"
@@ -31,8 +30,8 @@ STEPS = (1, 2, 4)
 
 def run(config: DistillConfig) -> Path:
     """Train, then write the LoRA to ``OUTPUT/lora`` and, with ``publish=true``, into the prior's folder."""
-    with locked(Path(config.output)):
-        return train(config, Path(config.output))
+    with training_output(config) as output:
+        return train(config, output)
 
 
 def train(config: DistillConfig, output: Path) -> Path:

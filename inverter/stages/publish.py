@@ -45,11 +45,13 @@ def run(config: PublishConfig) -> Path:
     """Write ``OUTPUT/NAME`` with weights, config, metrics, model card and preview; it appears whole or not at all.
 
     Raises:
-        ValueError: The run was not finished or evaluated, trained a baseline, the name is taken or no plain name, or
-            another run is writing to the output.
+        ValueError: The run was not finished or evaluated, trained a baseline, the name is taken or no plain name, the
+            licence is no plain name, or another run is writing to the output.
     """
     if not re.fullmatch(r"\w[\w.-]*", config.name):
         raise ValueError(f"name is {config.name!r}; allowed: letters, digits, '_', '.' and '-', no '.' or '-' in front")
+    if not re.fullmatch(r"[\w.+-]+", config.licence):
+        raise ValueError(f"licence is {config.licence!r}; allowed: one of the hub's names, such as apache-2.0")
     with locked(Path(config.output)):
         return publish(config)
 

@@ -20,8 +20,7 @@ from inverter.priors.memory import check_memory
 from inverter.run.callbacks.reconstructions import ReconstructionGrid
 from inverter.run.device import pick_device
 from inverter.run.files import write_text
-from inverter.run.lock import locked
-from inverter.run.training import TrainingRun
+from inverter.run.training import TrainingRun, training_output
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +33,9 @@ def run(config: TrainConfig) -> Path:
             published inverter of theirs, or the output holds a run with another config or other pairs, or one that is
             under way.
     """
-    output = Path(config.output)
     check_memory(config.memory, pick_device(config.trainer.device), trains=True)
     data = build_data(config)
-    with locked(output):
+    with training_output(config) as output:
         return train(config, data, output)
 
 

@@ -21,9 +21,8 @@ from inverter.priors.training.renewal import prior_to_renew, renew_prior
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.callbacks.reconstructions import reconstruction_grid
 from inverter.run.files import whole_folder
-from inverter.run.lock import locked
 from inverter.run.summary import save_summary
-from inverter.run.training import TrainingRun
+from inverter.run.training import TrainingRun, training_output
 
 log = logging.getLogger(__name__)
 STAGE = "train_autoencoder"
@@ -36,8 +35,8 @@ def run(config: AutoencoderConfig) -> Path:
 
     Where it was anchored to a prior's, ``OUTPUT/prior`` is that prior with the new autoencoder.
     """
-    with locked(Path(config.output)):
-        return train(config, Path(config.output))
+    with training_output(config) as output:
+        return train(config, output)
 
 
 def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None:

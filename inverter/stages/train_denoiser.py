@@ -27,10 +27,9 @@ from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device, place
 from inverter.run.files import whole_folder, write_text
-from inverter.run.lock import locked
 from inverter.run.parse import parse_json
 from inverter.run.summary import save_summary, summary_path
-from inverter.run.training import TrainingRun
+from inverter.run.training import TrainingRun, training_output
 
 log = logging.getLogger(__name__)
 STAGE = "train_denoiser"
@@ -38,8 +37,8 @@ STAGE = "train_denoiser"
 
 def run(config: DenoiserConfig) -> Path:
     """Train, then write the whole prior to ``OUTPUT/prior``, as ``load_prior`` and diffusers read it."""
-    with locked(Path(config.output)):
-        return train(config, Path(config.output))
+    with training_output(config) as output:
+        return train(config, output)
 
 
 def train(config: DenoiserConfig, output: Path) -> Path:

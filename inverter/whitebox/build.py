@@ -57,8 +57,9 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     wants_prior = METHODS[config.method].needs_prior or config.image_size is None
     if published is None and _starts_at_inverter(config):
         log.warning("no published inverter of these features: the search starts without one")
-    prior_name = config.prior or (published.prior if published is not None else "embedded")
-    prior = place(load_prior(prior_name, config.memory), device) if wants_prior else None
+    named_by_file = config.prior is None and published is not None
+    prior_name = published.prior if named_by_file and published is not None else config.prior or "embedded"
+    prior = place(load_prior(prior_name, config.memory, fetch=not named_by_file), device) if wants_prior else None
     std = {layer: std.to(device) for layer, std in statistics(config, spec, published).items()}
     return Setup(make_attack(config, own, prior, published, std), sender, hashes(spec, prior, published))
 

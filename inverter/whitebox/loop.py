@@ -12,13 +12,13 @@ from torch import Tensor
 from inverter.config import LoopConfig
 from inverter.config.errors import one_line
 from inverter.run.device import pick_precision
+from inverter.run.signals import Stop
 from inverter.whitebox.adam import State
 from inverter.whitebox.gradient import Evaluated, differentiate, merge
 from inverter.whitebox.ledger import Ledger
 from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
-from inverter.whitebox.stop import Stop
 
 LEAST_RATE = 2.0**-10
 """Share of the learning rate at which an image whose steps are not finite is given up."""

@@ -171,8 +171,8 @@ def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
     monkeypatch.chdir(tmp_path)
     find = inverter.priors.load.find_prior
 
-    def find_or_toy(name):  # an id of the hub stands for a toy of the same classes
-        return stable_diffusion("epsilon") if name.startswith("stable-diffusion") else find(name)
+    def find_or_toy(name, **options):  # an id of the hub stands for a toy of the same classes
+        return stable_diffusion("epsilon") if name.startswith("stable-diffusion") else find(name, **options)
 
     monkeypatch.setattr(inverter.priors.load, "find_prior", find_or_toy)
     for body in code("python", read(doc)):

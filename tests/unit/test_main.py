@@ -111,7 +111,8 @@ def test_a_stage_of_several_kinds_lists_them(capsys):
 def test_an_unknown_stage(words, capsys):
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: unknown stage '{' '.join(words)}'; allowed: layers, prepare, train")
+    meant = "did you mean train? " if words == ["trian"] else ""
+    assert error.startswith(f"error: unknown stage '{' '.join(words)}'; {meant}allowed: layers, prepare, train")
     assert error.count("\n") == 1
 
 
@@ -149,6 +150,19 @@ def test_a_bare_first_word_stands_for_the_stages_main_key(stages):
     assert (stages[0][1].target.name, stages[0][1].depth) == ("timm:resnet18", 2)
     assert main(["publish", "runs/a", "name=x"]) == 0
     assert stages[1][1].run == "runs/a"
+    assert main(["publish", "runs/lr=0.001", "name=x"]) == 0  # folders of sweeps have = in their names
+    assert stages[2][1].run == "runs/lr=0.001"
+    assert main(["layers", "module:nets=2:build"]) == 0
+    assert stages[3][1].target.name == "module:nets=2:build"
+
+
+def test_a_config_file_may_have_an_equals_sign_in_its_folder(tmp_path, monkeypatch, capsys, stages):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "runs/lr=0.001/train.yaml", "output=again"]) == 2
+    assert "config file 'runs/lr=0.001/train.yaml' does not exist" in capsys.readouterr().err
+    (tmp_path / "lr=0.001.yaml").write_text("data: {path: a}\noutput: b\n")
+    assert main(["train", "lr=0.001.yaml", "output=c"]) == 0
+    assert stages[0][1].output == "c"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError("a pass")])
@@ -163,7 +177,7 @@ def test_want_of_memory_says_what_to_lower(monkeypatch, capsys, error):
 
 
 def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
-    def run_with(error: Exception):
+    def run_with(error: BaseException):
         def run(config):
             raise error
 
@@ -175,6 +189,21 @@ def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
     assert capsys.readouterr().err == "error: path is 'x'\n"
     with pytest.raises(RuntimeError, match="a bug"):
         run_with(RuntimeError("a bug"))
+    assert run_with(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("words", [["--debug", "list"], ["list", "--debug"], ["--debug", "list", "nonsense=1"]])
+def test_debug_shows_where_an_error_was_raised(words, monkeypatch, capsys):
+    def run(config):
+        raise ValueError("path is 'x'")
+
+    monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
+    assert main(words) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("Traceback")
+    assert last.startswith("error: argument 'nonsense=1'" if len(words) == 3 else "error: path is 'x'")
 
 
 def test_public_names_are_imported_when_asked_for():

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from inverter.blackbox.pair_module import PairModule
 from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
+from inverter.priors.prior import DiffusionPrior
 from inverter.run.registry import Registry
 
-MODELS: Registry[Callable[[TrainConfig, Sequence[Manifest]], PairModule]] = Registry(
-    "model.kind", "inverter.blackbox.models"
-)
-"""By ``model.kind`` the builder of a fresh module for the pairs of one manifest, or of several."""
+Build = Callable[[TrainConfig, Sequence[Manifest], Callable[[], DiffusionPrior]], PairModule]
+"""A fresh module from a config, the manifests of the pairs (the first, and those of ``data.also``), and what loads the
+config's prior."""
+
+MODELS: Registry[Build] = Registry("model.kind", "inverter.blackbox.models")

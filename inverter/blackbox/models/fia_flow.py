@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from diffusers.training_utils import cast_training_params
@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from inverter.blackbox.grid import ResidualBlock, Standardise, lay_out
 from inverter.blackbox.models import MODELS
 from inverter.blackbox.pair_module import PairModule
-from inverter.blackbox.pairs_prior import load_pairs_prior
 from inverter.config import OptimConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.losses.image import image_distance, multi_scale_distance
@@ -175,16 +174,16 @@ class FIAFlowModule(PairModule):
             return self.prior.encode(batch["image"]).float()
 
 
-def build(config: TrainConfig, manifests: Sequence[Manifest]) -> FIAFlowModule:
+def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[], DiffusionPrior]) -> FIAFlowModule:
     """A fresh one for the pairs of the first manifest."""
-    pairs, prior = manifests[0], load_pairs_prior(config, manifests[0])
+    pairs, loaded = manifests[0], prior()
     alignment = SpaceAlignment(
         pairs.target.feature_shape,
-        prior.latent_shape,
+        loaded.latent_shape,
         feature_mean=pairs.feature_mean,
         feature_std=pairs.feature_std,
     )
-    return FIAFlowModule(alignment, prior, config.optim)
+    return FIAFlowModule(alignment, loaded, config.optim)
 
 
 MODELS.register("fia_flow", build)

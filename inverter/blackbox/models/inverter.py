@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -14,7 +14,6 @@ from torchmetrics import MeanMetric
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.models import MODELS
 from inverter.blackbox.pair_module import PairModule
-from inverter.blackbox.pairs_prior import load_pairs_prior
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.token_conditioner import TokenConditioner
 from inverter.config import ModelConfig, OptimConfig, TrainConfig
@@ -242,7 +241,7 @@ def build_spec(config: TrainConfig, manifest: Manifest, prior: DiffusionPrior) -
     )
 
 
-def build(config: TrainConfig, manifests: Sequence[Manifest]) -> InverterModule:
+def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[], DiffusionPrior]) -> InverterModule:
     """Fresh inverters, one a manifest, which share the denoiser.
 
     Raises:
@@ -251,14 +250,14 @@ def build(config: TrainConfig, manifests: Sequence[Manifest]) -> InverterModule:
     for key in ("image_every_n_steps", "denoising_every_n_steps"):
         if (every := getattr(config.model, key)) < 1:
             raise ValueError(f"model.{key} is {every}; allowed: 1 or more")
-    prior = load_pairs_prior(config, manifests[0])
-    if prior.few_step and config.model.denoising_weight:
+    loaded = prior()
+    if loaded.few_step and config.model.denoising_weight:
         raise ValueError(
             f"prior {config.prior!r} draws in few steps, and has no denoising loss; allowed: the base, or "
             "model.denoising_weight=0"
         )
-    specs = [build_spec(config, manifest, prior) for manifest in manifests]
-    return InverterModule(specs, config.model, config.optim, prior)
+    specs = [build_spec(config, manifest, loaded) for manifest in manifests]
+    return InverterModule(specs, config.model, config.optim, loaded)
 
 
 MODELS.register("inverter", build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from einops import rearrange
@@ -17,6 +17,7 @@ from inverter.blackbox.models import MODELS
 from inverter.blackbox.pair_module import PairModule
 from inverter.config import OptimConfig, TrainConfig
 from inverter.data.manifest import Manifest
+from inverter.priors.prior import DiffusionPrior
 from inverter.targets.shape import FeatureShape, Shape, join_features, layer_shapes, num_channels
 
 LEAST_SIDE = 4
@@ -144,7 +145,7 @@ def cosine(found: Tensor, goal: Tensor) -> Tensor:
     return F.cosine_similarity(found.flatten(1), goal.flatten(1), dim=1)
 
 
-def build(config: TrainConfig, manifests: Sequence[Manifest]) -> SurrogateModule:
+def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[], DiffusionPrior]) -> SurrogateModule:
     """A fresh one for the pairs of the first manifest."""
     pairs = manifests[0]
     surrogate = Surrogate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +13,7 @@ from inverter.blackbox.models import MODELS
 from inverter.blackbox.pair_module import PairModule
 from inverter.config import OptimConfig, TrainConfig
 from inverter.data.manifest import Manifest
+from inverter.priors.prior import DiffusionPrior
 from inverter.targets.shape import FeatureShape, layer_shapes
 
 WIDTHS = (256, 128, 64, 32)
@@ -83,7 +84,7 @@ class UpconvModule(PairModule):
         return self.decoder(features).clamp(0, 1)
 
 
-def build(config: TrainConfig, manifests: Sequence[Manifest]) -> UpconvModule:
+def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[], DiffusionPrior]) -> UpconvModule:
     """A fresh one for the pairs of the first manifest."""
     pairs = manifests[0]
     decoder = UpconvDecoder(pairs.target.feature_shape, pairs.resolution, pairs.feature_mean, pairs.feature_std)

@@ -16,6 +16,7 @@ import braceexpand
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from inverter.data.files import is_hidden
+from inverter.data.pattern import find_files, split_folder
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import CONTAINERS, UNREAD
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
@@ -159,26 +160,35 @@ def picture_member(members: Collection[str], key: str, wanted: str | None = None
 
 
 def expand_shards(pattern: str) -> list[str]:
-    """Shards that a path or URL names, with globs and braces, in order.
+    """Shards that a path or URL names, with globs and braces, in order; a file of that very name comes before these.
 
     Raises:
         ValueError: A ``pipe:`` command, or nothing matches.
     """
+    if "pipe:" in pattern and any(map(_is_command, braceexpand.braceexpand(pattern))):
+        raise ValueError(f"shards {pattern!r} name a command; allowed: a path, glob, braces or URL")
+    if Path(pattern).is_file():
+        return [pattern]
+    folder, rest = split_folder(pattern)
     urls: list[str] = []
-    for part in braceexpand.braceexpand(pattern):
-        if part.lstrip().startswith("pipe:") or "::pipe:" in part:
-            raise ValueError(f"shards {pattern!r} name a command; allowed: a path, glob, braces or URL")
-        found = _glob_url(part) if is_url(part) else sorted(glob.glob(part, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    for part in map(folder.__add__, braceexpand.braceexpand(rest)):
+        found = _glob_url(part) if is_url(part) else find_files(part)
         if not found:
             raise ValueError(f"shards {pattern!r}: {part!r} matches no file")
         urls += found
     return urls
 
 
+def _is_command(part: str) -> bool:
+    return part.lstrip().startswith("pipe:") or "::pipe:" in part
+
+
 def _glob_url(url: str) -> list[str]:
     if not glob.has_magic(url):
         return [url]
     files, pattern = file_system(url)
+    if files.exists(pattern):
+        return [url]
     return sorted(files.unstrip_protocol(path) for path in files.glob(pattern))
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import glob
 import math
 from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 
 import av
 
 from inverter.data.files import extension, is_hidden, visible_files
 from inverter.data.origins import short_hash
+from inverter.data.pattern import find_files, split_folder
 from inverter.data.sources.clips import read_frames, thin, to_picture
 from inverter.data.sources.source import SequentialSource, SourceImage, unique_key
 
@@ -85,19 +84,15 @@ def find_clips(pattern: str) -> dict[str, Path]:
         found = [p for p in visible_files(path) if extension(p) in EXTENSIONS]
     else:
         root = path.parent
-        found = [path] if path.is_file() else [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
-        found = [p for p in found if p.is_file() and (p == path or not is_hidden(_inside(p, _fixed(path))))]
+        found = [p for p in map(Path, find_files(pattern)) if p.is_file()]
+        asked, _ = split_folder(pattern)  # what is hidden above it was asked for
+        found = [p for p in found if p == path or not is_hidden(_inside(p, Path(asked)))]
     if not found:
         raise ValueError(
             f"source=video:{pattern} names no clip; allowed: a file, a glob, or a folder with {', '.join(EXTENSIONS)}"
         )
     used: set[str] = set()
     return {unique_key(_stem(p, root), used): p for p in found}
-
-
-def _fixed(pattern: Path) -> Path:
-    """The part of a glob that was given in words: what is hidden above it was asked for."""
-    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
 
 
 def _inside(path: Path, root: Path) -> Path:

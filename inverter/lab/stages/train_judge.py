@@ -16,10 +16,9 @@ from inverter.lab.judge.module import JudgeModule, hits
 from inverter.lab.prior.measures import interval
 from inverter.run.checkpoints import load_weights
 from inverter.run.files import write_text
-from inverter.run.lock import locked
 from inverter.run.parse import parse_json
 from inverter.run.summary import save_summary
-from inverter.run.training import TrainingRun
+from inverter.run.training import TrainingRun, training_output
 
 log = logging.getLogger(__name__)
 STAGE = "train_judge"
@@ -27,8 +26,8 @@ STAGE = "train_judge"
 
 def run(config: JudgeConfig) -> Path:
     """Train, then write the best state by dev accuracy to ``OUTPUT/judge``, with its accuracy on ``val``."""
-    with locked(Path(config.output)):
-        return train(config, Path(config.output))
+    with training_output(config) as output:
+        return train(config, output)
 
 
 def train(config: JudgeConfig, output: Path) -> Path:

@@ -1,14 +1,18 @@
+import copy
 import dataclasses
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from inverter.blackbox import load as hub
+from inverter.blackbox.build import round_to_half
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import check_target, is_run, list_inverters, read_published
@@ -17,6 +21,7 @@ from inverter.priors.few_step import add_lora, save_lora
 from inverter.priors.load import load_prior
 from inverter.publish.inverter import save_inverter
 from inverter.stages import list_published
+from inverter.targets.target import weights_sha256
 
 FEATURE_MEAN, FEATURE_STD = [0.5, -1.0, 0.0, 3.0, 0.1, 0.0], [1.0, 2.0, 1e-5, 0.0, 0.3, 4.0]
 
@@ -99,6 +104,14 @@ def test_weights_are_stored_in_half_precision_and_finite(published, tiny_prior):
     assert size < sum(parameter.numel() for parameter in tiny_prior.parameters())  # the prior is not in it
 
 
+def test_the_hash_that_a_run_is_measured_with_is_that_of_the_weights_as_written(inverter, target_spec, tmp_path):
+    rounded = copy.deepcopy(inverter)
+    round_to_half(rounded)
+    save_inverter(rounded, tmp_path / "toy", target_spec, {})
+    state = {name: value.float() for name, value in load_file(tmp_path / "toy" / "model.safetensors").items()}
+    assert weights_sha256(SimpleNamespace(state_dict=lambda: state)) == weights_sha256(rounded)
+
+
 def test_what_it_says_of_itself(published, target_spec):
     found = read_published(str(published))
     assert found.target == target_spec
@@ -108,9 +121,9 @@ def test_what_it_says_of_itself(published, target_spec):
 
 def test_by_name_by_class_and_with_a_prior_at_hand(published, tiny_prior, monkeypatch):
     monkeypatch.setattr("inverter.run.hub.checkpoints_root", lambda: published.parent)
-    monkeypatch.setattr(hub, "load_prior", lambda *_: pytest.fail("the prior is at hand"))
+    monkeypatch.setattr(hub, "load_prior", lambda *_, **__: pytest.fail("the prior is at hand"))
     assert load_inverter("toy", tiny_prior).prior is tiny_prior
-    monkeypatch.setattr(hub, "load_prior", lambda *_: tiny_prior)
+    monkeypatch.setattr(hub, "load_prior", lambda *_, **__: tiny_prior)
     assert Inverter.from_pretrained("toy").prior is tiny_prior
     with pytest.raises(ValueError, match=r"inverter 'tyo' not found: neither among \['toy'\]"):
         load_inverter("tyo")
@@ -119,6 +132,22 @@ def test_by_name_by_class_and_with_a_prior_at_hand(published, tiny_prior, monkey
 def test_a_target_in_place_of_its_spec_is_refused(published, tiny_prior):
     with pytest.raises(ValueError, match=r"target is a Linear; needed: its TargetSpec, target\.spec"):
         load_inverter(str(published), tiny_prior, torch.nn.Linear(1, 1))
+
+
+def test_a_prior_of_the_hub_is_never_fetched_because_a_file_names_it(folder, monkeypatch):
+    asked = []
+
+    def fail(name, **options):
+        asked.append((name, options["revision"], options["local_files_only"]))
+        raise LocalEntryNotFoundError("not here")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    edit(folder, prior="somebody/prior")
+    with pytest.raises(ValueError, match=r"because a file names it: give prior=somebody/prior to have it fetched, or "):
+        load_inverter(str(folder))
+    with pytest.raises(ValueError, match="the hub did not give it"):
+        load_inverter(str(folder), "somebody/prior@v1")  # asked for
+    assert asked == [("somebody/prior", None, True), ("somebody/prior", "v1", False)]
 
 
 def test_a_prior_of_other_weights_is_refused(folder, tiny_prior):

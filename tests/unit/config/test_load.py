@@ -188,9 +188,7 @@ def test_a_key_like_no_other_lists_them_all():
         "target=null",
         "optim=[1]",
         "optim.lr.more=1",
-        "prior=[a]",
         "prior=null",
-        "prior={a: 1}",
         "output=${nothing}",
         "output=${slug:${nothing}}",
         "output=${nosuch:1}",
@@ -200,6 +198,23 @@ def test_a_key_like_no_other_lists_them_all():
         "trainer.loggers[0]=csv",
         "model={",
         "seed: 1",
+        "seed=3 #x",
+        "seed=",
+        "optim.max_time=",
+        "output=",
+        "output=???",
+        "output=~nosuchuser/x",
+        "data.also=a,b",
+        "data.also=",
+        "data.also=[&x a]",
+        "data.also=[*x]",
+        "data.also=[set #2,b]",
+        "data.also=['']",
+        "target=timm:x",
+        "+seed=3",
+        "~seed",
+        "--seed=3",
+        "target..layer=a",
         "=1",
         "seed",
     ],
@@ -212,7 +227,20 @@ def test_what_cannot_be_used_is_one_line(word):
 
 
 @pytest.mark.parametrize(
-    "text", ["- a\n- b\n", "just words\n", "a: [1\n", "model: 3\n", "\tseed: 1\n", "seed: 1\nseed: 2\n"]
+    "text",
+    [
+        "- a\n- b\n",
+        "just words\n",
+        "0\n",
+        "null: 1\n",
+        "? [a]\n: 1\n",
+        "seed: 1\n---\nseed: 2\n",
+        "optim.lr: 1\n",
+        "a: [1\n",
+        "model: 3\n",
+        "\tseed: 1\n",
+        "seed: 1\nseed: 2\n",
+    ],
 )
 def test_files_that_cannot_be_used_are_named(tmp_path, text):
     file = write(tmp_path / "mine.yaml", text)
@@ -241,7 +269,8 @@ def test_required_keys_are_named_together():
 def test_a_missing_file_lists_those_that_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        ConfigError, match=r"'trian.yaml' does not exist; configs that come with inverter: .*train\.yaml"
+        ConfigError,
+        match=r"'trian.yaml' does not exist; did you mean train.yaml, .*\? configs that come with inverter: .*train",
     ):
         load_config(TrainConfig, ["trian.yaml"], REQUIRED)
 

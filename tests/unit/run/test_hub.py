@@ -62,7 +62,7 @@ def test_errors_of_the_hub_become_one_message(monkeypatch, error):
 def test_the_hub_is_asked_for_safe_files_only(tmp_path, monkeypatch):
     asked: dict = {}
 
-    def download(name, allow_patterns, ignore_patterns):
+    def download(name, allow_patterns, ignore_patterns, **_):
         asked.update(name=name, patterns=allow_patterns)
         return str(tmp_path)
 
@@ -84,7 +84,7 @@ def test_of_a_prior_the_parts_alone_are_fetched(tmp_path, monkeypatch):
     ]
     files += ["everything.safetensors", "safety_checker/model.safetensors", "vae/model.bin", "tokenizer/merges.txt"]
 
-    def download(name, **patterns):
+    def download(name, revision, local_files_only, **patterns):
         for file in filter_repo_objects(files, **patterns):
             path = tmp_path / "hub" / file
             path.parent.mkdir(parents=True, exist_ok=True)

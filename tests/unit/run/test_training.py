@@ -14,7 +14,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
-from inverter.blackbox import build
+from inverter.blackbox import pairs_prior
 from inverter.blackbox.build import build_module, load_run
 from inverter.blackbox.models.inverter import InverterModule
 from inverter.blackbox.models.upconv import UpconvModule
@@ -216,7 +216,7 @@ def test_a_fresh_start_that_is_refused_leaves_the_run_before(config):
 def test_a_run_knows_its_prior(config, monkeypatch):
     run = train.run(config)
     load_run(run)
-    monkeypatch.setattr(build, "load_prior", lambda *named: changed(load_prior(*named)))
+    monkeypatch.setattr(pairs_prior, "load_prior", lambda *named, **_: changed(load_prior(*named)))
     with pytest.raises(ValueError, match=r"prior .* has weights ffffffffffff, but .* was trained with "):
         load_run(run)
     config.optim.max_steps = 6
@@ -231,7 +231,7 @@ def test_a_run_that_did_not_go_on_is_not_recorded_as_if(config, monkeypatch):
     config.trainer.progress = True
     train.run(config)  # has no step left
     with monkeypatch.context() as patch:
-        patch.setattr(build, "load_prior", lambda *named: changed(load_prior(*named)))
+        patch.setattr(pairs_prior, "load_prior", lambda *named, **_: changed(load_prior(*named)))
         config.optim.max_steps = 6
         with pytest.raises(ValueError, match="was begun with"):
             train.run(config)

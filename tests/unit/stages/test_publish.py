@@ -14,6 +14,12 @@ def test_a_name_that_is_no_plain_name(tmp_path, name):
     assert (tmp_path / "published" / "kept").is_dir()
 
 
+def test_a_licence_that_is_no_plain_name(tmp_path):
+    """It stands in the card's front matter."""
+    with pytest.raises(ValueError, match=r"licence is 'mit\\ntags: \[x\]'; allowed: one of the hub's names"):
+        publish.run(PublishConfig(run="run", name="a", output=str(tmp_path), licence="mit\ntags: [x]"))
+
+
 def test_only_a_published_inverter_is_overwritten(tmp_path):
     (tmp_path / "embedded").mkdir()
     (tmp_path / "embedded" / "model_index.json").write_text("{}")  # a prior

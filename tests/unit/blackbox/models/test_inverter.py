@@ -56,7 +56,7 @@ def test_a_few_steps_on_a_batch_lower_the_loss(make, batch, kind, lr, num_steps)
 
 
 def test_a_few_step_prior_has_no_denoising_loss(make, tiny_prior, monkeypatch):
-    monkeypatch.setattr("inverter.blackbox.build.load_prior", lambda *_: tiny_prior)
+    monkeypatch.setattr("inverter.blackbox.pairs_prior.load_prior", lambda *_, **__: tiny_prior)
     monkeypatch.setattr(tiny_prior, "few_step", True)
     with pytest.raises(ValueError, match=r"draws in few steps, and has no denoising loss; allowed: the base, or"):
         make()

@@ -17,6 +17,7 @@ def encode(shade: int, kind: str = "PNG") -> bytes:
 
 
 def write_tar(path: Path, samples: list[dict[str, bytes]], mode: str = "w") -> None:
+    path.parent.mkdir(exist_ok=True)
     with tarfile.open(path, mode) as tar:
         for sample in samples:
             for name, data in sample.items():
@@ -109,6 +110,24 @@ def test_a_caption_is_one_text(tmp_path):
     write_tar(tmp_path / "a.tar", [{"0.png": encode(1), "0.json": b'{"caption": ["a", "b"]}'}])
     with pytest.raises(ValueError, match=r"json says caption or text \['a', 'b'\]; allowed: one text"):
         list(TarSource(f"{tmp_path}/a.tar", 9).shard(0))
+
+
+@pytest.mark.parametrize("folder", ["run[1]", "set{a}", "set{a,b}", "a*", "wh?t", "{open", "[x", "a b", "#1"])
+def test_a_file_of_that_very_name_is_no_pattern(tmp_path, folder):
+    for name in ("x.tar", "y.tar", "z[0].tar"):
+        write_tar(tmp_path / folder / name, [])
+    write_tar(tmp_path / "run1" / "x.tar", [])
+    inside = f"{tmp_path}/{folder}"
+    assert expand_shards(f"{inside}/x.tar") == [f"{inside}/x.tar"]
+    assert expand_shards(f"{inside}/[xy].tar") == expand_shards(f"{inside}/{{x,y}}.tar")
+    assert expand_shards(f"{inside}/{{x,z[0]}}.tar") == [f"{inside}/x.tar", f"{inside}/z[0].tar"]
+    assert expand_shards(f"{tmp_path}/run[1-2]/x.tar") == [f"{tmp_path}/run1/x.tar"]
+    assert expand_shards(f"{tmp_path}/{{run1,run1}}/x.tar") == [f"{tmp_path}/run1/x.tar"] * 2
+
+
+def test_a_url_of_that_very_name_is_no_pattern(tmp_path):
+    write_tar(tmp_path / "run[1]" / "x.tar", [])
+    assert expand_shards(f"file://{tmp_path}/run[1]/x.tar") == [f"file://{tmp_path}/run[1]/x.tar"]
 
 
 @pytest.mark.parametrize("pattern", ["pipe:cat a.tar", "{pipe:cat,x.tar}", "absent-*.tar"])

@@ -1,0 +1,131 @@
+"""Values of a config: what a word of the command line means, and what no value of any file may be."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import fields, is_dataclass
+from typing import Any, ClassVar, get_args, get_type_hints
+
+import yaml
+
+from inverter.run.parse import PlainLoader
+
+TEXT = {"text": True}
+"""Metadata of a field whose words are taken as they are: no home, no references, and it may be empty."""
+
+_INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_REFERENCE = re.compile(r"(\\*)\$\{")
+_HOME = re.compile(r"(?P<kind>(?:\w+:)?)(?P<home>~[^/]*)(?P<rest>.*)", re.DOTALL)
+
+
+class Words(yaml.SafeLoader):
+    """YAML whose scalars stay words but for null: the schema says what they are, and a layer ``1.10`` is not 1.1."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in resolvers if tag.endswith((":null", ":merge"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise yaml.constructor.ConstructorError(problem=f"key {twice!r} occurs twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+Words.add_implicit_resolver(  # no word: what a float beyond all others, and none, are written as
+    "tag:yaml.org,2002:float", _INFINITE, list("-+.")
+)
+
+
+class PlainWords(PlainLoader, Words):
+    """The same without anchors and references."""
+
+
+def read_value(schema: type, key: str, text: str) -> Any:
+    """What the text behind ``key=`` stands for.
+
+    Text, where the schema has text; ``null`` is None; YAML where it has a list or further keys.
+
+    Raises:
+        ValueError: It is no YAML, or its YAML names or uses an anchor; or it is ``???``, OmegaConf's word for none yet.
+    """
+    kinds, is_text = declared(schema, key)
+    if text == "???":
+        raise ValueError("'???' stands for a value that is not given yet")
+    if text == "null":
+        return None
+    if is_text:
+        return literal(text)
+    if float in kinds and _INFINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    if not kinds or kinds & {str, int, float, bool}:
+        return text
+    value = yaml.load(text, Loader=PlainWords)  # a SafeLoader
+    allowed = dict if any(map(is_dataclass, kinds)) else list
+    if not isinstance(value, allowed):
+        raise ValueError(f"allowed: {f'{key}.KEY=VALUE' if allowed is dict else f'a list, such as {key}=[a,b]'}")
+    return value
+
+
+def declared(schema: type, key: str) -> tuple[set[Any], bool]:
+    """Types that a schema declares for a dotted key, none where it has no such key, and whether that is free text."""
+    *outer, last = key.split(".")
+    for name in outer:
+        schema = get_type_hints(schema).get(name, type(None))
+        if not is_dataclass(schema):
+            return set(), False
+    entry = next((entry for entry in fields(schema) if entry.name == last), None)
+    if entry is None:
+        return set(), False
+    kind = get_type_hints(schema)[last]
+    return {*(get_args(kind) if type(None) in get_args(kind) else (kind,))} - {type(None)}, "text" in entry.metadata
+
+
+def literal(value: Any) -> Any:
+    """A value whose texts OmegaConf reads as they are: ``${`` begins no reference."""
+    if isinstance(value, dict):
+        return {key: literal(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return list(map(literal, value))
+    return _REFERENCE.sub(r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def find_reference(value: Any) -> str | None:
+    """The first text in plain data that OmegaConf would take for a reference, ``${...}``."""
+    if isinstance(value, dict | list):
+        each = value.values() if isinstance(value, dict) else value
+        return next(filter(None, map(find_reference, each)), None)
+    found = _REFERENCE.finditer(value) if isinstance(value, str) else ()
+    return value if any(len(match[1]) % 2 == 0 for match in found) else None
+
+
+def settle(config: Any, prefix: str = "") -> None:
+    """Put home in place of ``~`` in a filled config, in place; free text is left as it is.
+
+    Raises:
+        ValueError: A text is empty, or ``~NAME`` names no user.
+    """
+    for entry in fields(config):
+        value, key = getattr(config, entry.name), f"{prefix}{entry.name}"
+        if is_dataclass(value):
+            settle(value, f"{key}.")
+        elif isinstance(value, list):
+            for each in filter(is_dataclass, value):
+                settle(each, f"{key}.")
+            setattr(config, entry.name, [_settled(each, key) if isinstance(each, str) else each for each in value])
+        elif isinstance(value, str) and "text" not in entry.metadata:
+            setattr(config, entry.name, _settled(value, key))
+
+
+def _settled(text: str, key: str) -> str:
+    if not text:
+        raise ValueError(f"{key} is ''; allowed: a value that is not empty, or null where the key may be without one")
+    found = _HOME.fullmatch(text)
+    if not found:
+        return text
+    home = os.path.expanduser(found["home"])  # noqa: PTH111 (Path.expanduser raises what is no ValueError)
+    if home == found["home"]:
+        raise ValueError(f"{key} is {text!r}, and there is no user {home[1:]!r}; allowed: ~/ for home, ./~ for a name")
+    return f"{found['kind']}{home}{found['rest']}"
