@@ -9,9 +9,9 @@ from typing import Any
 
 from inverter.audit.plan import Step
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.data.manifest import MANIFEST, stream_sha256
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.run.recipe import Recipe
 
 LEDGER = "steps.json"

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.priors.few_step import fuse_adapter, fuse_state
 from inverter.priors.variant import SUFFIX
 from inverter.run.files import write_bytes, write_text
-from inverter.run.parse import parse_json
 from inverter.targets.target import weights_sha256
 
 FOLDER, WEIGHTS, ABOUT = "few_step", "lora.safetensors", "few_step.json"

@@ -11,8 +11,8 @@ from typing import Any
 
 from inverter.blackbox.spec import InverterSpec
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_yaml
 from inverter.run.hub import checkpoints_root, find_published
-from inverter.run.parse import parse_yaml
 from inverter.targets.spec import TargetSpec, check_same_features
 
 log = logging.getLogger(__name__)

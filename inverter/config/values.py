@@ -9,7 +9,7 @@ from typing import Any, ClassVar, get_args, get_type_hints
 
 import yaml
 
-from inverter.run.parse import PlainLoader
+from inverter.config.parse import PlainLoader
 
 TEXT = {"text": True}
 """Metadata of a field whose words are taken as they are: no home, no references, and it may be empty."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.data.manifest import MANIFEST, UNKNOWN
 from inverter.data.shards import count_pairs
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.run.processes import rank
 from inverter.run.recipe import Recipe
 from inverter.run.record import commit

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.data.url import is_url, open_url
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.targets.shape import num_channels
 from inverter.targets.spec import TargetSpec
 

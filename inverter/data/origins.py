@@ -13,9 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.data.manifest import Manifest, open_member
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 
 log = logging.getLogger(__name__)
 ORIGINS = "origins.json"

@@ -20,12 +20,12 @@ from PIL import Image
 from torch import Tensor
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.data.manifest import FEATURE_DTYPES, Manifest, ShardInfo, stream_sha256
 from inverter.data.npy import read_npy
 from inverter.data.origins import Origins, short_hash
 from inverter.data.statistics import FeatureStatistics
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.targets.shape import FeatureShape, from_lists, tensor_shape
 
 IMAGE, FEATURES, LATENTS, META = "png", "features.npy", "latents.npy", "json"

@@ -15,10 +15,10 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.run.checkpoints import check_weights
 from inverter.run.files import write_bytes, write_text
 from inverter.run.hub import find_published
-from inverter.run.parse import parse_json
 from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 SCHEMA_VERSION = 1

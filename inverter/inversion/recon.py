@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from inverter.config.parse import parse_json
 from inverter.data.inputs import Input
 from inverter.evaluation.pictures import png
 from inverter.losses.quality import to_bytes
 from inverter.run.files import write_bytes, write_text
-from inverter.run.parse import parse_json
 
 log = logging.getLogger(__name__)
 NUM_SHOWN = 8

@@ -13,9 +13,9 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inverter.config.parse import parse_json
 from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
 from inverter.run.files import write_bytes, write_text
-from inverter.run.parse import parse_json
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2")
 MEGABYTE = 1_000_000

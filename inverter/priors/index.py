@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inverter.config.errors import one_line
-from inverter.run.parse import parse_json
+from inverter.config.parse import parse_json
 
 INDEX = "model_index.json"
 TRAINING = "training.json"  # what trained the parts, where this project did

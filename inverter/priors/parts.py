@@ -14,13 +14,13 @@ import torch
 import transformers
 from diffusers.schedulers import KarrasDiffusionSchedulers
 
+from inverter.config.parse import parse_json
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.memory import keep_finite
 from inverter.priors.quiet import quiet
 from inverter.priors.variant import CONTROL_FOLDER
 from inverter.priors.weights import load_weights
 from inverter.run.files import whole_folder
-from inverter.run.parse import parse_json
 
 PROMPTS = "prompts.json"
 

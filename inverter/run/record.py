@@ -14,9 +14,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from inverter.config.parse import parse_json
 from inverter.config.values import literal
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.run.processes import rank
 
 PACKAGES = ("torch", "torchvision", "lightning", "diffusers", "timm", "torchmetrics")

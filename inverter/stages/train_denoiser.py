@@ -15,6 +15,7 @@ from torchvision.utils import make_grid
 from transformers import CLIPTokenizer
 
 from inverter.config import DenoiserConfig
+from inverter.config.parse import parse_json
 from inverter.data.picture_cache import read_words
 from inverter.priors.index import TRAINING
 from inverter.priors.parts import load_autoencoder
@@ -27,7 +28,6 @@ from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device, place
 from inverter.run.files import whole_folder, write_text
-from inverter.run.parse import parse_json
 from inverter.run.summary import save_summary, summary_path
 from inverter.run.training import TrainingRun, training_output
 

@@ -10,8 +10,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.run.files import write_bytes
-from inverter.run.parse import parse_json
 
 
 class SavedState:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.data.feature_files import (
     CONVERT,
     SUFFIXES,
@@ -23,7 +24,6 @@ from inverter.data.files import extension, listed, relative_stem, visible_files
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
-from inverter.run.parse import parse_json
 from inverter.targets.spec import RESIZE, TargetSpec
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from typing import Any
 import braceexpand
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
+from inverter.config.parse import parse_json
 from inverter.data.files import is_hidden
 from inverter.data.pattern import find_files, split_folder
 from inverter.data.pictures import read_picture
@@ -22,7 +23,6 @@ from inverter.data.sources.folder import CONTAINERS, UNREAD
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
 from inverter.data.tar import DAMAGED
 from inverter.data.url import file_system, is_url, open_url
-from inverter.run.parse import parse_json
 
 log = logging.getLogger(__name__)
 SUFFIXES = (".tar", ".tar.gz", ".tgz")

@@ -10,11 +10,11 @@ from typing import Any
 
 from inverter.config import ExperimentConfig
 from inverter.config.errors import one_line
+from inverter.config.parse import parse_json
 from inverter.evaluation.results import Results
 from inverter.lab.experiments.measure import Measured
 from inverter.lab.experiments.run import Job
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.run.record import commit, environment
 
 SCHEMA_VERSION = 1

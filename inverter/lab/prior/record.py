@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from inverter.config import EvaluatePriorConfig
+from inverter.config.parse import parse_json
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.run.recipe import Recipe
 
 log = logging.getLogger(__name__)

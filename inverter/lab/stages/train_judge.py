@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from inverter.config import JudgeConfig
+from inverter.config.parse import parse_json
 from inverter.data.image_module import ImageShardModule, RandomView, picture_folder, picture_loader
 from inverter.data.picture_cache import PictureCache
 from inverter.evaluation.intervals import bootstrap_mean
@@ -16,7 +17,6 @@ from inverter.lab.judge.module import JudgeModule, hits
 from inverter.lab.prior.measures import interval
 from inverter.run.checkpoints import load_weights
 from inverter.run.files import write_text
-from inverter.run.parse import parse_json
 from inverter.run.summary import save_summary
 from inverter.run.training import TrainingRun, training_output
 

@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from inverter.blackbox.published import CONFIG
+from inverter.config.parse import parse_json, parse_yaml
 from inverter.run.hub import checkpoints_root
-from inverter.run.parse import parse_json, parse_yaml
 
 
 def test_plain_data_is_read():
