@@ -50,7 +50,7 @@ def test_a_killed_audit_goes_on_and_fails_above_its_limit(
     with pytest.raises(Killed):
         main(words)
     shards = {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}
-    assert done == ["train 1"] and len(shards) == 2 * (2 + 1 + 1)
+    assert done == ["train 1"] and len(shards) == 2 * (2 + 1 + 3)
 
     monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=False))
     assert main(words) == 0
@@ -63,10 +63,11 @@ def test_a_killed_audit_goes_on_and_fails_above_its_limit(
     assert audit.layers[0].device_share < audit.layers[1].device_share < 1
     assert audit.layers[0].ratio == 1024 / (3 * 64 * 64)
     assert audit.layers[0].cost["target_queries"] == 24 and audit.layers[0].cost["train_seconds"] > 0
-    assert (audit.metric, audit.num_images) == ("reid_mrr/efficientnet-lite1", 24)
+    assert audit.metric.startswith("reid_mrr/") and audit.num_images == 24
     page = (output / "report.html").read_text()
     assert page.count("<img") == 6 * (2 + 2 * 2) and "<svg" in page and "<script" not in page
-    assert "What the score does not say" in page and str(escape(audit.layers[0].diagnosis[0])) in page
+    assert "What the score does not say" in page
+    assert all(str(escape(line)) in page for layer in audit.layers for line in layer.diagnosis)
 
     leaks = [(layer.layer, metric) for layer in audit.layers for metric, s in layer.scores.items() if s.high > 0]
     layer, metric = leaks[0]
