@@ -113,7 +113,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
     from inverter.config.errors import is_out_of_memory, one_line
-    from inverter.run.memory import keep_freed_memory, without_collection
+    from inverter.run.memory import importing, keep_freed_memory
 
     module, schema_name, _ = (STAGES | LAB)[stage]
     schema = getattr(schemas, schema_name)
@@ -132,7 +132,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
-        with without_collection():
+        with importing():
             stage_module = importlib.import_module(f"inverter.{module}")
         for noisy in NOISY:  # now: Lightning sets its own level when it is imported
             logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from inverter.run import memory
-from inverter.run.memory import keep_freed_memory, without_collection
+from inverter.run.memory import importing, keep_freed_memory
 
 PROBE = """
 import ctypes, resource
@@ -68,10 +68,17 @@ def test_peak_memory_counts_what_was_freed_but_not_the_parent():
 
 @pytest.mark.parametrize("collected", [True, False])
 def test_collection_pauses_and_is_then_as_before(collected, monkeypatch):
+    called, frozen = [], [0]
     monkeypatch.setattr(memory.gc, "isenabled", lambda: collected)
-    switched = []
-    monkeypatch.setattr(memory.gc, "disable", lambda: switched.append(False))
-    monkeypatch.setattr(memory.gc, "enable", lambda: switched.append(True))
-    with pytest.raises(ImportError), without_collection():
+    monkeypatch.setattr(memory.gc, "get_freeze_count", lambda: frozen[0])
+    for name in ("disable", "enable", "freeze"):
+        monkeypatch.setattr(memory.gc, name, lambda name=name: called.append(name))
+    with pytest.raises(ImportError), importing():
         raise ImportError
-    assert switched == ([False, True] if collected else [False])
+    after = ["enable"] if collected else []
+    assert called == ["disable", *after]
+    for frozen[0], kept in ((0, ["freeze"]), (9, [])):
+        called.clear()
+        with importing():
+            assert called == ["disable"]
+        assert called == ["disable", *kept, *after]
