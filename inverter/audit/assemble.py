@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from inverter.audit.diagnosis import diagnose, diagnose_depth
-from inverter.audit.ledger import Ledger
 from inverter.audit.metrics import headline, read_per_image, score_metrics
 from inverter.audit.motion import read_motion
-from inverter.audit.pictures import SHOWN
+from inverter.audit.picture_sheet import SHOWN
 from inverter.audit.plan import Step
+from inverter.audit.progress import LayerProgress
 from inverter.audit.recommend import exceeded, recommend
 from inverter.audit.record import Audit, LayerRecord, sent_bytes
 from inverter.audit.score import LeakScore
@@ -100,7 +100,7 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
     train, dev = (Manifest.load(step.pairs / split) for split in ("train", "dev"))
     spec, summary = train.target, json.loads((step.run / "summary.json").read_text())
     seconds = {row.name: row.cost["seconds_per_image"] for row in results.rows if row.name in SHOWN}
-    prompt_change = Ledger(step).found("evaluate", "prompt_change")
+    prompt_change = LayerProgress(step).found("evaluate", "prompt_change")
     return LayerRecord(
         layer=step.info.name,
         feature_shape=spec.tensor_shape,

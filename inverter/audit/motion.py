@@ -11,11 +11,11 @@ from torch import Tensor
 from torchvision.io import decode_image
 
 from inverter.audit.metrics import read_per_image
-from inverter.audit.pictures import SHOWN
+from inverter.audit.picture_sheet import SHOWN
 from inverter.audit.plan import Step
 from inverter.data.manifest import Manifest
 from inverter.evaluation.harness import ORIGINAL
-from inverter.evaluation.pictures import recon_path
+from inverter.evaluation.recon_files import recon_path
 
 VIDEO = "video:"
 """Sources whose pictures of one group are whole frames in order; crops at random places do not follow each other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.audit.pictures import Gallery
+from inverter.audit.picture_sheet import PictureSheet
 from inverter.audit.record import Audit
 from inverter.audit.table import verdict
 from inverter.evaluation.chart import Chart, Point, render
@@ -18,12 +18,12 @@ PLOTTED = ("mean", "sample", NEAREST_BY_FEATURES, "mean image", "round trip")
 """Methods whose metrics are drawn."""
 
 
-def render_page(audit: Audit, gallery: Gallery) -> str:
+def render_page(audit: Audit, sheet: PictureSheet) -> str:
     """The page as ASCII HTML; every string of the audit is escaped."""
     template = page_environment(TEMPLATES).get_template("audit.html.j2")
     page = template.render(
         audit=audit,
-        gallery=gallery,
+        sheet=sheet,
         headline=render([score_chart(audit)]),
         charts=[render([metric_chart(audit, metric)]) for metric in audit.layers[0].scores | audit.layers[0].unscored],
         short=lambda metric: label(metric).title,
@@ -32,9 +32,9 @@ def render_page(audit: Audit, gallery: Gallery) -> str:
     return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
-def write_page(audit: Audit, gallery: Gallery, path: Path) -> None:
+def write_page(audit: Audit, sheet: PictureSheet, path: Path) -> None:
     """Write the page to a file, whole or not at all."""
-    write_text(path, render_page(audit, gallery))
+    write_text(path, render_page(audit, sheet))
 
 
 def score_chart(audit: Audit) -> Chart:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from inverter.evaluation.judges import load_judge as load_judge
     from inverter.evaluation.methods import Method as Method
     from inverter.evaluation.metrics import Missing as Missing
-    from inverter.evaluation.pictures import save_recons as save_recons
+    from inverter.evaluation.recon_files import save_recons as save_recons
     from inverter.evaluation.report import write_report as write_report
     from inverter.evaluation.results import Results as Results
     from inverter.evaluation.table import print_table as print_table

@@ -27,7 +27,7 @@ Lpips = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass
-class Record:
+class Measurements:
     """What one method did on all images so far."""
 
     values: dict[str, list[Tensor]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Record:
         """uint8 ``(n, 3, h, w)``."""
         return torch.cat(self.pictures)
 
-    def add(self, other: Record) -> None:
+    def add(self, other: Measurements) -> None:
         """Take in what the method did on further images."""
         for metric, parts in other.values.items():
             self.values.setdefault(metric, []).extend(parts)
@@ -66,8 +66,8 @@ class Sample:
     ``original`` is the record of the images themselves, ``nearest`` their nearest training pictures.
     """
 
-    original: Record
-    records: dict[str, Record]
+    original: Measurements
+    records: dict[str, Measurements]
     keys: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Sample:
         """Take in further images."""
         self.original.add(other.original)
         for name, record in other.records.items():
-            self.records.setdefault(name, Record()).add(record)
+            self.records.setdefault(name, Measurements()).add(record)
         self.keys += other.keys
         self.groups += other.groups
         self.text += other.text
@@ -131,7 +131,7 @@ def collect(
         if late:
             for part, batch in zip(parts, track(batches, "evaluate floors"), strict=True):
                 _measure_methods(part, late, batch, *options)
-    sample = Sample(Record(), {name: Record() for name in methods})
+    sample = Sample(Measurements(), {name: Measurements() for name in methods})
     for part in gather(parts):
         sample.add(part)
     if not sample.keys:
@@ -152,7 +152,7 @@ def _begin(
     """A batch's images themselves."""
     image, features = batch["image"].to(device), batch["features"].to(device)
     sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
-    sample = Sample(Record(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
+    sample = Sample(Measurements(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
     with torch.autocast(device.type, enabled=False):
         _measure(sample.original, image, image, features, target, lpips, feature_shape)
         _agree(sample.original, {judge.name: judge.look(image) for judge in judges})
@@ -173,7 +173,7 @@ def _measure_methods(
 ) -> None:
     image, features = batch["image"].to(device), batch["features"].to(device)
     for name, method in methods.items():
-        record = sample.records[name] = Record()
+        record = sample.records[name] = Measurements()
         torch.default_generator.manual_seed(derive_seed(seed, name, *batch["key"]))
         _seed_payload(target, seed, name, "payload", *batch["key"])
         recon = _reconstruct(name, method, record, image, features)
@@ -218,7 +218,7 @@ def _read_train(
                 record.values["nearer_to_train"] = [(nearest_psnr > own_psnr).double()]
 
 
-def _reconstruct(name: str, method: Method, record: Record, image: Tensor, features: Tensor) -> Tensor:
+def _reconstruct(name: str, method: Method, record: Measurements, image: Tensor, features: Tensor) -> Tensor:
     seen = (image if method.sees == "image" else features).clone()
     on_gpu = image.device.type == "cuda"
     if on_gpu:
@@ -239,7 +239,7 @@ def _reconstruct(name: str, method: Method, record: Record, image: Tensor, featu
 
 @torch.no_grad()
 def _measure(
-    record: Record,
+    record: Measurements,
     recon: Tensor,
     image: Tensor,
     features: Tensor,
@@ -264,7 +264,7 @@ def _layer_cosine(found: Tensor, features: Tensor, feature_shape: FeatureShape |
     return torch.stack([feature_cosine(one, other) for one, other in pairs]).mean(0)
 
 
-def _agree(record: Record, seen: Mapping[str, Verdict], original: Record | None = None) -> None:
+def _agree(record: Measurements, seen: Mapping[str, Verdict], original: Measurements | None = None) -> None:
     """Keep what judges saw, and whether it is what they saw in the original; None where this is the original."""
     for judge, verdict in seen.items():
         labels = verdict.labels if original is None else original.verdict(judge).labels

@@ -6,7 +6,6 @@ Each is a callable of one tensor, as the methods under test are: floors get feat
 import hashlib
 import time
 from collections.abc import Iterable
-from typing import Protocol
 
 import torch
 from einops import rearrange, repeat
@@ -14,17 +13,8 @@ from torch import Tensor
 
 from inverter.evaluation.nearest import Batch, Search
 from inverter.losses.deviation import floor_deviation
+from inverter.priors.prior import DiffusionPrior
 from inverter.targets.shape import FeatureShape, along_channels, split_channels
-
-
-class Prior(Protocol):
-    """The part of a diffusion prior that the references use."""
-
-    def encode(self, images: Tensor) -> Tensor: ...
-
-    def decode(self, latents: Tensor) -> Tensor: ...
-
-    def sample(self, *, batch_size: int, num_inference_steps: int, generator: torch.Generator | None) -> Tensor: ...
 
 
 class MeanImage:
@@ -99,7 +89,7 @@ class UnconditionalSample:
         num_inference_steps: Denoising steps.
     """
 
-    def __init__(self, prior: Prior, num_inference_steps: int = 8) -> None:
+    def __init__(self, prior: DiffusionPrior, num_inference_steps: int = 8) -> None:
         self.prior, self.num_inference_steps = prior, num_inference_steps
 
     @torch.no_grad()
@@ -119,7 +109,7 @@ class RoundTrip:
         prior: Diffusion prior.
     """
 
-    def __init__(self, prior: Prior) -> None:
+    def __init__(self, prior: DiffusionPrior) -> None:
         self.prior = prior
 
     @torch.no_grad()

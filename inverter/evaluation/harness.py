@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.evaluation.collect import OnRecon, Record, Sample, collect
+from inverter.evaluation.collect import Measurements, OnRecon, Sample, collect
 from inverter.evaluation.distribution import fid, inception_score
 from inverter.evaluation.intervals import MIN_SOURCES, Bootstrap, Statistic
 from inverter.evaluation.judges import Gallery, Judge, reidentification, same_source
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing, load_lpips
 from inverter.evaluation.nearest import Nearest, TrainingReader
-from inverter.evaluation.pictures import select_pictures
+from inverter.evaluation.recon_files import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
 from inverter.run.record import commit, environment
 from inverter.targets.shape import from_lists
@@ -196,7 +196,7 @@ def _comparisons(
 
 def _recognise(
     sample: Sample,
-    records: Mapping[str, Record],
+    records: Mapping[str, Measurements],
     judges: Sequence[Judge],
     gallery: Gallery | Missing | None,
     chance: dict[str, float],
@@ -230,7 +230,7 @@ def _recognise(
 
 
 def _add_kid(
-    records: Mapping[str, Record],
+    records: Mapping[str, Measurements],
     judges: Sequence[Judge],
     bootstrap: Bootstrap,
     statistics: Mapping[str, dict[str, Statistic]],
@@ -246,7 +246,7 @@ def _add_kid(
 
 
 def _whole_sample(
-    records: Mapping[str, Record], judges: Sequence[Judge], missing: list[Missing]
+    records: Mapping[str, Measurements], judges: Sequence[Judge], missing: list[Missing]
 ) -> dict[str, dict[tuple[str, str], float]]:
     """Inception score and FID of each record under each judge, where the sample is large enough."""
     found: dict[str, dict[tuple[str, str], float]] = {name: {} for name in records}
@@ -296,7 +296,7 @@ def _compare(
     return comparisons
 
 
-def _cost(name: str, methods: Mapping[str, Method], record: Record) -> dict[str, float]:
+def _cost(name: str, methods: Mapping[str, Method], record: Measurements) -> dict[str, float]:
     if name == ORIGINAL:
         return {}
     cost = {"seconds_per_image": record.seconds / len(record.value("psnr")), **methods[name].cost}

@@ -7,7 +7,7 @@ import jinja2
 from torch import Tensor
 
 from inverter.evaluation import labels
-from inverter.evaluation.pictures import png
+from inverter.evaluation.recon_files import png
 from inverter.evaluation.results import Results
 from inverter.run.files import write_text
 

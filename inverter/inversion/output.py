@@ -20,8 +20,8 @@ from inverter.inversion.recon import ReconFolder
 from inverter.losses.quality import MIN_SSIM_SIDE, psnr, ssim
 from inverter.run.device import pick_device
 from inverter.run.memory import peak_memory
-from inverter.whitebox.ledger import COUNTS
 from inverter.whitebox.loop import Result
+from inverter.whitebox.search_state import COUNTS
 
 
 class Output:

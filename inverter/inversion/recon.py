@@ -14,7 +14,7 @@ from torchvision.utils import make_grid
 
 from inverter.config.parse import parse_json
 from inverter.data.inputs import Input
-from inverter.evaluation.pictures import png
+from inverter.evaluation.recon_files import png
 from inverter.losses.quality import to_bytes
 from inverter.run.files import write_bytes, write_text
 

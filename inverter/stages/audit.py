@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inverter.audit.assemble import assemble
-from inverter.audit.ledger import Ledger
 from inverter.audit.page import write_page
-from inverter.audit.pictures import read_gallery
+from inverter.audit.picture_sheet import read_sheet
 from inverter.audit.plan import Step, check_headline, check_weights, plan_audit
 from inverter.audit.prompt import probe_prompt
 from inverter.audit.recommend import parse_limits
 from inverter.audit.record import Audit
+from inverter.audit.search import SearchState
 from inverter.audit.table import print_audit
 from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
@@ -54,7 +54,7 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
         measure(step)
     audit = assemble(config, steps, limits)
     audit.save(output / "report.json")
-    write_page(audit, read_gallery(steps, config.num_pictures), output / "report.html")
+    write_page(audit, read_sheet(steps, config.num_pictures), output / "report.html")
     print_audit(audit)
     for name in ("report.html", "report.json"):
         log.info("%s", output / name)
@@ -67,11 +67,11 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
 
 def measure(step: Step) -> None:
     """Train and evaluate one layer, as far as that is not done."""
-    ledger = Ledger(step)
-    if not ledger.done("train"):
-        ledger.begin("train")
+    search = SearchState(step)
+    if not search.done("train"):
+        search.begin("train")
         train.run(step.train)
-        ledger.finish("train")
-    if not ledger.done("evaluate"):
+        search.finish("train")
+    if not search.done("evaluate"):
         evaluate.run(step.evaluate)
-        ledger.finish("evaluate", prompt_change=probe_prompt(step))
+        search.finish("evaluate", prompt_change=probe_prompt(step))

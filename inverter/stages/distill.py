@@ -14,7 +14,7 @@ from inverter.blackbox.distillation import InverterDistillModule
 from inverter.blackbox.few_step import FOLDER, save_few_step
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import is_run, read_published
-from inverter.blackbox.subject import load_trained
+from inverter.blackbox.trained import load_any_inverter
 from inverter.config import InverterDistillConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.priors.few_step import lora_state
@@ -54,7 +54,7 @@ def run(config: InverterDistillConfig) -> Path:
 def train(config: InverterDistillConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     run = TrainingRun(config, STAGE)
-    inverter, target = load_trained(config.inverter, config.prior)
+    inverter, target = load_any_inverter(config.inverter, config.prior)
     inverter.to(pick_device(config.trainer.device))
     pairs, folder = config.data, config.data.path.rstrip("/")
     how = (pairs.batch_size, pairs.num_workers, config.seed, pairs.limit, pairs.pin_memory)

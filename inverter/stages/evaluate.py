@@ -15,14 +15,14 @@ from inverter.blackbox import ancestors
 from inverter.blackbox.build import load_baseline, load_surrogate
 from inverter.blackbox.few_step import FOLDER
 from inverter.blackbox.published import is_run
-from inverter.blackbox.subject import load_subject
+from inverter.blackbox.trained import load_trained_inverter
 from inverter.config import EvaluateConfig
 from inverter.data.datamodule import pair_loader
 from inverter.evaluation.blackbox import attack_methods
 from inverter.evaluation.harness import evaluate
 from inverter.evaluation.judges import Gallery, Judge, is_kin, load_judges
 from inverter.evaluation.pairs import EvaluationPairs, distractor_note, draw_distractors
-from inverter.evaluation.pictures import save_recons
+from inverter.evaluation.recon_files import save_recons
 from inverter.evaluation.references import reference_methods
 from inverter.evaluation.report import write_report
 from inverter.evaluation.results import Results
@@ -57,7 +57,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     device = torch.device(pick_device(config.device))
     config = dataclasses.replace(config, precision=pick_precision(config.precision, device))
     check_memory(config.memory, device)
-    subject = load_subject(config.inverter, config.prior, config.memory)
+    subject = load_trained_inverter(config.inverter, config.prior, config.memory)
     if (data := config.data or subject.data) is None:
         raise ValueError(
             f"inverter {config.inverter!r} is a published one: give data=FOLDER with val/ pair shards, as `inverter "

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import list_inverters, names_of
-from inverter.blackbox.subject import load_trained
+from inverter.blackbox.trained import load_any_inverter
 from inverter.config import InvertConfig, SenderConfig, TargetConfig
 from inverter.data.capture import capture
 from inverter.data.feature_files import fitting
@@ -39,7 +39,7 @@ def run(config: InvertConfig) -> Path:
     name = config.inverter or _published_name(given)
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     check_memory(config.memory, device)
-    inverter, target = load_trained(name, config.prior, config.memory)
+    inverter, target = load_any_inverter(name, config.prior, config.memory)
     check_given(config.target, target, name)
     inverter = inverter.to(device)
     note_prompts(inverter.prior, [config.prompt, *(table or {}).values()])

@@ -15,10 +15,10 @@ from inverter.run.device import pick_precision
 from inverter.run.signals import Stop
 from inverter.whitebox.adam import State
 from inverter.whitebox.gradient import Evaluated, differentiate, merge
-from inverter.whitebox.ledger import Ledger
 from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
+from inverter.whitebox.search_state import SearchState
 
 LEAST_RATE = 2.0**-10
 """Share of the learning rate at which an image whose steps are not finite is given up."""
@@ -84,13 +84,13 @@ def optimise(
         while run.phase < len(phases) and stop.signal is None and not run.out_of_time:
             run.step()
             if show is not None:
-                show(run.steps_done, float(run.ledger.best["feature_loss"].mean()))
+                show(run.steps_done, float(run.search.best["feature_loss"].mean()))
         run.save()
     return run.result(stop.signal)
 
 
 class Run:
-    """A loop under way: problem and state of the images still in the batch, and the ledger of all."""
+    """A loop under way: problem and state of the images still in the batch, and the search of all."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Run:
         self.before, self.begun = 0.0, time.monotonic() if begun is None else begun
         self.half = pick_precision(config.precision, problem.device, "loop.precision") == "bf16"
         self.phase = self.number = self.steps_done = 0
-        self.ledger = Ledger.empty(len(problem.keys), problem.dtype, problem.device)
+        self.search = SearchState.empty(len(problem.keys), problem.dtype, problem.device)
         self.active = torch.arange(len(problem.keys), device=problem.device)
         self.problem = problem
         self.state: State = {}
@@ -123,17 +123,17 @@ class Run:
     @property
     def out_of_time(self) -> bool:
         limit = self.config.max_seconds
-        done = bool(self.ledger.best["feature_loss"].isfinite().all())
+        done = bool(self.search.best["feature_loss"].isfinite().all())
         return limit is not None and done and self.seconds >= limit * len(self.whole.keys)
 
     def step(self) -> None:
         """One step of the phase, for the images still in the batch."""
         phase, number = self.phases[self.phase], self.number
         if not self.state:
-            best = {name: values[self.active] for name, values in self.ledger.best.items()}
+            best = {name: values[self.active] for name, values in self.search.best.items()}
             self.state = phase.begin(self.problem, best if self.phase else None)
         self.state = phase.prepare(self.problem, self.state, number)
-        self.ledger.counts["denoiser_calls"][self.active] += phase.prepare_calls(self.problem, number)
+        self.search.counts["denoiser_calls"][self.active] += phase.prepare_calls(self.problem, number)
         found = self._evaluate(phase, number)
         self._note(phase, found)
         good = found.finite
@@ -158,28 +158,28 @@ class Run:
         part = {name: values[again] for name, values in self.state.items()}
         problem = self.problem if chained else self.problem.select(again)
         self._count(self.active[again], phase, number)
-        self.ledger.counts["repaired"][self.active[again]] += 1
+        self.search.counts["repaired"][self.active[again]] += 1
         return merge(found, differentiate(problem, phase, part, number), again)
 
     def _count(self, rows: Tensor, phase: Phase, number: int) -> None:
-        self.ledger.counts["target_queries"][rows] += 1
-        self.ledger.counts["denoiser_calls"][rows] += phase.calls(self.problem, number)
+        self.search.counts["target_queries"][rows] += 1
+        self.search.counts["denoiser_calls"][rows] += phase.calls(self.problem, number)
 
     def _note(self, phase: Phase, found: Evaluated) -> None:
-        self.ledger.counts["steps"][self.active] += 1
+        self.search.counts["steps"][self.active] += 1
         good = found.finite
         if self.steps_done == 0 and not good.all():
             bad = [key for key, fine in zip(self.problem.keys, good.tolist(), strict=True) if not fine]
             raise ValueError(f"loss or gradient of {', '.join(bad)} is NaN or infinite at the start, in float32 too")
         kept = {name: self.state[name][good] for name in phase.variables}
         offered = {**kept, "image": found.image[good]}
-        self.ledger.offer(self.active[good], found.feature_loss[good], offered, self.config.min_improvement)
+        self.search.offer(self.active[good], found.feature_loss[good], offered, self.config.min_improvement)
 
     def _repair(self, phase: Phase, state: State, found: Evaluated, good: Tensor) -> State:
         bad = (~good).nonzero()[:, 0]
         rows = self.active[bad]
-        self.ledger.counts["repaired"][rows] += 1
-        best = {name: values[rows] for name, values in self.ledger.best.items()}
+        self.search.counts["repaired"][rows] += 1
+        best = {name: values[rows] for name, values in self.search.best.items()}
         part = {name: values[bad] for name, values in self.state.items()}
         extra = {name: values[bad] for name, values in found.extra.items()}
         fixed = phase.repair(self.problem.select(bad), part, best, extra, self.number)
@@ -189,7 +189,7 @@ class Run:
         return state
 
     def _leave(self, phase: Phase) -> None:
-        loss, stale = self.ledger.best["feature_loss"][self.active], self.ledger.stale[self.active]
+        loss, stale = self.search.best["feature_loss"][self.active], self.search.stale[self.active]
         done = loss <= self.config.tolerance
         if self.config.patience is not None and not phase.patient:
             done = done | (stale >= self.config.patience)
@@ -205,17 +205,17 @@ class Run:
     @property
     def _spent(self) -> Tensor:
         """Whether each image's queries are used up, ``(B,)``."""
-        queries, most = self.ledger.counts["target_queries"], self.config.max_queries
+        queries, most = self.search.counts["target_queries"], self.config.max_queries
         return torch.zeros_like(queries, dtype=torch.bool) if most is None else queries >= most
 
     def _next_phase(self) -> None:
-        left = ~self._spent & (self.ledger.best["feature_loss"] > self.config.tolerance)
+        left = ~self._spent & (self.search.best["feature_loss"] > self.config.tolerance)
         if self.whole.chain is not None and left.any():
             left = torch.ones_like(left)
         self.number, self.state, self.active = 0, {}, left.nonzero()[:, 0]
         self.phase = self.phase + 1 if len(self.active) else len(self.phases)
         self.problem = self._part(self.active)
-        self.ledger.next_phase()
+        self.search.next_phase()
 
     def _part(self, active: Tensor) -> Problem:
         return self.whole if len(active) == len(self.whole.keys) else self.whole.select(active)
@@ -226,28 +226,28 @@ class Run:
             return
         state = {f"state.{name}": values for name, values in self.state.items()}
         numbers = {"phase": self.phase, "number": self.number, "steps_done": self.steps_done, "seconds": self.seconds}
-        self.saved.save({**state, **self.ledger.tensors(), "active": self.active}, numbers)
+        self.saved.save({**state, **self.search.tensors(), "active": self.active}, numbers)
 
     def _restore(self, tensors: State, numbers: dict[str, float]) -> None:
         self.phase, self.number, self.steps_done = (int(numbers[k]) for k in ("phase", "number", "steps_done"))
         self.before = float(numbers["seconds"])
         self.active = tensors["active"]
         self.state = {k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")}
-        self.ledger = Ledger.restore(tensors)
+        self.search = SearchState.restore(tensors)
         self.problem = self._part(self.active)
 
     def result(self, stopped_by: int | None) -> Result:
         """What there is now."""
-        best = dict(self.ledger.best)
+        best = dict(self.search.best)
         images, loss = best.pop("image"), best.pop("feature_loss")
-        counts, limit = self.ledger.counts, self._limit
-        return Result(images, loss, self.ledger.first_loss, best, counts, self.seconds, stopped_by, limit)
+        counts, limit = self.search.counts, self._limit
+        return Result(images, loss, self.search.first_loss, best, counts, self.seconds, stopped_by, limit)
 
     @property
     def _limit(self) -> str | None:
         if self.out_of_time and self.phase < len(self.phases):
             return "max_seconds"
-        steps, planned = self.ledger.counts["steps"], sum(phase.num_steps for phase in self.phases)
+        steps, planned = self.search.counts["steps"], sum(phase.num_steps for phase in self.phases)
         cut = (self._spent | (steps >= planned)) & (steps < sum(phase.steps_wanted for phase in self.phases))
         return "max_queries" if cut.any() else None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.audit.ledger import LEDGER, LEFT
+from inverter.audit.progress import LEDGER, LEFT
 from inverter.audit.record import Audit
 from inverter.run.record import save_config
 

@@ -14,7 +14,7 @@ from inverter.data.sources.source import ImageSource, SourceImage
 from inverter.run.seeds import derive_seed
 
 
-class Prior(Protocol):
+class Sampler(Protocol):
     """What ``PriorSource`` uses of a ``DiffusionPrior``."""
 
     few_step: bool
@@ -46,7 +46,7 @@ class PriorSource(ImageSource):
 
     def __init__(
         self,
-        prior: Prior,
+        prior: Sampler,
         shard_size: int,
         num_images: int | None,
         *,

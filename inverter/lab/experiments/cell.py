@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.io import decode_image
 
 from inverter.config.parse import parse_json
-from inverter.evaluation.pictures import png, recon_path
-from inverter.lab.experiments.pictures import Picture
+from inverter.evaluation.recon_files import png, recon_path
+from inverter.lab.experiments.picture_set import Picture
 from inverter.losses.quality import to_bytes
 from inverter.run.files import write_bytes, write_text
 from inverter.run.recipe import Recipe

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from inverter.config import ExperimentConfig, load_config
-from inverter.lab.experiments.record import Record
+from inverter.lab.experiments.record import ExperimentRecord
 
 ELSEWHERE = ("output", "results", "max_time", "device", "num_workers")
 """Keys that say where and for how long, which change nothing on the page."""
 
 
-def command(record: Record, schema: type[ExperimentConfig]) -> str:
+def command(record: ExperimentRecord, schema: type[ExperimentConfig]) -> str:
     """``inverter experiment NAME experiment_NAME.yaml`` and a word for each key that was given beside the file.
 
     Files are named without their folders.

@@ -11,7 +11,7 @@ from inverter.config import SmoothingExperimentConfig
 from inverter.evaluation.intervals import Difference, paired_bootstrap
 from inverter.evaluation.labels import interval, number
 from inverter.lab.experiments.measure import Group
-from inverter.lab.experiments.pictures import Picture
+from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.run import Job
 from inverter.losses.quality import psnr
 

@@ -14,7 +14,7 @@ from inverter.evaluation.harness import ORIGINAL
 from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.results import Comparison, Results, Score
 from inverter.evaluation.temporal import flicker, warping_error
-from inverter.lab.experiments.pictures import Picture
+from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.subject import Subject
 from inverter.lab.prior.spectrum import radial_power_spectrum
 

@@ -14,7 +14,7 @@ from inverter.evaluation.metrics import Missing
 from inverter.evaluation.references import reference_methods
 from inverter.evaluation.results import Results
 from inverter.lab.experiments.extras import Extras, add_temporal, extend
-from inverter.lab.experiments.pictures import Picture
+from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.replay import Replay, stream
 from inverter.lab.experiments.run import Job
 from inverter.lab.experiments.subject import Subject

@@ -12,9 +12,9 @@ from inverter.lab.experiments.command import command
 from inverter.lab.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.page import Text, check_page, write_page
-from inverter.lab.experiments.pictures import Picture, read_pictures
+from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import curves_chart, panels
-from inverter.lab.experiments.record import Found, Record, make_record, of_group
+from inverter.lab.experiments.record import ExperimentRecord, Found, make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, FROM_INVERTER, Subject, applicable, load_subject
 
@@ -103,7 +103,7 @@ def make_group(
     return Group(f"{subject.name}, {cost}", subject, members, chosen, cost)
 
 
-def write(record: Record, folder: Path) -> None:
+def write(record: ExperimentRecord, folder: Path) -> None:
     """Table, plot and page."""
     write_page(record, text(record), charts(record.groups), folder)
 
@@ -119,7 +119,7 @@ def charts(groups: tuple[Found, ...]) -> list:
     return shown
 
 
-def text(record: Record) -> Text:
+def text(record: ExperimentRecord) -> Text:
     """What the page says."""
     answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
     details = [
@@ -146,7 +146,7 @@ def text(record: Record) -> Text:
     )
 
 
-def without_inverter(record: Record) -> list[str]:
+def without_inverter(record: ExperimentRecord) -> list[str]:
     """At most one sentence: the layers that lack the rows of an inverter, which were asked for."""
     asked = {*BLACKBOX, FROM_INVERTER} & set(record.config["methods"])
     lacking = [f.layer for f in record.groups if asked and not asked & {row.name for row in f.results.rows}]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inverter.blackbox.load import load_inverter
 from inverter.lab.experiments.cell import CellFile
-from inverter.lab.experiments.pictures import Picture
+from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.subject import Subject
 from inverter.priors.steps import count_steps
 from inverter.whitebox.noise import image_generators

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inverter.evaluation.chart import Chart, render
 from inverter.evaluation.harness import ONE_JUDGE, WARNING
-from inverter.lab.experiments.record import Record
+from inverter.lab.experiments.record import ExperimentRecord
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
 
@@ -78,7 +78,7 @@ class Text:
     resampled: str = "photos"
 
 
-def write_page(record: Record, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
+def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
     """Write ``results.json``, ``table.md``, ``plot.svg`` and ``README.md``.
 
     Raises:
@@ -119,7 +119,7 @@ def bullets(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def made_by(record: Record) -> list[str]:
+def made_by(record: ExperimentRecord) -> list[str]:
     """Pictures, seeds, machine and commits."""
     config, machine = record.config, record.made_by["environment"]
     seeds = ", ".join(map(str, config["seeds"]))
@@ -132,7 +132,7 @@ def made_by(record: Record) -> list[str]:
     ]
 
 
-def own_limits(record: Record) -> list[str]:
+def own_limits(record: ExperimentRecord) -> list[str]:
     """What is missing from the tables, and why."""
     reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
     said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}

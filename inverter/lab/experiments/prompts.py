@@ -13,9 +13,9 @@ from inverter.lab.experiments.command import command
 from inverter.lab.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.page import Text, check_page, write_page
-from inverter.lab.experiments.pictures import Picture, read_pictures
+from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import panels
-from inverter.lab.experiments.record import Record, make_record, of_group
+from inverter.lab.experiments.record import ExperimentRecord, make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, load_subject
 from inverter.priors.prompts import join_prompt
@@ -107,13 +107,13 @@ def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
     return found
 
 
-def write(record: Record, folder: Path) -> None:
+def write(record: ExperimentRecord, folder: Path) -> None:
     """Table, plot and page."""
     charts = panels(record.groups, PLOTTED, lambda found: found.variant, lambda found: found.layer)
     write_page(record, text(record), charts, folder)
 
 
-def text(record: Record) -> Text:
+def text(record: ExperimentRecord) -> Text:
     """What the page says."""
     answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
     details = [

@@ -45,7 +45,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Record:
+class ExperimentRecord:
     """An experiment's ``results.json``.
 
     Args:
@@ -97,7 +97,7 @@ def make_record(
     found: Sequence[Found],
     finished: bool,
     jobs: Sequence[Job] = (),
-) -> Record:
+) -> ExperimentRecord:
     """A record of now, which names the commits that inverted; of files it keeps the names and not the folders."""
     commits = sorted(set().union(*(job.commits() for job in jobs)))
     made_by = {"commit": commit(), "commits": commits, "environment": environment()}
@@ -108,7 +108,7 @@ def make_record(
         values["val"] = PurePath(values["val"]).name
     if "clips" in values:
         values["clips"] = [PurePath(clip).name for clip in values["clips"]]
-    return Record(experiment, finished, source, tuple(found), values, made_by)
+    return ExperimentRecord(experiment, finished, source, tuple(found), values, made_by)
 
 
 def of_group(measured: Measured, layer: str, budget: str, variant: str = "") -> Found:
@@ -116,7 +116,7 @@ def of_group(measured: Measured, layer: str, budget: str, variant: str = "") -> 
     return Found(layer, budget, variant, measured.results, measured.spectra)
 
 
-def read_record(folder: Path) -> Record | None:
+def read_record(folder: Path) -> ExperimentRecord | None:
     """The record in a folder; None where there is none.
 
     Raises:
@@ -139,6 +139,6 @@ def read_record(folder: Path) -> Record | None:
             for group in data["groups"]
         )
         rest = {key: data[key] for key in ("experiment", "finished", "source", "config", "made_by")}
-        return Record(groups=groups, **rest)
+        return ExperimentRecord(groups=groups, **rest)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {one_line(error)}") from error

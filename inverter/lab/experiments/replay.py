@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.lab.experiments.pictures import Picture, batches
+from inverter.lab.experiments.picture_set import Picture, batches
 from inverter.lab.experiments.run import Job
 from inverter.lab.experiments.subject import Subject
 

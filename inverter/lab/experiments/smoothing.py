@@ -14,7 +14,7 @@ from inverter.lab.experiments.cut import side_notes
 from inverter.lab.experiments.frame import check_points, experiment, measure_all, run_all
 from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.page import check_page
-from inverter.lab.experiments.pictures import Picture, read_frames
+from inverter.lab.experiments.picture_set import Picture, read_frames
 from inverter.lab.experiments.record import make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.smoothing_page import TITLE, pairs, write

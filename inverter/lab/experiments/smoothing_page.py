@@ -10,7 +10,7 @@ from inverter.lab.experiments.answer import overall, sentences
 from inverter.lab.experiments.command import command
 from inverter.lab.experiments.page import Text, write_page
 from inverter.lab.experiments.plot import panels
-from inverter.lab.experiments.record import Record
+from inverter.lab.experiments.record import ExperimentRecord
 
 METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
 ANSWERED = METRICS[:5]
@@ -28,7 +28,7 @@ LIMITS = (
 )
 
 
-def write(record: Record, cut: Sequence[str], folder: Path) -> None:
+def write(record: ExperimentRecord, cut: Sequence[str], folder: Path) -> None:
     """Table, plot and page.
 
     Args:
@@ -52,7 +52,7 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return found + [(n, n.replace("robust", "paper")) for n in names if n.startswith("robust ")]
 
 
-def text(record: Record, names: Sequence[str], cut: Sequence[str]) -> Text:
+def text(record: ExperimentRecord, names: Sequence[str], cut: Sequence[str]) -> Text:
     """What the page says."""
     answers = overall([found.results for found in record.groups], pairs(names), ANSWERED)
     details = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from inverter.evaluation.labels import number, verdict
 from inverter.evaluation.results import Comparison, Results
 from inverter.lab.experiments.page import check_page
-from inverter.lab.experiments.record import Found, Record, read_record
+from inverter.lab.experiments.record import ExperimentRecord, Found, read_record
 from inverter.lab.experiments.tables import markdown
 from inverter.run.files import write_text
 
@@ -59,13 +59,13 @@ def summarise(folder: Path) -> Path:
     return folder / "README.md"
 
 
-def read_records(folder: Path) -> dict[str, dict[str, Record]]:
+def read_records(folder: Path) -> dict[str, dict[str, ExperimentRecord]]:
     """Records below a folder, by experiment and then by name: ``methods``, ``methods-deep`` and so on.
 
     Raises:
         ValueError: A record is damaged.
     """
-    found: dict[str, dict[str, Record]] = {experiment: {} for experiment in EXPERIMENTS}
+    found: dict[str, dict[str, ExperimentRecord]] = {experiment: {} for experiment in EXPERIMENTS}
     for path in sorted(folder.glob("*")):
         experiment = path.name.partition("-")[0]
         if experiment in found and (record := read_record(path)) is not None:
@@ -88,7 +88,7 @@ def summary_folder(results: Path, experiment: str) -> Path | None:
     return results.parent
 
 
-def rows(methods: Sequence[Record], smoothing: Sequence[Record]) -> Iterator[list[str]]:
+def rows(methods: Sequence[ExperimentRecord], smoothing: Sequence[ExperimentRecord]) -> Iterator[list[str]]:
     """One line a figure."""
     for title, metric, paper in (
         ("inception score", "is", "7.36"),
@@ -101,7 +101,7 @@ def rows(methods: Sequence[Record], smoothing: Sequence[Record]) -> Iterator[lis
         yield [f"most that smoothing gains in {title}", paper, *gain(smoothing, metric)]
 
 
-def best(records: Sequence[Record], metric: str) -> list[str]:
+def best(records: Sequence[ExperimentRecord], metric: str) -> list[str]:
     """The best mean of any attack, with its method and group."""
     if not records:
         return [NOT_RUN, ""]
@@ -112,7 +112,7 @@ def best(records: Sequence[Record], metric: str) -> list[str]:
     return [number(name, mean), f"{method}, {group}"]
 
 
-def gain(records: Sequence[Record], metric: str) -> list[str]:
+def gain(records: Sequence[ExperimentRecord], metric: str) -> list[str]:
     """The largest gain of a smoothed form over none."""
     if not records:
         return [NOT_RUN, ""]
@@ -145,17 +145,17 @@ def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:
                     yield group, row, name, score
 
 
-def _groups(records: Sequence[Record]) -> list[Found]:
+def _groups(records: Sequence[ExperimentRecord]) -> list[Found]:
     return [found for record in records for found in record.groups]
 
 
-def _why(records: Sequence[Record], metric: str) -> str:
+def _why(records: Sequence[ExperimentRecord], metric: str) -> str:
     largest = sorted(_groups(records), key=lambda found: found.results.num_images, reverse=True)
     reasons = (m.reason for found in largest for m in found.results.missing if m.metric.startswith(metric))
     return next(reasons, "the metric was not measured")
 
 
-def _pages(experiment: str, records: Mapping[str, Record]) -> Iterator[str]:
+def _pages(experiment: str, records: Mapping[str, ExperimentRecord]) -> Iterator[str]:
     if not records:
         yield f"| {experiment} | {NOT_RUN} |  |"
     for name, record in records.items():

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inverter.config import BenchConfig, PrepareConfig
-from inverter.lab.bench import inference, large_prior, memory, training
+from inverter.lab.bench import inference, large_prior, memory, training_speed
 from inverter.lab.bench.measurement import Measurement
 from inverter.lab.bench.picture import draw
 from inverter.run.files import write_text
@@ -23,7 +23,7 @@ from inverter.stages import prepare
 log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
 PARTS: dict[str, Callable[[BenchConfig, Path], list[Measurement]]] = {
-    "training": training.measure,
+    "training": training_speed.measure,
     "inference": inference.measure,
     "memory": memory.measure,
     "large_prior": lambda config, pairs: large_prior.measure(config),

@@ -11,7 +11,7 @@ from inverter.whitebox.phase import Phase
 
 
 @dataclass(frozen=True)
-class Method:
+class WhiteboxMethod:
     """A white-box method, registered in the file of its phases.
 
     Args:
@@ -28,4 +28,4 @@ class Method:
     starts_at_inverter: Callable[[Any], bool] = lambda section: False
 
 
-METHODS: Registry[Method] = Registry("method", "inverter.whitebox.methods")
+METHODS: Registry[WhiteboxMethod] = Registry("method", "inverter.whitebox.methods")

@@ -8,7 +8,7 @@ from inverter.config import DirectConfig
 from inverter.losses.natural import alpha_norm, total_variation_norm
 from inverter.whitebox.adam import State, begin_adam, decayed
 from inverter.whitebox.descent import Descent
-from inverter.whitebox.methods import METHODS, Method
+from inverter.whitebox.methods import METHODS, WhiteboxMethod
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.phase import Phase, Rendered, rates
 from inverter.whitebox.problem import Problem
@@ -61,4 +61,4 @@ def _phases(config: DirectConfig, num_features: int, size: int) -> list[Phase]:
     return [Direct(config, size)]
 
 
-METHODS.register("direct", Method(_phases, needs_prior=False, prompted=False))
+METHODS.register("direct", WhiteboxMethod(_phases, needs_prior=False, prompted=False))

@@ -11,7 +11,7 @@ from inverter.config import GuidedConfig
 from inverter.losses.natural import mean_square, total_variation_norm
 from inverter.priors.steps import count_steps, least_strength
 from inverter.whitebox.adam import State, adam_direction, begin_adam
-from inverter.whitebox.methods import METHODS, Method
+from inverter.whitebox.methods import METHODS, WhiteboxMethod
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.phase import Phase, Rendered, rates, rows
 from inverter.whitebox.problem import Problem
@@ -134,4 +134,4 @@ def _phases(config: GuidedConfig, num_features: int, size: int) -> list[Phase]:
     return [Guided(config)]
 
 
-METHODS.register("guided", Method(_phases, starts_at_inverter=lambda section: section.start == "inverter"))
+METHODS.register("guided", WhiteboxMethod(_phases, starts_at_inverter=lambda section: section.start == "inverter"))

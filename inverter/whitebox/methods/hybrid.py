@@ -15,7 +15,7 @@ from inverter.losses.natural import total_variation_norm
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
 from inverter.whitebox.gradient import finite_rows
-from inverter.whitebox.methods import METHODS, Method
+from inverter.whitebox.methods import METHODS, WhiteboxMethod
 from inverter.whitebox.methods.direct import Direct
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.phase import Phase, Rendered, rates, rows
@@ -123,4 +123,4 @@ def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Pha
     return [refine]
 
 
-METHODS.register("hybrid", Method(hybrid, starts_at_inverter=lambda section: True))
+METHODS.register("hybrid", WhiteboxMethod(hybrid, starts_at_inverter=lambda section: True))

@@ -11,7 +11,7 @@ from inverter.priors.sampling import run_steps
 from inverter.priors.steps import count_steps
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.descent import Descent
-from inverter.whitebox.methods import METHODS, Method
+from inverter.whitebox.methods import METHODS, WhiteboxMethod
 from inverter.whitebox.noise import image_noise
 from inverter.whitebox.phase import Phase, Rendered, rates
 from inverter.whitebox.problem import Problem
@@ -126,4 +126,4 @@ def _phases(config: LatentConfig, num_features: int, size: int) -> list[Phase]:
     return [Latent(config)]
 
 
-METHODS.register("latent", Method(_phases, starts_at_inverter=lambda section: section.strength < 1))
+METHODS.register("latent", WhiteboxMethod(_phases, starts_at_inverter=lambda section: section.strength < 1))

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from inverter.audit.metrics import read_per_image, score_metrics
-from inverter.audit.pictures import Gallery, Strip
+from inverter.audit.picture_sheet import PictureSheet, Strip
 from inverter.audit.record import Audit, LayerRecord
 from inverter.audit.score import LeakScore
 from inverter.evaluation import Results
 from inverter.evaluation.metrics import Missing
-from inverter.evaluation.pictures import png
+from inverter.evaluation.recon_files import png
 from inverter.evaluation.results import Payload, Row, Score
 
 KINDS = {
@@ -128,6 +128,6 @@ def audit() -> Audit:
 
 
 @pytest.fixture
-def gallery() -> Gallery:
+def sheet() -> PictureSheet:
     picture = png(torch.zeros(3, 4, 4, dtype=torch.uint8))
-    return Gallery(("<u>k</u>",), (Strip("original", (picture,)), Strip("<i>a</i>, mean", (picture,))))
+    return PictureSheet(("<u>k</u>",), (Strip("original", (picture,)), Strip("<i>a</i>, mean", (picture,))))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inverter.audit import motion
-from inverter.evaluation.pictures import png, recon_path
+from inverter.evaluation.recon_files import png, recon_path
 
 KEYS, GROUPS = ("a-0", "a-1", "a-2", "b-0", "b-1"), ("a", "a", "a", "b", "b")
 LEVELS = {  # grey of each frame; between a and b is a cut that counts for nobody

@@ -8,8 +8,8 @@ from inverter.audit.page import render_page, write_page
 from inverter.audit.table import print_audit, verdict
 
 
-def test_everything_that_others_wrote_is_escaped(audit, gallery):
-    page = render_page(audit, gallery)
+def test_everything_that_others_wrote_is_escaped(audit, sheet):
+    page = render_page(audit, sheet)
     for raw in ("<script", "<i>", "<b>here", "<u>", "A & B"):
         assert raw not in page
     for escaped in (
@@ -24,8 +24,8 @@ def test_everything_that_others_wrote_is_escaped(audit, gallery):
     assert page.isascii()
 
 
-def test_page_is_self_contained_and_says_what_is_needed(audit, gallery, tmp_path):
-    write_page(audit, gallery, tmp_path / "report.html")
+def test_page_is_self_contained_and_says_what_is_needed(audit, sheet, tmp_path):
+    write_page(audit, sheet, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert len(sources) == 2 and all(source.startswith("data:image/png;base64,iVBOR") for source in sources)
@@ -42,16 +42,16 @@ def test_page_is_self_contained_and_says_what_is_needed(audit, gallery, tmp_path
     assert "[0.400, 0.600]" in page and "25.0 %" in page and "4,096" in page
 
 
-def test_nothing_recommended_and_nothing_wrong(audit, gallery):
+def test_nothing_recommended_and_nothing_wrong(audit, sheet):
     layers = tuple(replace(layer, diagnosis=()) for layer in audit.layers)
-    page = render_page(replace(audit, layers=layers, recommended=None, limits={}, exceeded=()), gallery)
+    page = render_page(replace(audit, layers=layers, recommended=None, limits={}, exceeded=()), sheet)
     assert "No audited layer stays under a score of 0.4" in page
     assert "No failure signature shows" in page and "Limit of" not in page
 
 
-def test_page_without_a_headline_score(audit, gallery):
+def test_page_without_a_headline_score(audit, sheet):
     first = replace(audit.layers[0], scores={}, unscored={"reid_mrr/colour": "<em>none</em>"})
-    page = render_page(replace(audit, layers=(first, audit.layers[1])), gallery)
+    page = render_page(replace(audit, layers=(first, audit.layers[1])), sheet)
     assert "&lt;em&gt;none&lt;/em&gt;" in page and "<em>" not in page
 
 

@@ -13,7 +13,7 @@ from inverter.blackbox.build import build_module
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import read_published
 from inverter.blackbox.start import start
-from inverter.blackbox.subject import load_subject
+from inverter.blackbox.trained import load_subject
 from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.publish.card import began_with

@@ -13,7 +13,7 @@ from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.labels import verdict
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing
-from inverter.evaluation.pictures import save_recons
+from inverter.evaluation.recon_files import save_recons
 from inverter.evaluation.results import Comparison, Results
 from inverter.losses.quality import psnr
 from inverter.targets.target import Target

@@ -6,8 +6,8 @@ from PIL import Image
 from inverter.config import InvertConfig
 from inverter.data.inputs import Input
 from inverter.inversion.output import Output, measure_clip
-from inverter.whitebox.ledger import COUNTS
 from inverter.whitebox.loop import Result
+from inverter.whitebox.search_state import COUNTS
 
 
 def result(size: int, stopped_by: int | None = None, limit: str | None = None) -> Result:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from inverter.blackbox.subject import load_trained
+from inverter.blackbox.trained import load_any_inverter
 from inverter.config import InvertConfig, SenderConfig
 from inverter.data.inputs import Input
 from inverter.stages import invert_blackbox
@@ -50,7 +50,7 @@ def test_a_pictures_noise_is_its_own_in_any_batch_and_changes_with_the_seed(tmp_
 
 
 def test_the_noise_of_a_sample_too(tiny_published):
-    inverter, config = load_trained(str(tiny_published))[0], InvertConfig(operating_point="sample", strength=1.0)
+    inverter, config = load_any_inverter(str(tiny_published))[0], InvertConfig(operating_point="sample", strength=1.0)
     features = torch.ones(2, *inverter.spec.feature_shape)
     group = [Input("a"), Input("b")]
     together = _reconstruct(config, inverter, group, features, None)

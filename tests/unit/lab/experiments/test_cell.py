@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from inverter.lab.experiments.cell import CellFile
-from inverter.lab.experiments.pictures import Picture
+from inverter.lab.experiments.picture_set import Picture
 from inverter.run.record import commit
 
 RECIPE = {"method": "direct", "seed": 0, "direct": {"lr": 0.1}}

@@ -13,7 +13,7 @@ from inverter.lab.experiments.budget import budget_name, choose_queries, plan
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.cut import describe
 from inverter.lab.experiments.frame import limit
-from inverter.lab.experiments.pictures import Picture
+from inverter.lab.experiments.picture_set import Picture
 
 
 def test_a_budget_is_queries_or_seconds():

@@ -5,7 +5,7 @@ import tarfile
 from PIL import Image
 
 from inverter.config import PicturesConfig
-from inverter.lab.experiments.pictures import read_pictures
+from inverter.lab.experiments.picture_set import read_pictures
 
 
 def test_crops_of_one_photo_are_one_source(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from inverter.blackbox.build import build_module
-from inverter.blackbox.subject import load_subject
+from inverter.blackbox.trained import load_trained_inverter
 from inverter.data.manifest import Manifest
 from inverter.publish.inverter import save_inverter
 
@@ -23,7 +23,7 @@ def publish(train_config, tiny_shards, tmp_path):
 
 def test_a_published_inverter_knows_its_training_and_has_no_pairs(publish, target_spec):
     training = {"source": "folder:mine", "threat_model": "pictures of its own", "pairs": 7}
-    subject = load_subject(publish(training))
+    subject = load_trained_inverter(publish(training))
     assert (subject.source, subject.threat_model, subject.num_pairs) == ("folder:mine", "pictures of its own", 7)
     assert subject.target == target_spec and subject.data is None
 
@@ -33,15 +33,15 @@ def test_the_prior_may_lie_elsewhere_than_where_it_was_trained(publish, tmp_path
     config = tmp_path / "toy" / "config.yaml"
     config.write_text(re.sub(r"^prior: .*$", "prior: /gone", config.read_text(), flags=re.MULTILINE))
     with pytest.raises(ValueError, match="/gone"):
-        load_subject(folder)
-    assert load_subject(folder, str(tiny_prior_folder)).inverter.prior.name == str(tiny_prior_folder)
+        load_trained_inverter(folder)
+    assert load_trained_inverter(folder, str(tiny_prior_folder)).inverter.prior.name == str(tiny_prior_folder)
 
 
 def test_a_published_inverter_without_its_training_is_refused(publish):
     with pytest.raises(ValueError, match="training lacks source, threat_model"):
-        load_subject(publish({"pairs": 7}))
+        load_trained_inverter(publish({"pairs": 7}))
 
 
 def test_what_is_neither_run_nor_published_is_an_error(tmp_path: Path):
     with pytest.raises(ValueError, match="no-such"):
-        load_subject(str(tmp_path / "no-such"))
+        load_trained_inverter(str(tmp_path / "no-such"))

@@ -14,7 +14,7 @@ from inverter.data.manifest import MANIFEST, stream_sha256
 from inverter.run.files import write_text
 from inverter.run.recipe import Recipe
 
-LEDGER = "steps.json"
+STEPS = "steps.json"
 LEFT = {
     "train": ("checkpoints/best.ckpt", "summary.json"),
     "evaluate": ("evaluation/metrics.json", "evaluation/per_image.csv"),
@@ -25,7 +25,7 @@ IGNORED = ("output", "resume", "trainer.", "data", "data.", "inverter", "baselin
 """Keys of the stages' configs that change no result; the pairs are told by their manifests."""
 
 
-class Ledger:
+class LayerProgress:
     """``steps.json`` in a layer's run: the recipe of its training and of its evaluation, and whether each is done.
 
     Args:
@@ -35,7 +35,7 @@ class Ledger:
     """
 
     def __init__(self, step: Step) -> None:
-        self.path = step.run / LEDGER
+        self.path = step.run / STEPS
         values = {
             **asdict(step.train),
             "limit": step.train.data.limit,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from inverter.audit.ledger import LEFT, Ledger
 from inverter.audit.plan import Step
+from inverter.audit.progress import LEFT, LayerProgress
 from inverter.config import EvaluateConfig, TrainConfig
 from inverter.targets.layers import LayerInfo
 
@@ -27,78 +27,78 @@ def leave(step: Step, stage: str) -> None:
 
 
 def test_done_when_finished_and_whole(step):
-    ledger = Ledger(step)
-    assert not ledger.done("train")
-    ledger.begin("train")
+    progress = LayerProgress(step)
+    assert not progress.done("train")
+    progress.begin("train")
     leave(step, "train")
-    assert not Ledger(step).done("train")  # killed before it was noted
-    ledger.finish("train")
+    assert not LayerProgress(step).done("train")  # killed before it was noted
+    progress.finish("train")
     leave(step, "evaluate")
-    ledger.finish("evaluate", prompt_change=2.5)
-    again = Ledger(step)
+    progress.finish("evaluate", prompt_change=2.5)
+    again = LayerProgress(step)
     assert again.done("train") and again.done("evaluate") and again.found("evaluate", "prompt_change") == 2.5
     (step.evaluation / "metrics.json").unlink()
-    assert not Ledger(step).done("evaluate")
+    assert not LayerProgress(step).done("evaluate")
 
 
 def test_a_setting_that_came_later_does_not_undo_what_is_done(step):
-    ledger = Ledger(step)
-    ledger.begin("train")
+    progress = LayerProgress(step)
+    progress.begin("train")
     leave(step, "train")
-    ledger.finish("train")
-    saved = json.loads(ledger.path.read_text())
+    progress.finish("train")
+    saved = json.loads(progress.path.read_text())
     assert saved["train"]["recipe"].pop("start_from", "absent") is None
-    ledger.path.write_text(json.dumps(saved))
-    assert Ledger(step).done("train")
+    progress.path.write_text(json.dumps(saved))
+    assert LayerProgress(step).done("train")
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"train": 1}', '{"train": {"done": true}}', "null"])
 def test_a_damaged_ledger_is_named(step, text):
-    Ledger(step).begin("train")
-    Ledger(step).path.write_text(text)
+    LayerProgress(step).begin("train")
+    LayerProgress(step).path.write_text(text)
     with pytest.raises(ValueError, match=r"steps\.json is damaged \("):
-        Ledger(step)
+        LayerProgress(step)
 
 
 def test_what_does_not_matter_may_change(step):
-    ledger = Ledger(step)
-    ledger.begin("train")
+    progress = LayerProgress(step)
+    progress.begin("train")
     step.train.trainer.every_n_seconds, step.train.data.num_workers, step.train.resume = 7, 3, False
     step.evaluate.device = "cuda"
-    assert Ledger(step).recipes == ledger.recipes
+    assert LayerProgress(step).recipes == progress.recipes
 
 
 def test_another_training_is_refused(step):
-    Ledger(step).begin("train")
+    LayerProgress(step).begin("train")
     step.train.optim.lr = 0.5
     with pytest.raises(ValueError, match=r"was made with optim.lr=0.001, now 0.5; choose"):
-        Ledger(step)
+        LayerProgress(step)
     step.train.optim.lr = 1e-3
     (step.pairs / "dev" / "manifest.json").write_text("other pairs")
     with pytest.raises(ValueError, match=r"was made with dev="):
-        Ledger(step)
+        LayerProgress(step)
 
 
 def test_another_evaluation_is_only_done_again(step):
     for stage in ("train", "evaluate"):
         leave(step, stage)
-        Ledger(step).finish(stage)
+        LayerProgress(step).finish(stage)
     step.evaluate.num_bootstrap = 7
-    assert Ledger(step).done("train") and not Ledger(step).done("evaluate")
+    assert LayerProgress(step).done("train") and not LayerProgress(step).done("evaluate")
     step.evaluate.num_bootstrap = EvaluateConfig.num_bootstrap
-    assert Ledger(step).done("evaluate")
+    assert LayerProgress(step).done("evaluate")
     (step.pairs / "val" / "manifest.json").write_text("other pictures")
-    assert Ledger(step).done("train") and not Ledger(step).done("evaluate")
+    assert LayerProgress(step).done("train") and not LayerProgress(step).done("evaluate")
 
 
 def test_a_run_that_no_audit_made_is_refused(step):
     step.run.mkdir()
     (step.run / "train.yaml").write_text("seed: 0\n")
     with pytest.raises(ValueError, match="holds a run that no audit made"):
-        Ledger(step)
+        LayerProgress(step)
 
 
 def test_the_ledger_is_plain_json(step):
-    Ledger(step).begin("train")
+    LayerProgress(step).begin("train")
     saved = json.loads((step.run / "steps.json").read_text())
     assert saved["train"]["done"] is False and saved["train"]["recipe"]["optim"]["lr"] == 1e-3

@@ -13,7 +13,7 @@ COUNTS = ("target_queries", "denoiser_calls", "steps", "repaired")
 
 
 @dataclass
-class Ledger:
+class SearchState:
     """Rows of all B images, also of those that left the batch.
 
     Args:
@@ -31,7 +31,7 @@ class Ledger:
     stale: Tensor
 
     @classmethod
-    def empty(cls, size: int, dtype: torch.dtype, device: torch.device) -> Ledger:
+    def empty(cls, size: int, dtype: torch.dtype, device: torch.device) -> SearchState:
         """Nothing found, nothing spent."""
         infinite = torch.full((size,), torch.inf, dtype=dtype, device=device)
         zero = torch.zeros(size, dtype=torch.int64, device=device)
@@ -65,7 +65,7 @@ class Ledger:
         return {**fixed, **best, **{f"counts.{name}": values for name, values in self.counts.items()}}
 
     @classmethod
-    def restore(cls, tensors: State) -> Ledger:
+    def restore(cls, tensors: State) -> SearchState:
         """Inverse of :meth:`tensors`."""
         parts = {
             part: {

@@ -18,7 +18,7 @@ from inverter.targets.spec import TargetSpec
 
 
 @dataclass(frozen=True)
-class Subject:
+class TrainedInverter:
     """An inverter and its training.
 
     Args:
@@ -40,7 +40,7 @@ class Subject:
     data: Path | None
 
 
-def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | None = None) -> Subject:
+def load_trained_inverter(name: str, prior: str | None = None, memory: MemoryConfig | None = None) -> TrainedInverter:
     """Load a run's folder, or a published inverter by name, folder or hub id.
 
     Args:
@@ -59,7 +59,7 @@ def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | Non
         num_pairs = min(config.data.limit or manifest.num_pairs, manifest.num_pairs)
         if config.data.images is not None:
             num_pairs = _pictures(Path(base))
-        return Subject(
+        return TrainedInverter(
             inverter,
             manifest.target,
             manifest.source,
@@ -73,7 +73,7 @@ def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | Non
     if absent:
         raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
     training = published.training
-    return Subject(
+    return TrainedInverter(
         load_inverter(name, prior, memory=memory),
         published.target,
         str(training["source"]),
@@ -84,10 +84,10 @@ def load_subject(name: str, prior: str | None = None, memory: MemoryConfig | Non
     )
 
 
-def load_trained(
+def load_any_inverter(
     name: str, prior: str | None = None, memory: MemoryConfig | None = None
 ) -> tuple[Inverter, TargetSpec]:
-    """An inverter as :func:`load_subject` finds it, and the target that it is of; nothing about its training is needed.
+    """An inverter as :func:`load_trained_inverter` finds it, and its target; nothing of its training is needed.
 
     Raises:
         ValueError: There is none of that name, or the run trained a baseline.

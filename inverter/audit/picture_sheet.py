@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inverter.audit.metrics import CEILING, read_per_image
 from inverter.audit.plan import Step
-from inverter.evaluation.pictures import recon_path
+from inverter.evaluation.recon_files import recon_path
 
 SHOWN = ("mean", "sample")
 
@@ -22,14 +22,14 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class PictureSheet:
     """Strips of the audited pictures: the originals, the round trip, then each layer's ``mean`` and ``sample``."""
 
     keys: tuple[str, ...]
     strips: tuple[Strip, ...]
 
 
-def read_gallery(steps: Sequence[Step], num_pictures: int) -> Gallery:
+def read_sheet(steps: Sequence[Step], num_pictures: int) -> PictureSheet:
     """Read the pictures that the evaluations wrote.
 
     The first picture of each source comes first, then further ones, so that few pictures show many sources.
@@ -44,7 +44,7 @@ def read_gallery(steps: Sequence[Step], num_pictures: int) -> Gallery:
     keys = tuple(dict.fromkeys([*first.values(), *per_image.keys]))[:num_pictures]
     strips = [_strip(steps[0], "original", "original", keys), _strip(steps[0], CEILING, CEILING, keys)]
     strips += [_strip(step, f"{step.info.name}, {method}", method, keys) for step in steps for method in SHOWN]
-    return Gallery(keys, tuple(strips))
+    return PictureSheet(keys, tuple(strips))
 
 
 def _strip(step: Step, title: str, method: str, keys: Sequence[str]) -> Strip:

@@ -4,7 +4,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 
 from inverter.data.datamodule import PairDataModule
-from inverter.lab.bench.training import _module, _reading_rate
+from inverter.lab.bench.training_speed import _module, _reading_rate
 
 
 def test_the_plain_step_differs_in_precision_and_layout_alone(train_config, tiny_shards, tmp_path):
