@@ -99,6 +99,7 @@ def test_an_audit_repeats_no_step(
 
     def words(output: str) -> list[str]:
         sizes = ["train.pairs=8", "dev.pairs=4", "val.pairs=4", "shard_size=2", "optim.max_steps=4"]
+        sizes.append("metric=agreement")  # four pictures are too few distractors
         return [*audit_words(tmp_path / output), f"prior={tiny_prior_folder}", *sizes]
 
     def finished(output: str) -> dict[Path, int]:
