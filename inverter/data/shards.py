@@ -45,6 +45,7 @@ class ShardRecord:
         feature_shape: Of one image's features.
         groups: Photos or clips that several pairs were cut from.
         num_ungrouped: Pairs that are their own source.
+        num_texts: Pairs whose picture came with a text.
         origins: Hashes of its pictures and groups; None where a version wrote it that noted none.
     """
 
@@ -54,6 +55,7 @@ class ShardRecord:
     feature_shape: FeatureShape
     groups: tuple[str, ...]
     num_ungrouped: int
+    num_texts: int
     origins: Origins | None
 
 
@@ -87,7 +89,7 @@ class ShardWriter:
         self._feature_shape = feature_shape
         self._keys: set[str] = set()
         self._groups: set[str] = set()
-        self._num_ungrouped = 0
+        self._num_ungrouped = self._num_texts = 0
         self._pictures: dict[str, str] = {}
         self._origins: dict[str, str] = {}
         self._ungrouped: set[str] = set()
@@ -179,6 +181,7 @@ class ShardWriter:
         else:
             self._num_ungrouped += 1
             self._ungrouped.add(picture or short_hash([key.encode()]))
+        self._num_texts += bool(text)
 
     def _finish(self, statistics: FeatureStatistics) -> ShardRecord:
         with self._temporary.open("rb") as stream:
@@ -191,6 +194,7 @@ class ShardWriter:
             feature_shape=self._feature_shape or (),
             groups=tuple(sorted(self._groups)),
             num_ungrouped=self._num_ungrouped,
+            num_texts=self._num_texts,
             origins=Origins(self._pictures, self._origins, frozenset(self._ungrouped)),
         )
         origins = parse_json(record.origins.to_json()) if record.origins is not None else None
@@ -215,6 +219,7 @@ def read_record(folder: Path, index: int) -> ShardRecord | None:
             feature_shape=from_lists(values["feature_shape"]),
             groups=tuple(values["groups"]),
             num_ungrouped=values["num_ungrouped"],
+            num_texts=values.get("num_texts", 0),
             origins=Origins.from_json(json.dumps(values["origins"])) if values.get("origins") else None,
         )
         return record if record.num_bytes == path.stat().st_size else None

@@ -50,7 +50,7 @@ def summarise(
         feature_std=statistics.std.tolist(),
         latents=config.latents,
         shards=[record.info for record in records],
-        threat_model=threat_model(_pairs(config)),
+        threat_model=threat_model(_pairs(config, texts=any(record.num_texts for record in records))),
         seed=config.seed,
         augment=config.augment,
         precision=precision if config.features is None else UNKNOWN,
@@ -64,12 +64,13 @@ def threat_model(pairs: str) -> str:
     return f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
 
 
-def _pairs(config: PrepareConfig) -> str:
+def _pairs(config: PrepareConfig, texts: bool) -> str:
     if config.features is not None:
         return "pictures and the features captured with them"
+    beside = ", and the prompts they were drawn from" if texts else ""
     if config.source == "prior":
-        return "features of pictures drawn from a public prior (no picture of the target's data)"
-    return "features of pictures of its own"
+        return f"features of pictures drawn from a public prior (no picture of the target's data){beside}"
+    return f"features of pictures of its own{', and texts that say what is on them,' if texts else ''}"
 
 
 def describe_source(source: str) -> str:

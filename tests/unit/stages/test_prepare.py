@@ -71,6 +71,13 @@ def test_the_few_step_variant_draws_where_there_is_one(config, monkeypatch):
     assert prepare.drawing_prior(config) == "embedded"
 
 
+@pytest.mark.parametrize("prompts", [[], ["a dog"]])
+def test_the_threat_model_names_the_texts(config, monkeypatch, prompts):
+    monkeypatch.setattr(FakePrior, "prompts", prompts)
+    threat_model = Manifest.load(prepare.run(config)).threat_model
+    assert ("and the prompts they were drawn from" in threat_model) == bool(prompts)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
