@@ -5,6 +5,7 @@ glibc returns every large tensor to the kernel and pays for new pages each step.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import re
@@ -47,6 +48,7 @@ def importing() -> Iterator[None]:
         yield
         if not gc.get_freeze_count():  # a second time would also keep what has become garbage since
             gc.freeze()
+            atexit.register(gc.unfreeze)  # libraries report what is not collected at exit as leaked
     finally:
         if enabled:
             gc.enable()

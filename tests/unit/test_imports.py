@@ -27,6 +27,7 @@ def probe(*commands: list[str]) -> list[list[str]]:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=240)
     found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("PROBE")]
     assert len(found) == len(commands), done.stderr
+    assert "leaked" not in done.stderr
     return found
 
 

@@ -71,13 +71,14 @@ def test_collection_pauses_and_is_then_as_before(collected, monkeypatch):
     called, frozen = [], [0]
     monkeypatch.setattr(memory.gc, "isenabled", lambda: collected)
     monkeypatch.setattr(memory.gc, "get_freeze_count", lambda: frozen[0])
+    monkeypatch.setattr(memory.atexit, "register", lambda _: called.append("unfreeze"))
     for name in ("disable", "enable", "freeze"):
         monkeypatch.setattr(memory.gc, name, lambda name=name: called.append(name))
     with pytest.raises(ImportError), importing():
         raise ImportError
     after = ["enable"] if collected else []
     assert called == ["disable", *after]
-    for frozen[0], kept in ((0, ["freeze"]), (9, [])):
+    for frozen[0], kept in ((0, ["freeze", "unfreeze"]), (9, [])):
         called.clear()
         with importing():
             assert called == ["disable"]
