@@ -13,6 +13,7 @@ from lightning.pytorch.trainer.states import RunningStage
 from torch import nn
 
 from inverter.config import OptimConfig
+from inverter.run.callbacks.shared_clock import SharedClock
 from inverter.run.muon import Muon
 
 ALGORITHMS = {"adamw": torch.optim.AdamW, "muon": Muon}
@@ -46,8 +47,9 @@ def training_progress(module: L.LightningModule, step: int, optim: OptimConfig) 
     shares = [0.0]
     if optim.max_steps:
         shares.append(step / optim.max_steps)
-    timers = [callback for callback in module.trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-    if optim.max_time and timers:
-        elapsed = timers[0].time_elapsed(RunningStage.TRAINING)
-        shares.append(module.trainer.strategy.broadcast(elapsed) / optim.max_time)  # one rate for all processes
+    callbacks = module.trainer.callbacks  # type: ignore[attr-defined]
+    clocks = [callback.elapsed for callback in callbacks if isinstance(callback, SharedClock)]
+    clocks += [callback.time_elapsed(RunningStage.TRAINING) for callback in callbacks if isinstance(callback, Timer)]
+    if optim.max_time and clocks:
+        shares.append(clocks[0] / optim.max_time)
     return max(shares)

@@ -82,6 +82,15 @@ def gather(share: Sequence[T]) -> list[T]:
     return [item for item in dealt if item is not _ABSENT]  # type: ignore[misc]
 
 
+def share_numbers(numbers: Sequence[float], device: torch.device | str = "cpu") -> list[float]:
+    """The first process's numbers, for each of them; ``device`` is one whose tensors the processes can send."""
+    if world_size() == 1:
+        return list(numbers)
+    values = torch.tensor(numbers, dtype=torch.float64, device=device)
+    dist.broadcast(values, 0)
+    return values.tolist()
+
+
 def wait_for_all() -> None:
     """Return when every process has come here."""
     gather([None])
