@@ -15,8 +15,8 @@ from inverter.run.processes import share_numbers
 class SharedClock(Callback):
     """Let every process validate, and lower its learning rate, by the clock of the first one.
 
-    Each by its own clock would wait for the others forever. One small tensor a step is sent. Lightning compares the time
-    since ``_last_val_time`` with the interval right after this hook.
+    Each by its own clock would wait for the others forever. One small tensor a step is sent. Lightning compares the
+    time since ``_last_val_time`` with the interval right after this hook.
 
     Args:
         every_seconds: Between two validations.
