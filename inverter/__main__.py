@@ -26,8 +26,6 @@ STAGES = {  # stage: (module, schema, what it does)
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
     "train_prior distill": ("stages.distill_prior", "DistillConfig", "make a LoRA that draws in one to four steps"),
-}
-LAB = {  # how the project studies itself and its priors
     "experiment methods": ("lab.stages.experiment", "MethodsExperimentConfig", "compare methods at equal cost"),
     "experiment prompts": ("lab.stages.experiment", "PromptsExperimentConfig", "compare right, wrong and no prompts"),
     "experiment smoothing": ("lab.stages.experiment", "SmoothingExperimentConfig", "compare ways to smooth a clip"),
@@ -54,10 +52,11 @@ HARMLESS = (  # warnings of Lightning at every training, about nothing that a re
 
 def usage() -> str:
     """Help text."""
-    width = max(map(len, [*STAGES, *LAB]))
-    stages, lab = (
-        "\n".join(f"  {name:<{width}}  {entry[2]}" for name, entry in part.items()) for part in (STAGES, LAB)
-    )
+    width = max(map(len, STAGES))
+    lines = {name: f"  {name:<{width}}  {text}" for name, (_, _, text) in STAGES.items()}
+    studies = [name for name, (module, _, _) in STAGES.items() if module.startswith("lab.")]
+    stages = "\n".join(line for name, line in lines.items() if name not in studies)
+    lab = "\n".join(lines[name] for name in studies)
     return (
         "usage: inverter [--debug] STAGE [config.yaml ...] [key=value ...]\n\n"
         "Reconstruct images from the features of a network's layer and report what leaked.\n\n"
@@ -99,12 +98,12 @@ def dispatch(words: list[str]) -> int:
     elif stage in KINDS and words:
         print(usage())
         return 0
-    if stage not in STAGES | LAB:
-        kinds = [known for known in STAGES | LAB if known.startswith(f"{stage.partition(' ')[0]} ")]
+    if stage not in STAGES:
+        kinds = [known for known in STAGES if known.startswith(f"{stage.partition(' ')[0]} ")]
         wrong = f"{stage} needs a kind" if stage in KINDS else f"unknown stage {stage!r}"
         close = [] if kinds else difflib.get_close_matches(stage.replace("-", "_"), [*STAGES, *KINDS], n=1)
         meant = f"did you mean {close[0]}? " if close else ""
-        print(f"error: {wrong}; {meant}allowed: {', '.join(kinds or STAGES | LAB)}", file=sys.stderr)
+        print(f"error: {wrong}; {meant}allowed: {', '.join(kinds or STAGES)}", file=sys.stderr)
         return CONFIG_ERROR
     return run_stage(stage, words, debug=debug)
 
@@ -115,7 +114,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     from inverter.config.errors import is_out_of_memory, one_line
     from inverter.run.memory import importing, keep_freed_memory
 
-    module, schema_name, _ = (STAGES | LAB)[stage]
+    module, schema_name, _ = STAGES[stage]
     schema = getattr(schemas, schema_name)
     if any(word in ("-h", "--help") for word in words):
         from omegaconf import OmegaConf

@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from inverter.losses.quality import ssim as ssim
 
 _HOMES = {
-    "Gallery": "judges",
-    "Judge": "judges",
-    "MeanImage": "floors",
-    "Method": "methods",
-    "Missing": "metrics",
-    "NearestTrainingImage": "floors",
-    "Results": "results",
-    "RoundTrip": "floors",
-    "UnconditionalSample": "floors",
-    "draw_gallery": "judges",
-    "evaluate": "harness",
-    "load_judge": "judges",
-    "print_table": "table",
-    "psnr": "metrics",
-    "save_recons": "pictures",
-    "ssim": "metrics",
-    "write_report": "report",
+    "Gallery": "inverter.evaluation.judges",
+    "Judge": "inverter.evaluation.judges",
+    "MeanImage": "inverter.evaluation.floors",
+    "Method": "inverter.evaluation.methods",
+    "Missing": "inverter.evaluation.metrics",
+    "NearestTrainingImage": "inverter.evaluation.floors",
+    "Results": "inverter.evaluation.results",
+    "RoundTrip": "inverter.evaluation.floors",
+    "UnconditionalSample": "inverter.evaluation.floors",
+    "draw_gallery": "inverter.evaluation.judges",
+    "evaluate": "inverter.evaluation.harness",
+    "load_judge": "inverter.evaluation.judges",
+    "print_table": "inverter.evaluation.table",
+    "psnr": "inverter.losses.quality",
+    "save_recons": "inverter.evaluation.recon_files",
+    "ssim": "inverter.losses.quality",
+    "write_report": "inverter.evaluation.report",
 }
 
 __all__ = [
@@ -66,7 +66,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

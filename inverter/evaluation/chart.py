@@ -92,7 +92,7 @@ def to_svg(figure: Figure) -> str:
     """SVG text of a figure, from ``<svg`` on, with its words as text."""
     stream = io.StringIO()
     with matplotlib.rc_context(SETTINGS):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = stream.getvalue()
     return text[text.index("<svg") :]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 MAX_PSNR = 60.0
 """Decibels given to pictures that agree to 8 bits, and the most that any pair gets."""
@@ -63,6 +62,8 @@ def ssim(recon: Tensor, image: Tensor) -> Tensor:
     Raises:
         ValueError: Shapes differ, a pixel is not finite, or the images are too small.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure  # slow: for what measures alone
+
     _check_shapes(recon, image)
     if min(image.shape[-2:]) < MIN_SSIM_SIDE:
         raise ValueError(f"images are {tuple(image.shape[-2:])}; SSIM needs sides of at least {MIN_SSIM_SIDE}")

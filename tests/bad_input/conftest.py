@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ MESSAGES: dict[str, str] = dict(re.findall(r"^\| ([^|]+) \| `([^|]+)` \|$", DOCU
 """Bad input to its message; ``…`` stands for paths, hashes and other words that differ."""
 
 COMPARED: set[str] = set()
+WHOLE: list[bool] = []
 Refused = Callable[[str, Callable[[], object]], None]
 RefusedByCommand = Callable[[str, list[str]], None]
 
@@ -40,13 +42,25 @@ def check_message(what: str, message: str) -> None:
     COMPARED.add(what)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def each_row_is_compared(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Where all files of this folder were run, each row of the page was."""
-    yield
-    run = {item.path for item in request.session.items}
-    if run.issuperset(Path(__file__).parent.glob("test_*.py")) and not request.config.option.keyword:
-        assert MESSAGES.keys() - COMPARED == set()
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where all files of this folder were run, by one process or dealt to several, each row of the page was compared."""
+    worker = getattr(session.config, "workeroutput", None)
+    run = {item.path for item in getattr(session, "items", [])}
+    whole = run.issuperset(Path(__file__).parent.glob("test_*.py")) and not session.config.option.keyword
+    if worker is not None:
+        worker["compared"], worker["whole"] = sorted(COMPARED), whole
+    elif (whole or WHOLE) and (left := MESSAGES.keys() - COMPARED):
+        print(f"\nERROR rows of docs/errors.md that no test compared: {sorted(left)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what a process of pytest-xdist compared."""
+    output = getattr(node, "workeroutput", {})
+    COMPARED.update(output.get("compared", ()))
+    if output.get("whole"):
+        WHOLE.append(True)
 
 
 @pytest.fixture

@@ -252,4 +252,4 @@ def test_a_prior_is_distilled_and_measured(
     monkeypatch.setattr("inverter.lab.prior.measures.measure_round_trip", lambda *_: pytest.fail("again"))
     assert main(["evaluate_prior", *words]) == 0
     assert main(["evaluate_prior", *words, "num_text=5"]) == 2
-    assert "is of another prior or setting" in capsys.readouterr().err
+    assert "was made with " in capsys.readouterr().err

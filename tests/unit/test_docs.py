@@ -176,7 +176,8 @@ def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
 
     monkeypatch.setattr(inverter.priors.load, "find_prior", find_or_toy)
     for body in code("python", read(doc)):
-        exec(compile(body, str(doc), "exec"), {})
+        if not body.startswith(("# inverter/", "# tests/")):  # files, which tests/smoke/test_extending.py puts in place
+            exec(compile(body, str(doc), "exec"), {})
 
 
 def test_tests_of_the_readme_are_those_of_ci():

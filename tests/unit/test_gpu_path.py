@@ -10,6 +10,7 @@ from torch import nn
 from inverter.blackbox.build import build_module
 from inverter.config import TrainConfig, config_root, load_config
 from inverter.data.manifest import Manifest
+from inverter.run import trainer as run_trainer
 from inverter.run import training
 from inverter.run.record import save_config
 from inverter.stages import train
@@ -24,12 +25,12 @@ def begin(train_config, tmp_path, monkeypatch):
     """Function from further words to what would be trained on the GPU: the Trainer's settings, module and data."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-    monkeypatch.setattr(training.L, "Trainer", lambda **settings: SimpleNamespace(**settings))
+    monkeypatch.setattr(run_trainer.L, "Trainer", lambda **settings: SimpleNamespace(**settings))
 
     def fit(trainer, module, data, checkpoint):
         raise Reached(trainer, module, data)
 
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(training, "fit", fit)
     save_config(train_config(tmp_path / "run"), tmp_path / "train.yaml")
 
     def run(*words: str):

@@ -297,5 +297,5 @@ def test_every_stage_has_a_schema_whose_defaults_are_valid():
     for module, name, text in __main__.STAGES.values():
         schema = getattr(schemas, name)
         assert OmegaConf.structured(schema) is not None
-        assert (Path(schemas.__file__).parents[1] / "stages" / f"{module}.py").is_file()
+        assert (Path(schemas.__file__).parents[1] / f"{module.replace('.', '/')}.py").is_file()
         assert text

@@ -35,8 +35,8 @@ def test_joint_layers_come_from_pictures_and_from_files(tmp_path):
     save_file({layer: values[0].clone() for layer, values in by_layer.items()}, tmp_path / "x.safetensors")
     read = list(read_inputs(tmp_path / "x.safetensors", ["0+1"], 8))
     assert torch.equal(capture(target, read, 0)["0+1"], sent) and sent.shape == (1, 2 * 4 * 36)
-    wrong = Input("x", features={**read[0].features, "1": torch.zeros(6, 6, 4)})  # as many numbers
-    with pytest.raises(ValueError, match=r"features of 'x' have shape \(6, 6, 4\); 1 gives \(4, 6, 6\)"):
+    wrong = Input("x", features={**read[0].features, "1": torch.zeros(4, 9, 4)})  # as many numbers
+    with pytest.raises(ValueError, match=r"features of 'x' have shape \(4, 9, 4\); 1 gives \(4, 6, 6\)"):
         capture(target, [wrong], 0)
 
 

@@ -13,6 +13,7 @@ from inverter.blackbox.build import build_module
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.data.online import OnlinePairModule
+from inverter.run.callbacks.step_seed import StepSeed
 from inverter.targets.target import Target
 
 
@@ -123,7 +124,7 @@ def test_a_resumed_training_sees_the_same_pictures_and_noise(make_data, train_co
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
-            callbacks=[recorder],
+            callbacks=[StepSeed(0), recorder],
         )
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         path = folder / f"{max_steps}.ckpt"

@@ -71,6 +71,8 @@ def test_joint_layers_are_standardised_for_the_nearest_picture() -> None:
     mean, std = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([1.0, 1000.0, 1000.0])
     features = torch.tensor([[1.0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1000, 0]])
     batch = {"key": ["a", "b"], "image": torch.stack([torch.zeros(3, 2, 2), torch.ones(3, 2, 2)]), "features": features}
-    floor = NearestTrainingImage([batch], mean, std, shape)
-    found = floor(torch.tensor([[1.0, 1, 1, 1, 900, 0], [0.0, 0, 0, 0, 900, 0]]))
+    asked = torch.tensor([[1.0, 1, 1, 1, 900, 0], [0.0, 0, 0, 0, 900, 0]])
+    floor = NearestTrainingImage(asked, mean, std, shape)
+    floor.see(batch)
+    found = floor(asked)
     assert found.flatten(1).mean(1).tolist() == [0.0, 1.0]

@@ -16,7 +16,7 @@ def given(*words: str) -> InvertConfig:
     ("words", "message"),
     [
         (["prompt=a dog"], r"^prompt is 'a dog', which operating_point=mean does not read; allowed: with operating_"),
-        (["prompt=''"], "^prompt is '', which operating_point=mean"),
+        (["prompt="], "^prompt is '', which operating_point=mean"),
         (["prompts=x.csv"], "^prompts is 'x.csv', which operating_point=mean"),
         (
             ["guidance_scale=2"],

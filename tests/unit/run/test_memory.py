@@ -27,7 +27,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def page_faults(call: str, size: int = 64 << 20) -> int:
     """Pages that 10 blocks of the size of a large tensor, freed in turn, cost a fresh process."""
     command = [sys.executable, "-c", PROBE.format(call=call, size=size)]
-    return int(subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=True).stdout)
+    return int(subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, check=True).stdout)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
@@ -59,7 +59,7 @@ def test_peak_memory_counts_what_was_freed_but_not_the_parent():
     hoard = b"x" * 2**29
     code = "from inverter.run.memory import peak_memory\nblock = b'x' * {size}\ndel block\nprint(peak_memory())"
     small, large = (
-        int(subprocess.check_output([sys.executable, "-c", code.format(size=size)], cwd=Path(__file__).parents[2]))
+        int(subprocess.check_output([sys.executable, "-c", code.format(size=size)], cwd=Path(__file__).parents[3]))
         for size in (1, 2**28)
     )
     assert small < len(hoard)

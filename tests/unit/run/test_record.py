@@ -12,11 +12,11 @@ from inverter.run.record import commit, commits, environment, processor, record_
 @pytest.fixture
 def checkout(tmp_path, monkeypatch) -> Path:
     """A git checkout that the package seems to run from."""
-    (tmp_path / "inverter").mkdir()
-    (tmp_path / "inverter" / "run_record.py").write_text("")
+    (tmp_path / "inverter" / "run").mkdir(parents=True)
+    (tmp_path / "inverter" / "run" / "record.py").write_text("")
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "page.md").write_text("")
-    monkeypatch.setattr(run_record, "__file__", str(tmp_path / "inverter" / "run_record.py"))
+    monkeypatch.setattr(run_record, "__file__", str(tmp_path / "inverter" / "run" / "record.py"))
     return tmp_path
 
 
@@ -47,7 +47,7 @@ def test_commit_of_the_checkout(checkout):
     (checkout / "untracked").write_text("")
     (checkout / "docs" / "page.md").write_text("written by an experiment")
     assert commit() == head
-    (checkout / "inverter" / "run_record.py").write_text("changed")
+    (checkout / "inverter" / "run" / "record.py").write_text("changed")
     assert commit() == f"{head}+dirty"
 
 
@@ -56,9 +56,9 @@ def test_an_installed_package_has_no_commit(checkout, monkeypatch):
     git(checkout, "init", "-q")
     git(checkout, "add", ".")
     git(checkout, "commit", "-q", "-m", "first")
-    installed = checkout / "site-packages" / "inverter"
+    installed = checkout / "site-packages" / "inverter" / "run"
     installed.mkdir(parents=True)
-    monkeypatch.setattr(run_record, "__file__", str(installed / "run_record.py"))
+    monkeypatch.setattr(run_record, "__file__", str(installed / "record.py"))
     assert commit() is None
 
 

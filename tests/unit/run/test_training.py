@@ -270,7 +270,7 @@ def test_sigterm_to_the_command_line(config, tmp_path):
     config.optim = OptimConfig(max_steps=None, max_time=600, precision="fp32")
     config.trainer = TrainerConfig(device="cpu", every_n_seconds=1, progress=False)
     save_config(config, tmp_path / "train.yaml")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "inverter", "train", str(tmp_path / "train.yaml")]
     with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 240

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
+from diffusers.configuration_utils import FrozenDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,7 +25,7 @@ class Smooth(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.config = SimpleNamespace(
+        self.config = FrozenDict(
             in_channels=channels,
             sample_size=4,
             cross_attention_dim=width,
@@ -45,7 +45,7 @@ class Decoder(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.config = SimpleNamespace(block_out_channels=(1, 1), scaling_factor=1.0)
+        self.config = FrozenDict(block_out_channels=(1, 1), scaling_factor=1.0)
         self.last = nn.Conv2d(channels, 3, 3, padding=1)
 
     def decode(self, latents: Tensor, return_dict: bool = False) -> tuple[Tensor]:

@@ -52,7 +52,8 @@ def test_it_trains_and_loads_like_any_other_and_is_no_baseline(run, target_spec,
     module, config, _ = load_run(run)
     assert isinstance(module, SurrogateModule) and config.model.kind == "surrogate"
     assert "dev/cosine" in (run / "summary.json").read_text()
-    assert load_surrogate(run, target_spec).feature_shape == target_spec.feature_shape
+    found = load_surrogate(run, target_spec)(torch.rand(1, 3, 32, 32))
+    assert found.shape == (1, *target_spec.tensor_shape)
     with pytest.raises(ValueError, match=r"baseline .* has model.kind=surrogate; allowed: one that reconstructs"):
         load_baseline(run, target_spec)
     other = train.run(train_config(tmp_path / "upconv", "upconv", max_steps=1))

@@ -109,7 +109,7 @@ def test_a_record_goes_on_and_refuses_another(tmp_path):
     assert again.part("nothing", lambda: None) is None
     assert PriorRecord(tmp_path, subject).parts == {"one": {"value": 1}}
     assert PriorRecord(tmp_path, subject, resume=False).part("one", lambda: 2) == 2
-    with pytest.raises(ValueError, match="is of another prior or setting"):
+    with pytest.raises(ValueError, match="was made with prior='toy', now 'other'"):
         PriorRecord(tmp_path, {"prior": "other"})
     values = json.loads(record.path.read_text())
     record.path.write_text(json.dumps(values | {"schema_version": 9}))
