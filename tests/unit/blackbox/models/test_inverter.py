@@ -224,7 +224,7 @@ def test_the_best_state_of_a_run_loads_and_scores_as_recorded(train_config, tiny
         module.on_validation_epoch_end()
     assert module.logged[module.monitor] == pytest.approx(score, abs=2e-3)  # rounded to half precision since
     if kind == "upconv":
-        with pytest.raises(ValueError, match="the run has model.kind=upconv; only"):
+        with pytest.raises(ValueError, match=r"the run has model\.kind=upconv; only"):
             run_inverter(module)
     else:
         assert run_inverter(module) is module.inverter
