@@ -43,14 +43,15 @@ def check_message(what: str, message: str) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where all files of this folder were run, by one process or dealt to several, each row of the page was compared."""
+    """Where all files of this folder were run, by one process or by several, each row of the page was compared."""
     worker = getattr(session.config, "workeroutput", None)
     run = {item.path for item in getattr(session, "items", [])}
     whole = run.issuperset(Path(__file__).parent.glob("test_*.py")) and not session.config.option.keyword
     if worker is not None:
         worker["compared"], worker["whole"] = sorted(COMPARED), whole
     elif (whole or WHOLE) and (left := MESSAGES.keys() - COMPARED):
-        print(f"\nERROR rows of docs/errors.md that no test compared: {sorted(left)}")
+        line = f"ERROR rows of docs/errors.md that no test compared: {sorted(left)}"
+        session.config.get_terminal_writer().line(f"\n{line}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
