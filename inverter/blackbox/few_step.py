@@ -53,7 +53,7 @@ def read_few_step(inverter: Inverter, folder: Path) -> tuple[dict[str, Tensor], 
     """
     if not has_few_step(folder):
         raise ValueError(
-            f"inverter {folder} has no few-step variant: {folder / FOLDER / WEIGHTS} is missing; allowed: the name "
+            f"the inverter {folder} has no few-step variant: {folder / FOLDER / WEIGHTS} is missing; allowed: the name "
             f"without {SUFFIX}"
         )
     try:

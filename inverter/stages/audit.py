@@ -10,10 +10,10 @@ from inverter.audit.assemble import assemble
 from inverter.audit.page import write_page
 from inverter.audit.picture_sheet import read_sheet
 from inverter.audit.plan import Step, check_headline, check_weights, plan_audit
+from inverter.audit.progress import LayerProgress
 from inverter.audit.prompt import probe_prompt
 from inverter.audit.recommend import parse_limits
 from inverter.audit.record import Audit
-from inverter.audit.search import SearchState
 from inverter.audit.table import print_audit
 from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
@@ -67,11 +67,11 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
 
 def measure(step: Step) -> None:
     """Train and evaluate one layer, as far as that is not done."""
-    search = SearchState(step)
-    if not search.done("train"):
-        search.begin("train")
+    progress = LayerProgress(step)
+    if not progress.done("train"):
+        progress.begin("train")
         train.run(step.train)
-        search.finish("train")
-    if not search.done("evaluate"):
+        progress.finish("train")
+    if not progress.done("evaluate"):
         evaluate.run(step.evaluate)
-        search.finish("evaluate", prompt_change=probe_prompt(step))
+        progress.finish("evaluate", prompt_change=probe_prompt(step))
