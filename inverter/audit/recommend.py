@@ -47,7 +47,7 @@ def parse_limits(text: str | None, layers: Sequence[str]) -> dict[str, float]:
         if layer not in layers or layer in limits or not 0 <= score <= 1:
             raise ValueError(
                 f"fail_above={text!r}; allowed: LAYER:SCORE with one of the audited layers ({', '.join(layers)}), each "
-                "once, and a score from 0 to 1 (quote it where YAML sees a number: fail_above='\"1:0.5\"')"
+                "once, and a score from 0 to 1"
             )
         limits[layer] = score
     return limits

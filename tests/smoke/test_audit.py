@@ -72,7 +72,7 @@ def test_a_killed_audit_goes_on_and_fails_above_its_limit(
     leaks = [(layer.layer, metric) for layer in audit.layers for metric, s in layer.scores.items() if s.high > 0]
     layer, metric = leaks[0]
     with pytest.raises(SystemExit) as error:  # no score is above 1, but ten sources keep no limit
-        main([*words, f"metric={metric}", f'fail_above="{layer}:1"'])
+        main([*words, f"metric={metric}", f"fail_above={layer}:1"])
     assert error.value.code == 3
     assert "No split is recommended and no limit is kept: 10 sources" in (output / "report.html").read_text()
     judged = Audit.load(output / "report.json")
