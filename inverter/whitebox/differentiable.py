@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.config.errors import is_out_of_memory, one_line
+from inverter.targets.shape import join_features, layer_names
 from inverter.targets.tap import tap
 from inverter.targets.target import MultiTarget, Target
 
@@ -25,8 +26,9 @@ def check_differentiable(target: Target | MultiTarget, image_size: int) -> None:
         handles = _watch(target.network, places)
         try:
             with torch.enable_grad():
-                features = tap(target.network, [layer], target.preprocess(probe))[layer]
-                gradient = _gradient(features, probe)
+                names = layer_names(layer)
+                features = tap(target.network, names, target.preprocess(probe))
+                gradient = _gradient(join_features([features[name] for name in names]), probe)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise

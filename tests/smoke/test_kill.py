@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.audit.progress import LEDGER, LEFT
+from inverter.audit.progress import LEFT, STEPS
 from inverter.audit.record import Audit
 from inverter.run.record import save_config
 
@@ -106,10 +106,10 @@ def test_an_audit_repeats_no_step(
         """When each file of a finished shard or step was written."""
         files = list((tmp_path / output).glob("pairs-*/*/pairs*.json"))
         files += [file.with_suffix(".tar") for file in files]
-        for ledger in (tmp_path / output).glob(f"audit/*/{LEDGER}"):
-            stages = json.loads(ledger.read_text())
+        for steps in (tmp_path / output).glob(f"audit/*/{STEPS}"):
+            stages = json.loads(steps.read_text())
             done = [stage for stage, step in stages.items() if step.get("done")]
-            files += [ledger.parent / name for stage in done for name in LEFT[stage]]
+            files += [steps.parent / name for stage in done for name in LEFT[stage]]
         return {file: file.stat().st_mtime_ns for file in files}
 
     def progress() -> int:
