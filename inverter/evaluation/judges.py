@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inverter.config.errors import one_line
+from inverter.evaluation.judge_networks import JUDGE_NETWORKS
 from inverter.evaluation.metrics import Missing, to_pictures
-from inverter.evaluation.residual_judge import load_residual_judge
 from inverter.run.device import place
 from inverter.run.progress import track
-from inverter.targets import load_classifier
 
 TIE = 1e-6
 """Cosine similarities closer than this are a tie, which counts against the attacker."""
@@ -206,24 +205,16 @@ def draw_gallery(batches: Iterable[Mapping[str, Any]], size: int = 1000, seed: i
     return Gallery(torch.stack([image for image, _ in kept]), tuple(group for _, group in kept))
 
 
-LABELS = {
-    "efficientnet-lite1": "efficientnet-lite1 (ImageNet)",
-    "residual": "small residual network (Tiny ImageNet)",
-}
-"""Registered judges: what each is and what it was trained on."""
-
-
 def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = "cpu") -> Judge:
     """Load a judge by its registered name, frozen, with its trained weights, in float32: half precision moves labels.
 
     Raises:
         ValueError: No judge has that name, or its weights are not at hand.
     """
-    if name not in LABELS:
-        raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(sorted(LABELS))}")
-    network = load_residual_judge() if name == "residual" else load_classifier("timm:tf_efficientnet_lite1")
-    classifier = place(network, device)
-    return Judge(name, LABELS[name], classifier, batch_size=batch_size, device=device)
+    if name not in JUDGE_NETWORKS.names():
+        raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(JUDGE_NETWORKS.names())}")
+    found = JUDGE_NETWORKS[name]
+    return Judge(name, found.label, place(found.load(), device), batch_size=batch_size, device=device)
 
 
 def load_judges(
@@ -240,7 +231,7 @@ def load_judges(
         try:
             judges.append(load_judge(name, batch_size=batch_size, device=device))
         except ValueError as error:
-            if name not in LABELS:
+            if name not in JUDGE_NETWORKS.names():
                 raise
             missing.append(Missing(f"judge/{name}", one_line(error)))
     return judges, missing

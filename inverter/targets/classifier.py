@@ -4,7 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from inverter.targets.load import LoadedNetwork, load_network
+from inverter.targets.libraries import LoadedNetwork
+from inverter.targets.load import load_network
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.target import weights_sha256
 

@@ -1,45 +1,19 @@
 """Networks by name (timm, torchvision, a factory of your own) or as a module, and targets made of them."""
 
-import difflib
-import importlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from inverter.config.errors import one_line, raise_if_out_of_memory
 from inverter.targets.duplicate import copy_network
-from inverter.targets.eager import eager
-from inverter.targets.efficientnet_lite import PACKAGES, load_lite_weights
-from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from inverter.targets.libraries import LIBRARIES, LoadedNetwork, own_network
 from inverter.targets.shape import JOINT
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget, Target
 
 log = logging.getLogger(__name__)
 ALLOWED = "timm:NAME, torchvision:NAME, module:package.module:factory or an nn.Module"
-
-
-@dataclass(frozen=True)
-class LoadedNetwork:
-    """A network and how it wants its images: side in pixels, and mean and deviation for images in [0, 1]."""
-
-    name: str
-    network: nn.Module
-    input_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def image_options(
-        self, input_size: int, mean: Sequence[float] | None, std: Sequence[float] | None
-    ) -> dict[str, Any]:
-        """What a target is built with beside the network and its layers; None takes the network's own."""
-        mean, std = self.mean if mean is None else mean, self.std if std is None else std
-        return {"name": self.name, "input_size": input_size, "mean": mean, "std": std}
 
 
 def load_target(
@@ -110,102 +84,11 @@ def load_network(target: str | nn.Module, *, input_size: int | None = None, pret
     """
     if isinstance(target, nn.Module):
         network = copy_network(target)
-        return _own(type(network).__name__, network, input_size)
+        return own_network(type(network).__name__, network, input_size)
     source, _, name = str(target).partition(":")
-    loaders: dict[str, Callable[[str, int | None, bool], LoadedNetwork]] = {
-        "timm": _load_timm,
-        "torchvision": _load_torchvision,
-        "module": _load_factory,
-    }
-    if source not in loaders or not name:
+    if source not in LIBRARIES.names() or not name:
         raise ValueError(f"target={target!r} must be {ALLOWED}")
-    return loaders[source](name, input_size, pretrained)
-
-
-def _load_timm(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
-    import timm
-    from timm.data import resolve_model_data_config
-
-    if not timm.is_model(name):
-        raise _unknown("timm", name, timm.list_models())
-    packaged = pretrained and name in PACKAGES
-    with _loading(f"timm:{name}"):
-        config = timm.get_pretrained_cfg(name, allow_unregistered=False)
-    native = config.input_size[-1] if config is not None else 224
-    fixed = config is not None and config.fixed_input_size and input_size not in (None, native)
-    options: dict[str, Any] = {"img_size": input_size} if fixed else {}
-    with _seeded(), _loading(f"timm:{name}"):
-        network = timm.create_model(name, pretrained=pretrained and not packaged, **options)
-    if packaged:
-        load_lite_weights(network, name)
-    data = resolve_model_data_config(network)
-    return LoadedNetwork(f"timm:{name}", network.eval(), input_size or native, tuple(data["mean"]), tuple(data["std"]))
-
-
-def _load_torchvision(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
-    from torchvision import models
-
-    detectors, segmenters = (models.list_models(module=zoo) for zoo in (models.detection, models.segmentation))
-    known = [*models.list_models(module=models), *detectors, *segmenters]
-    if name not in known:
-        raise _unknown("torchvision", name, known)
-    options = {"weights_backbone": None} if name in (*detectors, *segmenters) else {}  # else fetched although random
-    with _seeded(), _loading(f"torchvision:{name}"):
-        network = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
-    transforms = models.get_model_weights(name).DEFAULT.transforms()
-    size = input_size or getattr(transforms, "crop_size", [224])[0]
-    mean = tuple(getattr(transforms, "mean", IMAGENET_MEAN))
-    std = tuple(getattr(transforms, "std", IMAGENET_STD))
-    if name in detectors:  # they normalise by themselves, and resize and pad unless told not to
-        network.transform.fixed_size, network.transform.size_divisible = (size, size), 1
-        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return LoadedNetwork(f"torchvision:{name}", network.eval(), size, mean, std)
-
-
-def _load_factory(name: str, input_size: int | None, pretrained: bool) -> LoadedNetwork:
-    module_name, _, factory_name = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-        with _seeded():
-            network = factory()
-    except Exception as error:  # code of the user's own can fail with anything
-        raise_if_out_of_memory(error, f"target='module:{name}'")
-        raise ValueError(
-            f"target='module:{name}' must be module:package.module:factory, importable from here (its folder in "
-            f"PYTHONPATH), the factory callable without arguments: {type(error).__name__}: {one_line(error)}"
-        ) from error
-    if not isinstance(network, nn.Module):
-        raise ValueError(f"target='module:{name}': the factory must return an nn.Module, got {type(network).__name__}")
-    return _own(f"module:{name}", eager(network), input_size)
-
-
-def _own(name: str, network: nn.Module, input_size: int | None) -> LoadedNetwork:
-    return LoadedNetwork(name, network.eval(), input_size or 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-
-
-@contextmanager
-def _seeded() -> Iterator[None]:
-    """Random weights are the same each time, and the caller's random numbers are left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        yield
-
-
-@contextmanager
-def _loading(target: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the libraries' downloads fail with errors of many packages
-        raise_if_out_of_memory(error, f"target={target!r}")
-        raise ValueError(
-            f"target={target!r} cannot be built here ({type(error).__name__}: {error}); without access to its trained "
-            "weights use pretrained=False"
-        ) from error
-
-
-def _unknown(source: str, name: str, known: Sequence[str]) -> ValueError:
-    nearest = difflib.get_close_matches(name, known, n=5, cutoff=0.0)
-    return ValueError(f"target='{source}:{name}' is unknown; the nearest names are {', '.join(nearest)}")
+    return LIBRARIES[source](name, input_size, pretrained)
 
 
 def load_same_target(

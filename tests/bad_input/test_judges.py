@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 
-from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_residual_judge, save_judge
+from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge, load_residual_judge, save_judge
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from PIL import Image
 from safetensors.torch import load, save_file
 
 from inverter.__main__ import main
+from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge, load_residual_judge
 from inverter.evaluation.judges import Judge
-from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_residual_judge
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.autoencoder import AutoencoderModule

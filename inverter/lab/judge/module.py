@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inverter.config import JudgeConfig
-from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge
+from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge
 from inverter.run.optimizer import build_optimizer
 
 

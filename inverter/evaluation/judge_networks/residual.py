@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
+from inverter.evaluation.judge_networks import JUDGE_NETWORKS, JudgeNetwork
 from inverter.run.checkpoints import check_weights
 from inverter.run.files import write_bytes, write_text
 from inverter.run.hub import find_published
@@ -130,3 +131,6 @@ def _read_spec(text: bytes) -> JudgeSpec:
     return JudgeSpec(
         spec["resolution"], **lists, num_classes=spec["num_classes"], classes=tuple(map(str, spec["classes"]))
     )
+
+
+JUDGE_NETWORKS.register("residual", JudgeNetwork("small residual network (Tiny ImageNet)", load_residual_judge))

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from inverter.config import JudgeConfig
-from inverter.evaluation import residual_judge
+from inverter.evaluation.judge_networks import residual as residual_judge
+from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge, load_residual_judge, save_judge
 from inverter.evaluation.judges import load_judge, load_judges
-from inverter.evaluation.residual_judge import JudgeSpec, ResidualJudge, load_residual_judge, save_judge
 from inverter.lab.judge.module import JudgeModule, check_labels, hits
 
 SPEC = JudgeSpec(16, (4, 4, 8, 8), (1, 1, 1, 1), 3, ("cat", "dog", "boat"))
