@@ -28,9 +28,9 @@ from inverter.config import (
 from inverter.data import workers
 from inverter.data.manifest import Manifest
 from inverter.data.shards import ShardWriter
+from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import build_text_encoder, train_tokenizer
 from inverter.priors.training.autoencoder import build_autoencoder
 from inverter.priors.training.denoiser import build_scheduler, build_unet

@@ -3,64 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from inverter.config.memory import MemoryConfig
 from inverter.priors.check import check_index, check_parts
+from inverter.priors.families import find_family
 from inverter.priors.few_step import fuse_lora
 from inverter.priors.index import autoencoder_name, has_part, read_index, reading
 from inverter.priors.memory import divide, weights_dtype
 from inverter.priors.parts import class_name, read_prompts
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.quiet import quiet
-from inverter.priors.sd3 import StableDiffusion3Prior
-from inverter.priors.sdxl import StableDiffusionXLPrior
-from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, FOLDER, SUFFIX, split_control, split_name
 from inverter.priors.weights import check_weights_are_there, folder_sha256
 from inverter.run.hub import find_prior
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Family:
-    """Priors of one kind of pipeline.
-
-    Args:
-        prior: Its class.
-        networks: Parts with weights beside the autoencoder, the denoiser last.
-        tokenizers: Of the text encoders.
-        optional: Parts with weights that a folder may lack.
-    """
-
-    prior: Any
-    networks: tuple[str, ...]
-    tokenizers: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
-
-STABLE_DIFFUSION = Family(StableDiffusionPrior, ("text_encoder", "unet"), ("tokenizer",))
-STABLE_DIFFUSION_XL = Family(
-    StableDiffusionXLPrior, ("text_encoder", "text_encoder_2", "unet"), ("tokenizer", "tokenizer_2")
-)
-STABLE_DIFFUSION_3 = Family(
-    StableDiffusion3Prior,
-    ("text_encoder", "text_encoder_2", "transformer"),
-    ("tokenizer", "tokenizer_2"),
-    ("text_encoder_3",),
-)
-DENOISER = STABLE_DIFFUSION.networks
-"""Parts of the embedded prior that a few-step variant is of."""
-
-
-def find_family(index: dict[str, Any]) -> Family:
-    """Family of a prior by the parts that its ``model_index.json`` names."""
-    if "transformer" in index:
-        return STABLE_DIFFUSION_3
-    return STABLE_DIFFUSION_XL if "text_encoder_2" in index else STABLE_DIFFUSION
 
 
 @quiet()
@@ -125,5 +83,5 @@ def load_prior(name: str | Path, memory: MemoryConfig | None = None, *, fetch: b
     divide(prior.vae, memory, prior.latent_shape[-1], prior.resolution)
     if few_step:
         with reading(folder / FOLDER):
-            fuse_lora(prior.denoiser, folder, folder_sha256(folder, DENOISER))
+            fuse_lora(prior.denoiser, folder, folder_sha256(folder, family.networks))
     return prior

@@ -10,8 +10,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from inverter.config import DistillConfig
+from inverter.priors.families.stable_diffusion import DENOISER
 from inverter.priors.few_step import save_lora
-from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.distillation import DistillModule
 from inverter.priors.training.latent_data import LatentModule

@@ -17,9 +17,9 @@ from transformers import CLIPTokenizer
 from inverter.config import DenoiserConfig
 from inverter.config.parse import parse_json
 from inverter.data.picture_cache import read_words
+from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.index import TRAINING
 from inverter.priors.parts import load_autoencoder
-from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.text import train_tokenizer
 from inverter.priors.training.cost import GIGA
 from inverter.priors.training.denoiser import DenoiserModule

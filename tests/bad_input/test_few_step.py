@@ -10,8 +10,9 @@ from safetensors.torch import load, save_file
 
 from inverter.blackbox import few_step
 from inverter.blackbox.load import load_inverter
+from inverter.priors.families.stable_diffusion import DENOISER
 from inverter.priors.few_step import add_lora, lora_state, save_lora
-from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.load import load_prior
 from inverter.priors.variant import ABOUT, FOLDER, SUFFIX, WEIGHTS
 from inverter.priors.weights import folder_sha256
 from inverter.targets.digest import weights_sha256

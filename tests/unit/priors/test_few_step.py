@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from inverter.config import DistillConfig, ImageDataConfig
+from inverter.priors.families.stable_diffusion import DENOISER
 from inverter.priors.few_step import add_lora, save_lora
-from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.load import load_prior
 from inverter.priors.process import Diffusion
 from inverter.priors.text import tokenize
 from inverter.priors.training.denoiser import build_scheduler

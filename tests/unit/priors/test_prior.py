@@ -6,10 +6,10 @@ import diffusers
 import pytest
 import torch
 
+from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import Diffusion
-from inverter.priors.stable_diffusion import StableDiffusionPrior
 
 
 class LinearAutoencoder(torch.nn.Module):

@@ -11,8 +11,8 @@ from diffusers.configuration_utils import FrozenDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.stable_diffusion import StableDiffusionPrior
 from inverter.priors.training.denoiser import build_scheduler
 from inverter.targets import load_targets
 from inverter.targets.target import MultiTarget

@@ -11,8 +11,9 @@ from inverter.config import MethodsExperimentConfig, NetworkConfig, PointConfig
 from inverter.lab.experiments.attempt import Attempt
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
+from inverter.priors.families.stable_diffusion import DENOISER
 from inverter.priors.few_step import add_lora, save_lora
-from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.load import load_prior
 from inverter.priors.weights import folder_sha256
 
 

@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from inverter.priors.load import DENOISER, load_prior
+from inverter.priors.families.stable_diffusion import DENOISER
+from inverter.priors.load import load_prior
 from inverter.priors.training.renewal import prior_to_renew, renew_prior
 from inverter.priors.weights import folder_sha256
 

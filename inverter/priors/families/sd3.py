@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape, added_behind
+from inverter.priors.families import FAMILIES, Family
 from inverter.priors.flow import FlowMatching
 from inverter.priors.index import has_part, read_index, reading
 from inverter.priors.parts import load_part, write_pipeline
@@ -110,3 +111,18 @@ class StableDiffusion3Prior(DiffusionPrior):
 def patches(maps: Tensor) -> Tensor:
     """Maps ``(B, C, h, w)`` as the transformer's tokens ``(B, h * w, C)``."""
     return rearrange(maps, "b c h w -> b (h w) c")
+
+
+FAMILIES.register(
+    "stable_diffusion_3",
+    Family(
+        StableDiffusion3Prior,
+        networks=("text_encoder", "text_encoder_2", "transformer"),
+        tokenizers=(
+            "tokenizer",
+            "tokenizer_2",
+        ),
+        matches=lambda index: "transformer" in index,
+        optional=("text_encoder_3",),
+    ),
+)

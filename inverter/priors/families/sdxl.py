@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, run_unet, unet_control_shape
+from inverter.priors.families import FAMILIES, Family
 from inverter.priors.parts import load_part, load_scheduler, write_pipeline
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import Diffusion
@@ -69,3 +70,17 @@ class StableDiffusionXLPrior(DiffusionPrior):
 
     def save(self, folder: Path) -> None:
         write_pipeline(self._pipeline, folder, self.prompts)
+
+
+FAMILIES.register(
+    "stable_diffusion_xl",
+    Family(
+        StableDiffusionXLPrior,
+        networks=("text_encoder", "text_encoder_2", "unet"),
+        tokenizers=(
+            "tokenizer",
+            "tokenizer_2",
+        ),
+        matches=lambda index: "transformer" not in index and "text_encoder_2" in index,
+    ),
+)

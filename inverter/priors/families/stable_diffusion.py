@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, run_unet, unet_control_shape
+from inverter.priors.families import FAMILIES, Family
 from inverter.priors.parts import load_part, load_scheduler, write_pipeline
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import Diffusion
@@ -87,3 +88,17 @@ class StableDiffusionPrior(DiffusionPrior):
             requires_safety_checker=False,
         )
         write_pipeline(pipeline, folder, self.prompts)
+
+
+DENOISER = ("text_encoder", "unet")
+"""Parts of the embedded prior that a few-step variant is of."""
+
+FAMILIES.register(
+    "stable_diffusion",
+    Family(
+        StableDiffusionPrior,
+        networks=DENOISER,
+        tokenizers=("tokenizer",),
+        matches=lambda index: "transformer" not in index and "text_encoder_2" not in index,
+    ),
+)

@@ -1,0 +1,43 @@
+"""Families of priors: one a file, registered, told apart by the parts of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inverter.run.registry import Registry
+
+
+@dataclass(frozen=True)
+class Family:
+    """Priors of one kind of pipeline.
+
+    Args:
+        prior: Its class, a :class:`inverter.priors.prior.DiffusionPrior`.
+        networks: Parts with weights beside the autoencoder, the denoiser last.
+        tokenizers: Of the text encoders.
+        matches: Of a ``model_index.json``: whether the folder is of this family, and of no other.
+        optional: Parts with weights that a folder may lack.
+    """
+
+    prior: Any
+    networks: tuple[str, ...]
+    tokenizers: tuple[str, ...]
+    matches: Callable[[Mapping[str, Any]], bool]
+    optional: tuple[str, ...] = ()
+
+
+FAMILIES: Registry[Family] = Registry("prior family", "inverter.priors.families")
+
+
+def find_family(index: Mapping[str, Any]) -> Family:
+    """Family of a prior by the parts that its ``model_index.json`` names.
+
+    Raises:
+        ValueError: It is of none.
+    """
+    for name in FAMILIES.names():
+        if FAMILIES[name].matches(index):
+            return FAMILIES[name]
+    raise ValueError(f"parts are {sorted(index)}; allowed: those of one of the families {', '.join(FAMILIES.names())}")
