@@ -13,7 +13,7 @@ from inverter.blackbox.build import build_module
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import read_published
 from inverter.blackbox.start import start
-from inverter.blackbox.trained import load_subject
+from inverter.blackbox.trained import load_trained_inverter
 from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.publish.card import began_with
@@ -76,7 +76,7 @@ def test_a_run_says_what_it_began_with_and_goes_on_without_it(config, published)
     train.run(config)
     assert json.loads((run / "train.json").read_text())["began_with"] == begun
     assert json.loads((run / "summary.json").read_text())["steps"] == 2
-    subject = load_subject(str(run))
+    subject = load_trained_inverter(str(run))
     assert subject.began_with == begun
     assert notes(begun, "black-box") == [
         f"Began with toy (weights {file[:12]}), trained on 10 pairs from prior, where retrieval does not look. "
@@ -93,7 +93,7 @@ def test_what_began_with_one_that_began_with_another_names_both(config, publishe
     module = build_module(config, manifest)
     module.inverter.prior.name = config.prior
     save_inverter(module.inverter, tmp_path / "second", manifest.target, record)
-    assert load_subject(str(tmp_path / "second")).began_with == record["began_with"]
+    assert load_trained_inverter(str(tmp_path / "second")).began_with == record["began_with"]
     both = start(build_module(config, manifest), str(tmp_path / "second"), manifest.target)
     assert [each["name"] for each in both] == ["second", "toy"]
     card = began_with(both)
