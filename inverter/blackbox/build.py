@@ -22,7 +22,7 @@ from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
 from inverter.run.callbacks.weights_hash import weights_hash
-from inverter.run.checkpoints import load_weights, read_checkpoint
+from inverter.run.checkpoints import fill_weights, load_weights, read_checkpoint
 from inverter.run.device import pick_device, pick_precision
 from inverter.targets.spec import TargetSpec, check_same_features
 
@@ -50,12 +50,14 @@ def load_checkpoint(path: Path) -> PairModule:
     Raises:
         ValueError: It cannot be read, keeps no hyper-parameters, or was trained with another prior than is here.
     """
-    values = read_checkpoint(path).get("hyper_parameters")
+    checkpoint = read_checkpoint(path)
+    values = checkpoint.get("hyper_parameters")
     if not isinstance(values, dict) or values.keys() != {"config", "manifests"}:
         raise ValueError(f"checkpoint {path} keeps no hyper-parameters; load its run instead")
     manifests = [Manifest.from_dict(each) for each in values["manifests"]]
     module = build_module(config_of(TrainConfig, values["config"]), manifests[0], manifests[1:], fetch=False)
-    check_prior(module, weights_hash(load_weights(module, path)), path)
+    fill_weights(module, checkpoint, path)
+    check_prior(module, weights_hash(checkpoint), path)
     return module.eval()
 
 

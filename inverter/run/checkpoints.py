@@ -36,9 +36,18 @@ def load_weights(module: nn.Module, path: Path) -> dict[str, Any]:
         ValueError: The checkpoint cannot be read, or is of another network.
     """
     checkpoint = read_checkpoint(path)
+    fill_weights(module, checkpoint, path)
+    return checkpoint
+
+
+def fill_weights(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> None:
+    """Fill a module with the weights of what :func:`read_checkpoint` read.
+
+    Raises:
+        ValueError: They are of another network.
+    """
     _check_network(module, checkpoint["state_dict"], path)
     module.load_state_dict(checkpoint["state_dict"])
-    return checkpoint
 
 
 def check_resumable(module: nn.Module, path: Path) -> None:

@@ -20,6 +20,7 @@ class Registry(Generic[T]):
     def __init__(self, key: str, package: str) -> None:
         self.key, self.package = key, package
         self._parts: dict[str, T] = {}
+        self._complete = False
 
     def register(self, name: str, part: T) -> T:
         """Add a part.
@@ -34,9 +35,11 @@ class Registry(Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
+        if not self._complete:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            self._complete = True
         return tuple(sorted(self._parts))
 
     def __getitem__(self, name: str) -> T:

@@ -19,7 +19,7 @@ from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.differentiable import check_differentiable
 from inverter.whitebox.goal import match
 from inverter.whitebox.loop import Result, Show, optimise
-from inverter.whitebox.methods import METHODS
+from inverter.whitebox.methods import METHODS, starts_at_inverter
 from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Chain, Problem
 from inverter.whitebox.saved import SavedState
@@ -119,11 +119,6 @@ class Attack:
         return replace(found, counts={**found.counts, "denoiser_calls": calls})
 
     @property
-    def starts_at_inverter(self) -> bool:
-        """Whether it begins where a black-box inverter ends, if there is one."""
-        return METHODS[self.method].starts_at_inverter(getattr(self.config, self.method, None))
-
-    @property
     def layers(self) -> tuple[str, ...]:
         return self.target.layers
 
@@ -141,7 +136,7 @@ class Attack:
         self, features: Mapping[str, Tensor], prompts: Sequence[str | None] | None, keys: Sequence[str]
     ) -> dict[str, Any] | None:
         """What the inverter gives a problem: latents, and control where features reach the denoiser by it."""
-        if self.inverter is None or not self.starts_at_inverter:
+        if self.inverter is None or not starts_at_inverter(self.method, self.config):
             return None
         inverter = self.inverter
         encoding = inverter.encode(features[self.layers[0]])

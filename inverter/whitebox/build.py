@@ -22,7 +22,7 @@ from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.attack import Attack
-from inverter.whitebox.methods import METHODS
+from inverter.whitebox.methods import METHODS, starts_at_inverter
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
     spec = sender.specs[layers[0]]
     published = find_inverter(config, spec)
     wants_prior = METHODS[config.method].needs_prior or config.image_size is None
-    if published is None and _starts_at_inverter(config):
+    if published is None and starts_at_inverter(config.method, config):
         log.warning("no published inverter of these features: the search starts without one")
     named_by_file = config.prior is None and published is not None
     prior_name = published.prior if named_by_file and published is not None else config.prior or "embedded"
@@ -119,7 +119,8 @@ def make_attack(
         std: Deviation of each channel by layer.
     """
     inverter = None
-    if _starts_at_inverter(config) and published is not None and (config.inverter or decodes_with(published, prior)):
+    starts = starts_at_inverter(config.method, config)
+    if starts and published is not None and (config.inverter or decodes_with(published, prior)):
         inverter = load_inverter(str(published.folder), prior).to(pick_device(config.device))
         prior = inverter.prior  # with the LoRA that tunes it, where there is one
     return Attack(
@@ -185,7 +186,3 @@ def statistics(config: InvertConfig, spec: TargetSpec, published: Published | No
     manifest = Manifest.load(source)
     check_same_features(f"loop.statistics={source}", manifest.target, spec)
     return {spec.layer: torch.tensor(manifest.feature_std)}
-
-
-def _starts_at_inverter(config: InvertConfig) -> bool:
-    return METHODS[config.method].starts_at_inverter(getattr(config, config.method, None))

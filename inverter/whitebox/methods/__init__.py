@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from inverter.config import MethodsConfig
 from inverter.run.registry import Registry
 from inverter.whitebox.phase import Phase
 
@@ -29,3 +30,8 @@ class WhiteboxMethod:
 
 
 METHODS: Registry[WhiteboxMethod] = Registry("method", "inverter.whitebox.methods")
+
+
+def starts_at_inverter(method: str, config: MethodsConfig) -> bool:
+    """Whether a method with these settings begins where a black-box inverter ends, if there is one."""
+    return METHODS[method].starts_at_inverter(getattr(config, method, None))
