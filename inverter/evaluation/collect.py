@@ -201,7 +201,7 @@ def _read_train(
     for batch in track(train_batches, "read training pairs"):
         for reader in (search, *readers):
             reader.see(batch)
-    found = search.found.split([len(shown) for shown in pictures])
+    found = search.matches.split([len(shown) for shown in pictures])
     for number, part in enumerate(parts):
         first = number * (1 + len(attacks))
         part.nearest = found[first]

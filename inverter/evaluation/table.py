@@ -85,8 +85,8 @@ def _comparisons(results: Results, metrics: Sequence[str]) -> Table:
 
 
 def _verdict(c: Comparison) -> str:
-    said = verdict(c)
-    return f"{said} by {number(c.metric, abs(c.difference))}" if said in CLAIMS else said
+    word = verdict(c)
+    return f"{word} by {number(c.metric, abs(c.difference))}" if word in CLAIMS else word
 
 
 def _table(title: str, name: str, columns: Sequence[str]) -> Table:

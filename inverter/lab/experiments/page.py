@@ -138,7 +138,7 @@ def made_by(record: ExperimentRecord) -> list[str]:
 def own_limits(record: ExperimentRecord) -> list[str]:
     """What is missing from the tables, and why."""
     reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
-    said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
+    missing = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
     fewest = sorted((found.results for found in record.groups), key=lambda results: results.num_sources)[:1]
     notes = [note.removeprefix(WARNING) for r in fewest for note in r.notes if note.startswith((WARNING, ONE_JUDGE))]
-    return [*notes, *sorted(said)]
+    return [*notes, *sorted(missing)]
