@@ -153,10 +153,8 @@ def _gap(parts: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
     config = subject["config"]
     name = f"{config['num_inference_steps']} steps, guidance {config['guidance_scale']:g}"
     shares = {judge: closed_gap(parts, judge, name) for judge in subject["judges"]}
-    closed = ", ".join(f"{share:.0%} under {judge}" for judge, share in shares.items() if share is not None)
-    return (
-        f"Of the gap between decoded Gaussian latents and round trips, {name} close {closed or 'an unmeasured share'}."
-    )
+    said = ", ".join(f"{share:.0%} under {judge}" for judge, share in shares.items() if share is not None)
+    return f"Of the gap between decoded Gaussian latents and round trips, {name} close {said or 'an unmeasured share'}."
 
 
 def _texts(parts: Mapping[str, Any], judges: list[str]) -> str:
@@ -202,12 +200,12 @@ def _machine(speed: Mapping[str, Any]) -> str:
 
 
 def _training(training: Mapping[str, Any]) -> str:
-    sentences = [
+    said = [
         f"{part}: {found['images_seen']:,} pictures in {found['seconds'] / 3600:.2f} hours on "
         f"{found['environment']['processor']} ({', '.join(found['environment']['gpus']) or 'no GPU'})"
         for part, found in training.items()
     ]
-    return "; ".join(sentences) + "." if sentences else "Not recorded."
+    return "; ".join(said) + "." if said else "Not recorded."
 
 
 def _number(found: Mapping[str, Any]) -> str:

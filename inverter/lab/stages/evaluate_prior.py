@@ -61,9 +61,9 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     captions = [sample["caption"] for sample in plan.val.samples[:GRID]]
     samples = plan.drawing.samples(captions, settings.num_inference_steps, settings.guidance_scale)
     save_image(make_grid(samples, nrow=8), output / "samples.png")
-    description = {**subject, "settings": dataclasses.asdict(settings)}
+    said = {**subject, "settings": dataclasses.asdict(settings)}
     try:
-        card = render_prior_card(Path(config.prior).name, description, record.parts)
+        card = render_prior_card(Path(config.prior).name, said, record.parts)
     except (AttributeError, LookupError, TypeError, ValueError) as error:  # a part that was read, not measured
         raise ValueError(f"{output / FILE} has a part that is damaged: {one_line(error)}; {ADVICE}") from error
     write_text(output / "README.md", card)
