@@ -1,11 +1,15 @@
 """The contract of tests/family_contract.py on each family."""
 
+from dataclasses import replace
+
 import diffusers
 import pytest
 import torch
 from family_contract import FamilyContract, seeded
 from priors_toys import write_flow, write_xl
 
+from inverter.priors.families import FAMILIES, find_family
+from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.load import load_prior
 
 
@@ -56,3 +60,14 @@ class TestStableDiffusion3(FamilyContract):
         ).images
         found = prior.sample(prior.condition(["a dog"]), num_inference_steps=5, generator=seeded())
         torch.testing.assert_close(found, drawn, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_a_family_goes_before_the_one_that_it_is_a_subclass_of(name, monkeypatch):
+    class Marked(StableDiffusionPrior):
+        pass
+
+    monkeypatch.setattr(FAMILIES, "_parts", {known: FAMILIES[known] for known in FAMILIES.names()})
+    FAMILIES.register(name, replace(FAMILIES["stable_diffusion"], prior=Marked, matches=lambda index: "mark" in index))
+    assert find_family({"unet": []}).prior is StableDiffusionPrior
+    assert find_family({"unet": [], "mark": 1}).prior is Marked
