@@ -111,7 +111,7 @@ def dispatch(words: list[str]) -> int:
 def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     """Fill the stage's schema from the words and run it."""
     from inverter import config as schemas
-    from inverter.config.errors import is_out_of_memory, one_line
+    from inverter.config.errors import is_out_of_memory
     from inverter.run.memory import importing, keep_freed_memory
 
     module, schema_name, _ = STAGES[stage]
@@ -145,8 +145,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        print(f"error: out of memory; lower batch_size, or free memory: {one_line(error)}", file=sys.stderr)
-        return CONFIG_ERROR
+        return report(error, debug, what="out of memory; lower batch_size, or free memory: ")
     except OSError as error:
         place = "" if error.filename else f" in output={getattr(config, 'output', None)}"
         return report(error, debug, place)
@@ -158,13 +157,16 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     return 0
 
 
-def report(error: Exception, debug: bool, place: str = "") -> int:
-    """Print an error as one line, after its traceback where that was asked for; returns the exit status."""
+def report(error: Exception, debug: bool, place: str = "", what: str = "") -> int:
+    """Print an error as one line, after its traceback where that was asked for; returns the exit status.
+
+    ``what`` stands before the error's own message and ``place`` behind it.
+    """
     from inverter.config.errors import one_line
 
     if debug:
         traceback.print_exception(error)
-    print(f"error: {one_line(error)}{place}", file=sys.stderr)
+    print(f"error: {what}{one_line(error)}{place}", file=sys.stderr)
     return CONFIG_ERROR
 
 

@@ -100,7 +100,7 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
     train, dev = (Manifest.load(step.pairs / split) for split in ("train", "dev"))
     spec, summary = train.target, json.loads((step.run / "summary.json").read_text())
     seconds = {row.name: row.cost["seconds_per_image"] for row in results.rows if row.name in SHOWN}
-    prompt_change = LayerProgress(step).found("evaluate", "prompt_change")
+    prompt_change = LayerProgress(step).noted("evaluate", "prompt_change")
     return LayerRecord(
         layer=step.info.name,
         feature_shape=spec.tensor_shape,

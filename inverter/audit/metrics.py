@@ -13,7 +13,7 @@ from torch import Tensor
 
 from inverter.audit.score import CHANCE, LeakScore, leak_score
 from inverter.evaluation.intervals import Bootstrap, Statistic
-from inverter.evaluation.metrics import Missing
+from inverter.evaluation.metrics import METRICS, Missing
 from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results
 
@@ -21,9 +21,6 @@ CEILING = "round trip"
 SCORED = ("reid_mrr", "reid_top1", "agreement", "ssim", "psnr", "lpips")
 """Metrics that get a score: those that compare a reconstruction with its own picture. KID compares distributions (a
 picture of something else may be perfect), and the feature cosine's yardstick is another at every layer."""
-
-JUDGED = ("reid_mrr", "reid_top1", "agreement")
-DISTANCES = ("lpips",)
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _score(metric: str, results: Results, per_image: PerImage, bootstrap: Bootst
     floors |= _constant(results.chance, metric, bootstrap)
     if not attacks or not floors:
         return Missing(metric, "needs an attack and a floor")
-    lower_is_more = metric.partition("/")[0] in DISTANCES
+    lower_is_more = METRICS[metric.partition("/")[0]].arrow == "↓"
     return leak_score(metric, attacks, floors, found[CEILING], bootstrap, lower_is_more=lower_is_more)
 
 

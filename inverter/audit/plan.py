@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from inverter.audit.metrics import JUDGED, SCORED
+from inverter.audit.metrics import SCORED
 from inverter.config import AuditConfig, EvaluateConfig, PrepareConfig, SplitConfig, TargetConfig, TrainConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.evaluation.judges import load_judges
-from inverter.evaluation.metrics import Missing, load_lpips
+from inverter.evaluation.metrics import METRICS, JudgeMetric, Missing, RankMetric
+from inverter.evaluation.metrics.lpips import load_lpips
 from inverter.evaluation.pairs import draw_distractors
 from inverter.priors.memory import check_memory
 from inverter.run.device import pick_device
@@ -57,7 +58,8 @@ def plan_audit(config: AuditConfig) -> list[Step]:
     if config.metric.partition("/")[0] not in SCORED:
         raise ValueError(f"metric={config.metric!r}; allowed: {', '.join(SCORED)}, or one of them followed by /JUDGE")
     kind, _, judge = config.metric.partition("/")
-    if kind in JUDGED and (not config.judges or (judge and judge not in config.judges)):
+    judged = isinstance(METRICS[kind], JudgeMetric | RankMetric)
+    if judged and (not config.judges or (judge and judge not in config.judges)):
         raise ValueError(
             f"metric={config.metric!r} needs a judge, but judges={list(config.judges)}; allowed: name it there"
         )
@@ -111,11 +113,11 @@ def check_headline(config: AuditConfig, steps: Sequence[Step]) -> None:
     absent: list[Missing] = []
     if kind == "lpips":
         absent = [found for found in [load_lpips()] if isinstance(found, Missing)]
-    elif kind in JUDGED:
+    elif isinstance(METRICS[kind], JudgeMetric | RankMetric):
         names = [judge] if judge else config.judges
         found, absent = load_judges(names)
         absent = [] if found else absent
-        if not absent and kind.startswith("reid"):
+        if not absent and isinstance(METRICS[kind], RankMetric):
             distractors = draw_distractors(steps[0].pairs / "val", config.data.batch_size, config.seed)
             absent = [distractors] if isinstance(distractors, Missing) else []
     if absent:

@@ -62,11 +62,11 @@ class LayerProgress:
         """Note a stage's recipe before it runs."""
         self._note(stage, done=False)
 
-    def finish(self, stage: str, **found: float) -> None:
-        """Note that a stage is done, and what it found."""
-        self._note(stage, done=True, **found)
+    def finish(self, stage: str, **figures: float) -> None:
+        """Note that a stage is done, and figures that it gave."""
+        self._note(stage, done=True, **figures)
 
-    def found(self, stage: str, key: str) -> float:
+    def noted(self, stage: str, key: str) -> float:
         """What :meth:`finish` noted."""
         return self.saved[stage][key]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,32 +16,15 @@ from inverter.blackbox.inverter import Inverter
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
 from inverter.priors.few_step import fuse_adapter, fuse_state
-from inverter.priors.variant import SUFFIX
-from inverter.run.files import write_bytes, write_text
+from inverter.priors.variant import ABOUT, SUFFIX
 from inverter.targets.target import weights_sha256
 
-FOLDER, WEIGHTS, ABOUT = "few_step", "lora.safetensors", "few_step.json"
+FOLDER, WEIGHTS = "few_step", "lora.safetensors"
 
 
 def has_few_step(folder: Path) -> bool:
     """Whether the folder of a run or of a published inverter holds the variant."""
     return (folder / FOLDER / WEIGHTS).is_file()
-
-
-def save_few_step(state: dict[str, Tensor], folder: Path, about: dict[str, Any]) -> Path:
-    """Write a LoRA's weights and what is said of it.
-
-    Args:
-        state: As :func:`inverter.priors.few_step.lora_state` gives it, in half precision.
-        folder: ``few_step`` of a run or of a published inverter.
-        about: ``inverter_sha256`` and ``num_inference_steps``, and what else is to be said; plain data.
-    Returns:
-        The file of weights.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / WEIGHTS, save(state))
-    write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
-    return folder / WEIGHTS
 
 
 def read_few_step(inverter: Inverter, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -65,18 +65,23 @@ def load_features(path: Path) -> Tensor:
     if len(tensors) != 1 and "features" not in tensors:
         reason = f"tensors {sorted(tensors)}; allowed: one tensor, or one called features"
         raise ValueError(f"feature file {path} cannot be read: {reason}")
-    features = unbatched(tensors.get("features", next(iter(tensors.values()))))
+    return _of_one_image(path, tensors.get("features", next(iter(tensors.values()))))
+
+
+def _of_one_image(path: Path, values: Tensor, layer: str = "") -> Tensor:
+    """A tensor of a file as one image's features, float32; ``layer`` names one of several."""
+    features, what = unbatched(values), f"{layer}: " if layer else ""
     if not features.is_floating_point() or not 1 <= features.ndim <= 3 or not features.numel():
         advice = "; save features[0], features[1] and so on in a file each" if features.ndim == 4 else ""
         raise ValueError(
-            f"feature file {path} holds {features.dtype} {tuple(features.shape)}; "
+            f"feature file {path} holds {what}{features.dtype} {tuple(features.shape)}; "
             f"allowed: floating point, (C, h, w), (N, D) or (D,) of one image{advice}"
         )
     single = features.float()
     if not single.isfinite().all():
         large = features.dtype == torch.float64 and features.isfinite().all()
         fault = "numbers beyond the range of float32" if large else "NaN or infinity"
-        raise ValueError(f"feature file {path} holds {fault}; allowed: finite numbers")
+        raise ValueError(f"feature file {path} holds {what}{fault}; allowed: finite numbers")
     return single
 
 
@@ -87,18 +92,14 @@ def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
         path: With several layers a ``.safetensors`` with one tensor each.
         layers: Dotted names.
     Raises:
-        ValueError: The file cannot be read, or has not one tensor for each of several layers.
+        ValueError: As :func:`load_features`; or the file has not one tensor for each of several layers.
     """
     if len(layers) == 1:
         return {layers[0]: load_features(path)}
     tensors = read_tensors(path) if extension(path) == ".safetensors" else {}
     if set(tensors) != set(layers):
         raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
-    tensors = {layer: unbatched(values) for layer, values in tensors.items()}
-    for layer, values in tensors.items():
-        if not values.is_floating_point() or not values.float().isfinite().all() or not 1 <= values.ndim <= 3:
-            raise ValueError(f"feature file {path}: {layer} is no finite floating-point array of 1 to 3 axes")
-    return {layer: tensors[layer].float() for layer in layers}
+    return {layer: _of_one_image(path, tensors[layer], layer) for layer in layers}
 
 
 def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str) -> Tensor:

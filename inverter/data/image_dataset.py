@@ -16,7 +16,7 @@ from inverter.config.errors import one_line
 from inverter.data.pictures import jitter, mirrors, read_picture, swap_sides, to_tensor
 from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
-from inverter.data.sources.tar import KeyOrder, expand_shards, is_member, picture_member, plain_name, read_said
+from inverter.data.sources.tar import KeyOrder, expand_shards, is_member, picture_member, plain_name, read_annotations
 from inverter.data.tar import tar_entries
 from inverter.data.url import open_url
 from inverter.run.seeds import derive_seed
@@ -78,7 +78,7 @@ class ImageShardDataset(Dataset[dict[str, Any]]):
         name = f"{index} of {self._reader.files[shard]}"
         members = {member: data[at - begin : at - begin + size] for member, at, size in self._places[index][1]}
         encoded = members.pop(self._places[index][1][0][0])
-        text = read_said({"__key__": index, "__url__": self._reader.files[shard], **members})["caption"]
+        text = read_annotations({"__key__": index, "__url__": self._reader.files[shard], **members})["caption"]
         seed = derive_seed(self.seed, "online", epoch, index)
         picture = jitter(read_picture(io.BytesIO(encoded), name), self.resolution, seed)
         text = swap_sides(text) if mirrors(seed) else text
@@ -105,10 +105,10 @@ def find_pictures(file: str) -> list[Members]:
                     raise ValueError(f"shard {file}: a member of key {key!r} occurs twice; allowed: once")
                 picture = picture_member(members, key)
                 dotted += [f"{key}.{name}" for name in members if picture is None and name.endswith(EXTENSIONS)]
-                said = [name for name in ("json", "txt") if name in members]
-                order.check(file, key, picture is not None, bool(said))
+                texts = [name for name in ("json", "txt") if name in members]
+                order.check(file, key, picture is not None, bool(texts))
                 if picture is not None:
-                    found.append(tuple((name, *members[name]) for name in (picture, *said)))
+                    found.append(tuple((name, *members[name]) for name in (picture, *texts)))
     except OSError as error:
         raise ValueError(f"shard {file} cannot be opened: {one_line(error)}") from error
     if dotted:

@@ -59,8 +59,8 @@ class Origins:
             raise ValueError(f"allowed: an object with {', '.join(names)}")
         pictures, groups, ungrouped = (values[name] for name in names)
         for found, kind in ((pictures, dict), (groups, dict), (ungrouped, list)):
-            said = found.values() if isinstance(found, dict) else found
-            if not isinstance(found, kind) or not all(isinstance(name, str) for name in said):
+            texts = found.values() if isinstance(found, dict) else found
+            if not isinstance(found, kind) or not all(isinstance(name, str) for name in texts):
                 raise ValueError(f"allowed: a {kind.__name__} of text")
             if not all(_HASH.fullmatch(digest) for digest in found):
                 raise ValueError("allowed: hashes of 16 hexadecimal digits")

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.source import EXTENSIONS
-from inverter.data.sources.tar import TarSource, expand_shards, picture_member, read_said
+from inverter.data.sources.tar import TarSource, expand_shards, picture_member, read_annotations
 from inverter.run.files import whole_file, write_text
 from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
@@ -92,15 +92,15 @@ def decode_sample(sample: dict[str, Any], resolution: int) -> dict[str, Any]:
     if member is None:
         raise ValueError(f"sample {key!r} has no picture; allowed: {', '.join(e[1:] for e in EXTENSIONS)}")
     picture = square(read_picture(io.BytesIO(sample[member]), key), resolution)
-    said = read_said(sample)
-    label = said.get("label")
-    words = {**{name: str(said.get(name) or "") for name in ("wnid", "group")}, **_words(said)}
+    annotations = read_annotations(sample)
+    label = annotations.get("label")
+    words = {**{name: str(annotations.get(name) or "") for name in ("wnid", "group")}, **_words(annotations)}
     return {"image": to_tensor(picture), "label": label if type(label) is int else -1, **words}
 
 
 def read_words(pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Key, and ``caption``, ``foreground`` and ``background``, of each picture of image shards, none decoded."""
-    yield from ((key, _words(read_said(sample))) for key, sample in TarSource(pattern, shard_size=1).items())
+    yield from ((key, _words(read_annotations(sample))) for key, sample in TarSource(pattern, shard_size=1).items())
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,5 +133,5 @@ def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
     log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
 
 
-def _words(said: dict[str, Any]) -> dict[str, str]:
-    return {text: str(said.get(text) or "") for text in TEXTS}
+def _words(annotations: dict[str, Any]) -> dict[str, str]:
+    return {text: str(annotations.get(text) or "") for text in TEXTS}

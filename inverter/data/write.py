@@ -36,7 +36,7 @@ def write_shards(builder: PairBuilder, max_time: int | None) -> tuple[dict[str, 
 
 def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
     """Write this process's shards; whether the source ended before ``max_time`` did."""
-    started = said = time.monotonic()
+    started = logged = time.monotonic()
     total, folder = builder.source.num_images, next(iter(builder.folders.values()))
     alone, done = world_size() == 1, 0
     with Progress(*COLUMNS, console=Console(stderr=True), disable=rank() > 0 or not sys.stderr.isatty()) as progress:
@@ -48,8 +48,8 @@ def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
                     break
                 found |= made
             done += next(record.info.count for record in found.values() if record is not None)
-            if (now := time.monotonic()) - said > 30:
-                said = now
+            if (now := time.monotonic()) - logged > 30:
+                logged = now
                 done = done if alone else count_pairs(folder)  # the others' shards too
                 if progress.disable and not rank():
                     log.info("%d of %s pairs, %.0f s", done, total or "unknown", now - started)

@@ -12,18 +12,38 @@ from torch import Tensor
 
 from inverter.evaluation.judges import Judge, Verdict
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, to_pictures
+from inverter.evaluation.metrics import Context, ImageMetric, Missing, metrics_of
 from inverter.evaluation.nearest import Nearest, TrainingReader, pixel_search
-from inverter.losses.feature import feature_cosine
-from inverter.losses.quality import psnr, quantise, ssim
+from inverter.evaluation.thumbnail import to_thumbnails
+from inverter.losses.quality import psnr, quantise
 from inverter.run.processes import gather
 from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
-from inverter.targets.shape import FeatureShape, split_features
+from inverter.targets.shape import FeatureShape
 from inverter.targets.target import Target
 
 OnRecon = Callable[[str, Sequence[str], Tensor], None]
-Lpips = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What every method is measured with.
+
+    Args:
+        device: Where images and features go before a method gets them.
+        target: Attacked network, images to features; None where it is not at hand.
+        judges: Classifiers that look at every reconstruction.
+        feature_shape: Which layers are joint in the features; None is that of their tensors.
+        seed: Of what methods and the target's payload draw.
+        on_recon: Called with method, keys and ``recon`` of every batch.
+    """
+
+    device: torch.device
+    target: Callable[[Tensor], Tensor] | None = None
+    judges: Sequence[Judge] = ()
+    feature_shape: FeatureShape | None = None
+    seed: int = 0
+    on_recon: OnRecon | None = None
 
 
 @dataclass
@@ -63,7 +83,8 @@ class Measurements:
 class Sample:
     """The evaluated images and every method's record.
 
-    ``original`` is the record of the images themselves, ``nearest`` their nearest training pictures.
+    ``original`` is the record of the images themselves, ``nearest`` their nearest training pictures; ``missing`` says
+    which metrics of pictures gave nothing.
     """
 
     original: Measurements
@@ -74,6 +95,7 @@ class Sample:
     num_features: int = 0
     num_pixels: int = 0
     nearest: Nearest | None = None
+    missing: list[Missing] = field(default_factory=list)
 
     def add(self, other: Sample) -> None:
         """Take in further images."""
@@ -84,6 +106,7 @@ class Sample:
         self.groups += other.groups
         self.text += other.text
         self.num_features, self.num_pixels = other.num_features, other.num_pixels
+        self.missing += [missing for missing in other.missing if missing not in self.missing]
         if other.nearest is not None:
             self.nearest = other.nearest if self.nearest is None else self.nearest.join(other.nearest)
 
@@ -91,46 +114,37 @@ class Sample:
 def collect(
     methods: Mapping[str, Method],
     batches: Iterable[Mapping[str, Any]],
-    *,
-    target: Callable[[Tensor], Tensor] | None,
-    judges: Sequence[Judge],
-    lpips: Lpips | Missing,
-    device: torch.device,
-    on_recon: OnRecon | None,
+    instruments: Instruments,
     train_batches: Iterable[Mapping[str, Any]] | None = None,
-    seed: int = 0,
-    feature_shape: FeatureShape | None = None,
 ) -> Sample:
     """Run every method once on every batch; several processes, each with batches dealt in turn, get all of them back.
 
     Methods that read the training pairs come last, after the one pass over ``train_batches`` in which originals and
     what attacks made of them are also compared with every training picture.
 
-    PyTorch's generator on the CPU and the noise of the target's payload are seeded before each call by ``seed``, the
+    PyTorch's generator on the CPU and the noise of the target's payload are seeded before each call by the seed, the
     method and the batch's keys, so what a method draws does not depend on the batches and methods before it, nor on the
-    process that has the batch. What measures runs in float32. ``feature_shape`` says which layers are joint in the
-    features; None is that of their tensors.
+    process that has the batch. What measures runs in float32.
 
     Raises:
-        ValueError: No image at all, a key twice, or a method gives another shape than the image's or values not finite.
+        ValueError: No image at all, a key twice, or a method or a metric gives another shape or values not finite.
     """
     late = {name: method for name, method in methods.items() if isinstance(method.reconstruct, TrainingReader)}
     early = {name: method for name, method in methods.items() if name not in late}
-    options = (target, judges, lpips, device, on_recon, seed, feature_shape)
     with torch.random.fork_rng(devices=[]):
         parts = []
         for batch in track(batches, "evaluate"):
-            parts.append(_begin(batch, target, judges, lpips, device, feature_shape))
-            _measure_methods(parts[-1], early, batch, *options)
-            if on_recon is not None:
-                on_recon("original", batch["key"], batch["image"])
+            parts.append(_begin(batch, instruments))
+            _measure_methods(parts[-1], early, batch, instruments)
+            if instruments.on_recon is not None:
+                instruments.on_recon("original", batch["key"], batch["image"])
         if parts and train_batches is not None:
             attacks = [name for name, method in early.items() if method.kind == "attack"]
             readers = [method.reconstruct for method in late.values()]
             _read_train(parts, attacks, train_batches, cast(list[TrainingReader], readers))
         if late:
             for part, batch in zip(parts, track(batches, "evaluate floors"), strict=True):
-                _measure_methods(part, late, batch, *options)
+                _measure_methods(part, late, batch, instruments)
     sample = Sample(Measurements(), {name: Measurements() for name in methods})
     for part in gather(parts):
         sample.add(part)
@@ -138,51 +152,34 @@ def collect(
         raise ValueError("batches is empty: there is no image to evaluate")
     if len(set(sample.keys)) < len(sample.keys):
         raise ValueError(f"batches holds {len(sample.keys) - len(set(sample.keys))} key(s) twice; keys must be unique")
+    for record in (sample.original, *sample.records.values()):
+        for missing in sample.missing:  # of some batches alone: no mean over those that are left
+            record.values.pop(missing.metric, None)
     return sample
 
 
-def _begin(
-    batch: Mapping[str, Any],
-    target: Callable[[Tensor], Tensor] | None,
-    judges: Sequence[Judge],
-    lpips: Lpips | Missing,
-    device: torch.device,
-    feature_shape: FeatureShape | None,
-) -> Sample:
+def _begin(batch: Mapping[str, Any], instruments: Instruments) -> Sample:
     """A batch's images themselves."""
-    image, features = batch["image"].to(device), batch["features"].to(device)
+    image, features = batch["image"].to(instruments.device), batch["features"].to(instruments.device)
     sizes = {"num_features": features[0].numel(), "num_pixels": image[0].numel()}
     sample = Sample(Measurements(), {}, list(batch["key"]), list(batch["group"]), list(batch["text"]), **sizes)
-    with torch.autocast(device.type, enabled=False):
-        _measure(sample.original, image, image, features, target, lpips, feature_shape)
-        _agree(sample.original, {judge.name: judge.look(image) for judge in judges})
+    _measure(sample, sample.original, image, image, features, instruments)
     return sample
 
 
 def _measure_methods(
-    sample: Sample,
-    methods: Mapping[str, Method],
-    batch: Mapping[str, Any],
-    target: Callable[[Tensor], Tensor] | None,
-    judges: Sequence[Judge],
-    lpips: Lpips | Missing,
-    device: torch.device,
-    on_recon: OnRecon | None,
-    seed: int,
-    feature_shape: FeatureShape | None,
+    sample: Sample, methods: Mapping[str, Method], batch: Mapping[str, Any], instruments: Instruments
 ) -> None:
-    image, features = batch["image"].to(device), batch["features"].to(device)
+    image, features = batch["image"].to(instruments.device), batch["features"].to(instruments.device)
     for name, method in methods.items():
         record = sample.records[name] = Measurements()
-        torch.default_generator.manual_seed(derive_seed(seed, name, *batch["key"]))
-        _seed_payload(target, seed, name, "payload", *batch["key"])
+        torch.default_generator.manual_seed(derive_seed(instruments.seed, name, *batch["key"]))
+        _seed_payload(instruments.target, instruments.seed, name, "payload", *batch["key"])
         recon = _reconstruct(name, method, record, image, features)
-        _seed_payload(target, seed, "feature_cosine", *batch["key"])
-        with torch.autocast(device.type, enabled=False):
-            _measure(record, recon, image, features, target, lpips, feature_shape)
-            _agree(record, {judge.name: judge.look(recon) for judge in judges}, sample.original)
-        if on_recon is not None:
-            on_recon(name, batch["key"], recon)
+        _seed_payload(instruments.target, instruments.seed, "feature_cosine", *batch["key"])
+        _measure(sample, record, recon, image, features, instruments)
+        if instruments.on_recon is not None:
+            instruments.on_recon(name, batch["key"], recon)
 
 
 def _seed_payload(target: Callable[[Tensor], Tensor] | None, *purpose: int | str) -> None:
@@ -204,7 +201,7 @@ def _read_train(
     for batch in track(train_batches, "read training pairs"):
         for reader in (search, *readers):
             reader.see(batch)
-    found = search.found.split([len(shown) for shown in pictures])
+    found = search.matches.split([len(shown) for shown in pictures])
     for number, part in enumerate(parts):
         first = number * (1 + len(attacks))
         part.nearest = found[first]
@@ -239,34 +236,23 @@ def _reconstruct(name: str, method: Method, record: Measurements, image: Tensor,
 
 @torch.no_grad()
 def _measure(
-    record: Measurements,
-    recon: Tensor,
-    image: Tensor,
-    features: Tensor,
-    target: Callable[[Tensor], Tensor] | None,
-    lpips: Lpips | Missing,
-    feature_shape: FeatureShape | None,
+    sample: Sample, record: Measurements, recon: Tensor, image: Tensor, features: Tensor, instruments: Instruments
 ) -> None:
-    values = {"psnr": psnr(recon, image), "ssim": ssim(recon, image)}
-    if not isinstance(lpips, Missing):
-        values["lpips"] = lpips(recon, image)
-    if target is not None:
-        values["feature_cosine"] = _layer_cosine(target(recon).float(), features, feature_shape)
-    for metric, value in values.items():
-        record.values.setdefault(metric, []).append(value.double().cpu())
-    record.pictures.append(to_pictures(recon))
+    """Add to a record what metrics of pictures and judges say of a batch, in float32."""
+    context = Context(features, instruments.target, instruments.feature_shape or tuple(features.shape[1:]))
+    with torch.autocast(instruments.device.type, enabled=False):
+        for name, metric in metrics_of(ImageMetric).items():
+            value = metric.measure(recon, image, context)
+            if not isinstance(value, Missing):
+                record.values.setdefault(name, []).append(_checked(name, value, len(recon)))
+            elif value not in sample.missing:
+                sample.missing.append(value)
+        for judge in instruments.judges:
+            record.verdicts.setdefault(judge.name, []).append(judge.look(recon))
+    record.pictures.append(to_thumbnails(recon))
 
 
-def _layer_cosine(found: Tensor, features: Tensor, feature_shape: FeatureShape | None) -> Tensor:
-    """Feature cosine; of joint layers the mean over layers."""
-    shape = feature_shape or tuple(features.shape[1:])
-    pairs = zip(*(split_features(values, shape) for values in (found, features)), strict=True)
-    return torch.stack([feature_cosine(one, other) for one, other in pairs]).mean(0)
-
-
-def _agree(record: Measurements, seen: Mapping[str, Verdict], original: Measurements | None = None) -> None:
-    """Keep what judges saw, and whether it is what they saw in the original; None where this is the original."""
-    for judge, verdict in seen.items():
-        labels = verdict.labels if original is None else original.verdict(judge).labels
-        record.verdicts.setdefault(judge, []).append(verdict)
-        record.values.setdefault(f"agreement/{judge}", []).append((verdict.labels == labels).double())
+def _checked(metric: str, value: Tensor, count: int) -> Tensor:
+    if value.shape != (count,) or not torch.isfinite(value).all():
+        raise ValueError(f"metric {metric!r} gave shape {tuple(value.shape)}; needed: ({count},), all finite")
+    return value.double().cpu()

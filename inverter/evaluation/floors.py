@@ -70,7 +70,7 @@ class NearestTrainingImage:
         self.cost["seconds_per_image"] += (time.perf_counter() - start) / len(self._search.queries)
 
     def __call__(self, features: Tensor) -> Tensor:
-        pictures = self._search.found.pictures
+        pictures = self._search.matches.pictures
         numbers = [self._rows.get(_fingerprint(row)) for row in features]
         if None in numbers:
             raise ValueError("nearest training image: features that were not among those to be searched for")

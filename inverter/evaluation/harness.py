@@ -6,12 +6,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.evaluation.collect import Measurements, OnRecon, Sample, collect
-from inverter.evaluation.distribution import fid, inception_score
+from inverter.evaluation.collect import Instruments, Measurements, OnRecon, Sample, collect
 from inverter.evaluation.intervals import MIN_SOURCES, Bootstrap, Statistic
-from inverter.evaluation.judges import Gallery, Judge, reidentification, same_source
+from inverter.evaluation.judges import Gallery, Judge, reidentification
 from inverter.evaluation.methods import Method
-from inverter.evaluation.metrics import Missing, load_lpips
+from inverter.evaluation.metrics import (
+    METRICS,
+    ImageMetric,
+    Judged,
+    JudgeMetric,
+    Missing,
+    RankMetric,
+    SetMetric,
+    block,
+    metrics_of,
+)
 from inverter.evaluation.nearest import Nearest, TrainingReader
 from inverter.evaluation.recon_files import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
@@ -22,9 +31,6 @@ ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""
 
 NEAREST = "nearest training picture"
-SHARES = ("agreement", "reid_top1", "nearer_to_train")
-"""Kinds of metrics whose values are 0 or 1."""
-
 SAME_PICTURE = 50.0  # dB between two pictures that are one, stored twice
 WARNING, ONE_JUDGE = "Warning: ", "One judge only: "
 """How notes begin that limit what is claimed."""
@@ -87,25 +93,14 @@ def evaluate(
         raise ValueError(f"train_batches is None; needed by {', '.join(readers)}")
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
-    lpips = load_lpips(device)
-    sample = collect(
-        methods,
-        batches,
-        target=target,
-        judges=judges,
-        lpips=lpips,
-        device=device,
-        on_recon=on_recon,
-        train_batches=train_batches,
-        seed=seed,
-        feature_shape=from_lists(target_spec["feature_shape"]) if target_spec else None,
-    )
-    absent = [*missing, *([lpips] if isinstance(lpips, Missing) else [])]
-    if target is None:
-        absent.append(Missing("feature_cosine", "the target was not at hand"))
+    shape = from_lists(target_spec["feature_shape"]) if target_spec else None
+    instruments = Instruments(device, target, judges, shape, seed, on_recon)
+    sample = collect(methods, batches, instruments, train_batches)
+    absent = [*missing, *sample.missing]
     if device.type != "cuda":
         absent.append(Missing("peak_memory_bytes", "counted on CUDA devices only"))
-    networks = {"lpips": "AlexNet (ImageNet), LPIPS 0.1", "feature_cosine": _target_label(target)}
+    networks = {name: metric.network for name, metric in metrics_of(ImageMetric).items() if metric.network}
+    networks = {name: network.format(target=_target_label(target)) for name, network in networks.items()}
     attacks = [name for name, method in methods.items() if method.kind == "attack"]
     records = {ORIGINAL: sample.original, **sample.records}
 
@@ -115,18 +110,12 @@ def evaluate(
     if nearest is None:
         absent.append(Missing("nearest_train_psnr", "no training pairs given to search"))
     bootstrap = Bootstrap(len(sample.keys), sample.groups, num_bootstrap=num_bootstrap, seed=seed)
-    statistics = {
-        name: {
-            metric: bootstrap.mean(record.value(metric), metric.partition("/")[0] in SHARES) for metric in record.values
-        }
-        for name, record in records.items()
-    }
-    _add_kid(records, judges, bootstrap, statistics, absent)
+    statistics = {name: _means(record, bootstrap) for name, record in records.items()}
+    whole = _whole_sample(sample, records, judges, bootstrap, statistics, absent)
     for judge in judges:
         networks |= {metric: judge.label for metric in statistics[ORIGINAL] if metric.endswith(f"/{judge.name}")}
 
     everyone = {ORIGINAL: Method(lambda image: image, kind="ceiling", sees="image"), **methods}
-    whole = _whole_sample(records, judges, absent)
     rows = []
     for name, record in records.items():
         scores = {}
@@ -202,64 +191,59 @@ def _recognise(
     chance: dict[str, float],
     missing: list[Missing],
 ) -> None:
-    """Add each record's re-identification per judge, and what guessing gets."""
+    """Add each record's values under each judge, and what guessing gets."""
     if not judges:
-        missing += [Missing(metric, "no judge given") for metric in ("agreement", "kid", "is", "fid")]
+        missing += [Missing(name, "no judge given") for kind in (JudgeMetric, SetMetric) for name in metrics_of(kind)]
     if not judges or gallery is None:
         missing.append(Missing("reid", "no judge given" if not judges else "no gallery of distractors given"))
     elif isinstance(gallery, Missing):
         missing.append(gallery)
-    different = ~same_source(sample.groups, sample.groups)
     for judge in judges:
         original = sample.original.verdict(judge.name)
-        if different.any():
-            same = original.labels[:, None] == original.labels[None, :]
-            chance[f"agreement/{judge.name}"] = same[different].double().mean().item()
-        if not isinstance(gallery, Gallery):
-            continue
-        distractors = judge.embed(gallery.images)
+        distractors = judge.embed(gallery.images) if isinstance(gallery, Gallery) else None
         for record in records.values():
+            judged = Judged(record.verdict(judge.name), original, sample.groups)
+            for name, metric in metrics_of(JudgeMetric).items():
+                record.values[f"{name}/{judge.name}"] = [metric.measure(judged)]
+                if record is sample.original and (guess := metric.chance(judged)) is not None:
+                    chance[f"{name}/{judge.name}"] = guess
+            if not isinstance(gallery, Gallery) or distractors is None:
+                continue
             excluded = gallery.excluded(sample.groups, record.picture())
-            found = reidentification(record.verdict(judge.name).embeddings, original.embeddings, distractors, excluded)
-            record.values[f"reid_top1/{judge.name}"] = [found.top1.double()]
-            record.values[f"reid_mrr/{judge.name}"] = [found.reciprocal_rank]
-            record.values[f"reid_rank/{judge.name}"] = [found.ranks.double()]
-            chance.setdefault(f"reid_top1/{judge.name}", found.chance_top1.mean().item())  # of the first, the originals
-            chance.setdefault(f"reid_mrr/{judge.name}", found.chance_reciprocal_rank.mean().item())
-            chance.setdefault(f"reid_rank/{judge.name}", (found.choices.double() + 1).mean().item() / 2)
+            ranks = reidentification(judged.recon.embeddings, original.embeddings, distractors, excluded)
+            for name, ranked in metrics_of(RankMetric).items():
+                record.values[f"{name}/{judge.name}"] = [ranked.measure(ranks)]
+                if record is sample.original:
+                    chance[f"{name}/{judge.name}"] = ranked.chance(ranks).mean().item()
 
 
-def _add_kid(
+def _means(record: Measurements, bootstrap: Bootstrap) -> dict[str, Statistic]:
+    """Mean of every metric with one value per image, whose columns are put in order."""
+    record.values = dict(sorted(record.values.items(), key=lambda item: block(item[0])))
+    shares = {name for name in METRICS.names() if METRICS[name].share}
+    return {name: bootstrap.mean(record.value(name), name.partition("/")[0] in shares) for name in record.values}
+
+
+def _whole_sample(
+    sample: Sample,
     records: Mapping[str, Measurements],
     judges: Sequence[Judge],
     bootstrap: Bootstrap,
     statistics: Mapping[str, dict[str, Statistic]],
     missing: list[Missing],
-) -> None:
-    if judges and bootstrap.num_groups < 2:
-        missing.append(Missing("kid", "needs images from two sources"))
-        return
-    for judge in judges:
-        originals = records[ORIGINAL].verdict(judge.name).embeddings
-        for name, record in records.items():
-            statistics[name][f"kid/{judge.name}"] = bootstrap.kid(record.verdict(judge.name).embeddings, originals)
-
-
-def _whole_sample(
-    records: Mapping[str, Measurements], judges: Sequence[Judge], missing: list[Missing]
 ) -> dict[str, dict[tuple[str, str], float]]:
-    """Inception score and FID of each record under each judge, where the sample is large enough."""
+    """Add metrics of the whole sample that are statistics; gives those that are numbers, and the judge of each."""
     found: dict[str, dict[tuple[str, str], float]] = {name: {} for name in records}
     for judge in judges:
-        original = records[ORIGINAL].verdict(judge.name)
+        original = sample.original.verdict(judge.name)
         for name, record in records.items():
-            verdict = record.verdict(judge.name)
-            for value, metric in (
-                (inception_score(verdict.probabilities), "is"),
-                (fid(verdict.embeddings, original.embeddings), "fid"),
-            ):
-                if not isinstance(value, Missing):
-                    found[name][f"{metric}/{judge.name}", judge.label] = value
+            judged = Judged(record.verdict(judge.name), original, sample.groups)
+            for kind, metric in metrics_of(SetMetric).items():
+                value = metric.measure(judged, bootstrap)
+                if isinstance(value, Statistic):
+                    statistics[name][f"{kind}/{judge.name}"] = value
+                elif not isinstance(value, Missing):
+                    found[name][f"{kind}/{judge.name}", judge.label] = value
                 elif value not in missing:
                     missing.append(value)
     return found

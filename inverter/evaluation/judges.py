@@ -12,7 +12,8 @@ from torch import Tensor
 
 from inverter.config.errors import one_line
 from inverter.evaluation.judge_networks import JUDGE_NETWORKS
-from inverter.evaluation.metrics import Missing, to_pictures
+from inverter.evaluation.metrics import Missing
+from inverter.evaluation.thumbnail import to_thumbnails
 from inverter.run.device import place
 from inverter.run.progress import track
 
@@ -164,8 +165,8 @@ class Gallery:
         return len(self.groups) - max(Counter(self.groups).values())
 
     def excluded(self, groups: Sequence[str], recon: Tensor) -> Tensor:
-        """``(n, G)`` bool: distractors of image i's source, or equal to ``recon`` i, uint8 of ``to_pictures``."""
-        copies = same_source(_contents(recon), _contents(to_pictures(self.images)))
+        """``(n, G)`` bool: distractors of image i's source, or equal to ``recon`` i, uint8 of ``to_thumbnails``."""
+        copies = same_source(_contents(recon), _contents(to_thumbnails(self.images)))
         return same_source(groups, self.groups) | copies
 
 

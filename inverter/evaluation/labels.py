@@ -1,56 +1,23 @@
 """How metrics are named and rounded wherever a person reads them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from inverter.evaluation.intervals import MIN_SOURCES
+from inverter.evaluation.metrics import METRICS, Metric
 from inverter.evaluation.results import Comparison, Score
-
-
-@dataclass(frozen=True)
-class Label:
-    """Title with unit, decimals, and the arrow towards more leakage (empty where neither way is better)."""
-
-    title: str
-    digits: int
-    arrow: str
-
 
 MOST_DECIMALS = 6
 
 CLAIMS = ("better", "worse", "higher", "lower")
 """Words of :func:`verdict` that say that a difference is there."""
 
-_LABELS = {
-    "psnr": Label("PSNR, dB", 2, "↑"),
-    "ssim": Label("SSIM", 3, "↑"),
-    "lpips": Label("LPIPS", 3, "↓"),
-    "feature_cosine": Label("feature cosine", 3, "↑"),
-    "agreement": Label("top-1 agreement", 3, "↑"),
-    "reid_top1": Label("re-identified first", 3, "↑"),
-    "reid_mrr": Label("re-identification MRR", 3, "↑"),
-    "reid_rank": Label("re-identification rank", 1, "↓"),
-    "kid": Label("KID", 4, "↓"),
-    "is": Label("inception score", 2, "↑"),
-    "fid": Label("FID", 2, "↓"),
-    "reid": Label("re-identification", 3, "↑"),
-    "feature_loss": Label("feature loss", 4, "↓"),
-    "spectrum_error": Label("error of the spectrum, dB", 2, "↓"),
-    "spectrum_high": Label("power at high frequencies, dB", 2, ""),
-    "flicker": Label("flicker", 4, "↓"),
-    "warping_error": Label("warping error", 5, "↓"),
-    "peak_memory_bytes": Label("peak memory, bytes", 0, ""),
-    "judge": Label("judge", 0, ""),
-    "nearest_train_psnr": Label("PSNR to nearest training picture, dB", 2, ""),
-    "nearer_to_train": Label("share nearer to a training picture", 3, ""),
-}
 
-
-def label(metric: str) -> Label:
-    """Label of a metric key such as ``psnr`` or ``agreement/JUDGE``; an unknown key is its own title."""
+def label(metric: str) -> Metric:
+    """How a key such as ``psnr`` or ``agreement/JUDGE`` is named and rounded; an unknown key is its own title."""
     kind, _, judge = metric.partition("/")
-    found = _LABELS.get(kind, Label(kind, 3, ""))
-    return Label(f"{found.title} ({judge})", found.digits, found.arrow) if judge else found
+    known = METRICS[kind] if kind in METRICS.names() else Metric(title=kind, decimals=3)
+    return replace(known, title=f"{known.title} ({judge})") if judge else known
 
 
 def heading(metric: str) -> str:
@@ -96,7 +63,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def _decimals(metric: str, value: float, significant: int) -> int:
-    digits = label(metric).digits
+    decimals = label(metric).decimals
     if abs(value) < 10**-MOST_DECIMALS:
-        return digits
-    return min(max(digits, significant - 1 - math.floor(math.log10(abs(value)))), MOST_DECIMALS)
+        return decimals
+    return min(max(decimals, significant - 1 - math.floor(math.log10(abs(value)))), MOST_DECIMALS)

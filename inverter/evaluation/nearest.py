@@ -79,14 +79,14 @@ class Search:
         candidates = self.vectors(batch).to(self.queries.device, torch.float64)
         if candidates.shape[1:] != self.queries.shape[1:]:
             raise ValueError(f"training vectors have {candidates.shape[1:]} numbers, queries {self.queries.shape[1:]}")
-        found = [_closest(some.double(), candidates) for some in self.queries.split(PART)]
+        found = [_closest(part.double(), candidates) for part in self.queries.split(PART)]
         picks, distances = map(torch.cat, zip(*found, strict=True))
         for i in torch.nonzero(distances < self._best).flatten().tolist():
             self._pictures[i], self._keys[i] = to_bytes(batch["image"][picks[i]]), batch["key"][picks[i]]
         self._best = torch.minimum(self._best, distances)
 
     @property
-    def found(self) -> Nearest:
+    def matches(self) -> Nearest:
         """The matches.
 
         Raises:
@@ -115,7 +115,7 @@ def nearest_by_pixels(images: Tensor, batches: Iterable[Batch]) -> Nearest:
     search = pixel_search(images)
     for batch in track(batches, "search training pairs"):
         search.see(batch)
-    return search.found
+    return search.matches
 
 
 def _closest(queries: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:

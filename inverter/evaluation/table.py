@@ -12,7 +12,8 @@ from inverter.evaluation.labels import CLAIMS, heading, interval, label, number,
 from inverter.evaluation.results import Comparison, Results, Row
 
 HEADLINES = ("psnr", "agreement", "kid", "reid_top1", "ssim", "lpips")
-"""Kinds of metrics in order of importance; of one that several judges compute, the first judge's is shown."""
+"""Kinds of metrics in order of importance, before all others; of one that several judges compute, the first judge's is
+shown."""
 
 NAME_WIDTH, CELL_WIDTH = 22, 18
 """Columns of the terminal that a method's name and a metric take; one more lies between them."""
@@ -39,8 +40,10 @@ def print_table(results: Results, console: Console | None = None) -> None:
 
 
 def _headlines(results: Results) -> list[str]:
-    found = [next((m for m in results.metrics() if m.partition("/")[0] == kind), None) for kind in HEADLINES]
-    return [metric for metric in found if metric]
+    first: dict[str, str] = {}
+    for metric in results.metrics():
+        first.setdefault(metric.partition("/")[0], metric)
+    return [first[kind] for kind in dict.fromkeys((*HEADLINES, *first)) if kind in first]
 
 
 def _methods(results: Results, metrics: Sequence[str]) -> Table:
@@ -82,8 +85,8 @@ def _comparisons(results: Results, metrics: Sequence[str]) -> Table:
 
 
 def _verdict(c: Comparison) -> str:
-    said = verdict(c)
-    return f"{said} by {number(c.metric, abs(c.difference))}" if said in CLAIMS else said
+    word = verdict(c)
+    return f"{word} by {number(c.metric, abs(c.difference))}" if word in CLAIMS else word
 
 
 def _table(title: str, name: str, columns: Sequence[str]) -> Table:

@@ -42,8 +42,8 @@ def recipe(
         del values["memory"]  # as states of older versions have it
     for group, names in MAY_CHANGE_WITHIN.items():
         values[group] = {name: value for name, value in values[group].items() if name not in names}
-    said = [values, list(keys), list(prompts or []), dict(weights)]
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    parts = [values, list(keys), list(prompts or []), dict(weights)]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for layer in sorted(features):
         digest.update(features[layer].detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

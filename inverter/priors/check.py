@@ -117,10 +117,10 @@ def _check_unet(
         return
     pooled: Any = configs[encoders[1]].get("projection_dim", 512)
     side: Any = config.get("addition_time_embed_dim")
-    told: Any = config.get("projection_class_embeddings_input_dim")
-    if all(type(value) is int for value in (pooled, side, told)) and told != pooled + 6 * side:
-        kind = "a refiner, which is told an aesthetics score" if told == pooled + 5 * side else "another model"
+    inputs: Any = config.get("projection_class_embeddings_input_dim")
+    if all(type(value) is int for value in (pooled, side, inputs)) and inputs != pooled + 6 * side:
+        kind = "a refiner, which is told an aesthetics score" if inputs == pooled + 5 * side else "another model"
         raise ValueError(
-            f"prior {folder}: {denoiser} is told {told} numbers beside the text; needed: {pooled + 6 * side}, pooled "
+            f"prior {folder}: {denoiser} is told {inputs} numbers beside the text; needed: {pooled + 6 * side}, pooled "
             f"text and six sizes; it is {kind}"
         )

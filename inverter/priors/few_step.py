@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mode
+from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from inverter.config.parse import parse_json
@@ -37,27 +39,19 @@ def add_lora(unet: UNet2DConditionModel, rank: int, max_megabytes: float) -> int
     return count
 
 
-def save_lora(unet: UNet2DConditionModel, folder: Path, denoiser_sha256: str, **about: object) -> Path:
-    """Write the LoRA in half precision to ``FOLDER/lora``, as diffusers' ``load_lora_weights`` reads it.
+def save_lora(state: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) -> Path:
+    """Write a LoRA's weights as diffusers' ``load_lora_weights`` reads them, and ``few_step.json`` beside them.
 
     Args:
-        unet: With the LoRA.
-        folder: Of a prior or a run.
-        denoiser_sha256: Hash of the denoiser and text encoder that it was distilled from, the only ones that it fits.
-        about: What else is to be said of it in ``few_step.json``, plain data.
+        state: As :func:`lora_state` gives it, in half precision.
+        path: Of the weights: ``lora/`` of a prior or its run, ``few_step/`` of an inverter or its run.
+        about: Hash of what it was distilled from, the only one that it fits, and what else is to be said; plain data.
     Returns:
-        The file of weights.
+        ``path``.
     """
-    halves = {name.removeprefix("unet."): value for name, value in lora_state(unet).items()}
-    path = folder / FOLDER / WEIGHTS
-    partial = path.with_name(f".{WEIGHTS}")
-    try:
-        StableDiffusionPipeline.save_lora_weights(path.parent, unet_lora_layers=halves, weight_name=partial.name)
-        write_bytes(path, partial.read_bytes())
-    finally:
-        partial.unlink(missing_ok=True)
-    said = {"denoiser_sha256": denoiser_sha256, **about}
-    write_text(folder / FOLDER / ABOUT, json.dumps(said, indent=2) + "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, save(dict(state), metadata={"format": "pt"}))
+    write_text(path.with_name(ABOUT), json.dumps(about, indent=2) + "\n")
     return path
 
 

@@ -19,7 +19,7 @@ from inverter.priors.index import autoencoder_name, read_index, read_object, rea
 from inverter.priors.memory import keep_finite
 from inverter.priors.quiet import quiet
 from inverter.priors.variant import CONTROL_FOLDER
-from inverter.priors.weights import load_weights
+from inverter.priors.weights import load_pretrained
 from inverter.run.files import whole_folder
 
 PROMPTS = "prompts.json"
@@ -37,9 +37,9 @@ def load_part(folder: Path, part: str, dtype: torch.dtype = torch.float32) -> An
         if "tokenizer" in part:
             return getattr(transformers, kind).from_pretrained(folder / part)
         if part.startswith("text_encoder"):
-            return load_weights(getattr(transformers, kind), folder / part, dtype=dtype)
+            return load_pretrained(getattr(transformers, kind), folder / part, dtype=dtype)
         network = getattr(diffusers, kind)
-        loaded = load_weights(network, folder / part, torch_dtype=dtype, low_cpu_mem_usage=False).to(dtype)
+        loaded = load_pretrained(network, folder / part, torch_dtype=dtype, low_cpu_mem_usage=False).to(dtype)
         return keep_finite(loaded) if part == "vae" else loaded
 
 
@@ -121,7 +121,7 @@ def load_autoencoder(folder: Path) -> diffusers.AutoencoderDC:
         if kind != "AutoencoderDC":
             raise ValueError(f"its class is {kind}; allowed: AutoencoderDC")
         with quiet():  # about an entry that is there for diffusers' pipelines
-            return load_weights(diffusers.AutoencoderDC, folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+            return load_pretrained(diffusers.AutoencoderDC, folder, torch_dtype=torch.float32, low_cpu_mem_usage=False)
 
 
 def read_prompts(folder: Path) -> Sequence[str]:

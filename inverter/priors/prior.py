@@ -124,8 +124,8 @@ class DiffusionPrior(nn.Module, ABC):
         with own_precision(self.denoiser, noisy) as dtype:
             if dtype == noisy.dtype:
                 return self.run_denoiser(noisy, t, conditioning, control)
-            told = conditioning.to(dtype), None if control is None else control.to(dtype)
-            return self.run_denoiser(noisy.to(dtype), t, *told).to(noisy.dtype)
+            inputs = conditioning.to(dtype), None if control is None else control.to(dtype)
+            return self.run_denoiser(noisy.to(dtype), t, *inputs).to(noisy.dtype)
 
     def encode(self, images: Tensor) -> Tensor:
         """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where a distribution is encoded."""

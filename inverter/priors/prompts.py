@@ -53,8 +53,10 @@ def read_prompts(source: str, kind: str = "both") -> dict[str, str]:
 
 def _read_shards(pattern: str, kind: str) -> dict[str, str]:
     """Pictures of which nothing is said are left out."""
-    said = ((key, words) for key, words in read_words(pattern) if any(words.values()))
-    return {key: join_prompt(words["foreground"] or words["caption"], words["background"], kind) for key, words in said}
+    worded = ((key, words) for key, words in read_words(pattern) if any(words.values()))
+    return {
+        key: join_prompt(words["foreground"] or words["caption"], words["background"], kind) for key, words in worded
+    }
 
 
 def _read_csv(path: Path, kind: str) -> dict[str, str]:

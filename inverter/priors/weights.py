@@ -75,7 +75,7 @@ def check_weights_are_there(folder: Path, parts: Sequence[str]) -> list[str]:
     return rounded
 
 
-def load_weights(kind: Any, folder: Path, **options: Any) -> nn.Module:
+def load_pretrained(kind: Any, folder: Path, **options: Any) -> nn.Module:
     """A network with all of its weights; the libraries would fill missing ones with random numbers."""
     found = find_weights(folder)
     options |= {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}

@@ -13,13 +13,16 @@ from inverter.run.files import write_text
 from inverter.run.record import commits, environment, read_run
 
 
-def save_summary(trainer: L.Trainer, config: Any, stage: str, **more: Any) -> dict[str, Any]:
-    """Write ``OUTPUT/STAGE.summary.json``: steps, images, seconds, the newest and the best value of what was monitored.
+def save_summary(
+    trainer: L.Trainer, config: Any, stage: str, *, seen: str = "images_seen", **more: Any
+) -> dict[str, Any]:
+    """Write the summary of a stage: steps, images, seconds, the newest and the best value of what was monitored.
 
     Args:
         trainer: After ``fit``.
         config: Of the training, with its ``output`` and ``data.batch_size``, images a batch and process.
         stage: Such as ``train_autoencoder``.
+        seen: Key of the images that training went through, repeats counted.
         more: Further plain data.
     Returns:
         The same as plain data; where a finished run was started again and took no step, what it said the first time.
@@ -34,7 +37,7 @@ def save_summary(trainer: L.Trainer, config: Any, stage: str, **more: Any) -> di
     last = trainer.callback_metrics.get(monitor)
     summary = {
         "steps": trainer.global_step,
-        "images_seen": trainer.global_step * config.data.batch_size * trainer.world_size,
+        seen: trainer.global_step * config.data.batch_size * trainer.world_size,
         "seconds": round(timer.time_elapsed("train"), 1),  # type: ignore[arg-type]
         monitor: None if last is None else float(last),
         f"best {monitor}": None if best is None else float(best),
@@ -47,5 +50,5 @@ def save_summary(trainer: L.Trainer, config: Any, stage: str, **more: Any) -> di
 
 
 def summary_path(output: Path, stage: str) -> Path:
-    """Where the summary of a stage lies."""
-    return output / f"{stage}.summary.json"
+    """``STAGE.summary.json``; of a black-box model, which is what a run is by itself, ``summary.json``."""
+    return output / ("summary.json" if stage == "train" else f"{stage}.summary.json")

@@ -25,6 +25,7 @@ from inverter.run.processes import rank
 from inverter.run.recipe import Recipe
 from inverter.run.record import record_run
 from inverter.run.signals import interrupt_as_termination
+from inverter.run.summary import summary_path
 from inverter.run.trainer import build_trainer, find_tasks
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,6 @@ def _record(trainer: L.Trainer, config: Any, stage: str, checkpoint: str | None,
         return
     output = Path(config.output)
     if not rank():
-        for path in ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "summary.json", f"{stage}.summary.json"):
-            (output / path).unlink(missing_ok=True)
+        for path in (output / "checkpoints/last.ckpt", output / "checkpoints/best.ckpt", summary_path(output, stage)):
+            path.unlink(missing_ok=True)
     record_run(config, output, stage, **more)

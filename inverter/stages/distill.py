@@ -11,13 +11,13 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from inverter.blackbox.distillation import InverterDistillModule
-from inverter.blackbox.few_step import FOLDER, save_few_step
+from inverter.blackbox.few_step import FOLDER, WEIGHTS
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import is_run, read_published
 from inverter.blackbox.trained import load_any_inverter
 from inverter.config import InverterDistillConfig
 from inverter.data.datamodule import PairDataModule
-from inverter.priors.few_step import lora_state
+from inverter.priors.few_step import lora_state, save_lora
 from inverter.priors.variant import SUFFIX
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device
@@ -77,9 +77,9 @@ def train(config: InverterDistillConfig, output: Path) -> Path:
         "training": {"pairs": data.num_pairs, "source": data.manifest.source, **summary},
     }
     state = lora_state(module.prior.denoiser)
-    path = save_few_step(state, output, about)
+    path = save_lora(state, output / WEIGHTS, about)
     if config.publish:
-        save_few_step(state, read_published(config.inverter).folder / FOLDER, about)
+        save_lora(state, read_published(config.inverter).folder / FOLDER / WEIGHTS, about)
     log.info("LoRA in %s", path)
     return output
 

@@ -11,12 +11,12 @@ from torchvision.utils import make_grid
 
 from inverter.config import DistillConfig
 from inverter.priors.families.stable_diffusion import DENOISER
-from inverter.priors.few_step import save_lora
+from inverter.priors.few_step import lora_state, save_lora
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.training.distillation import DistillModule
 from inverter.priors.training.latent_data import LatentModule
-from inverter.priors.variant import FOLDER, SUFFIX
+from inverter.priors.variant import FOLDER, SUFFIX, WEIGHTS
 from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device
@@ -50,11 +50,12 @@ def train(config: DistillConfig, output: Path) -> Path:
     if not trainer.is_global_zero:
         return output / FOLDER
     summary = save_summary(trainer, config, STAGE)
-    about = {"guidance_scale": config.guidance_scale, "training": summary}
     denoiser = folder_sha256(folder, DENOISER)
-    path = save_lora(prior.denoiser, output, denoiser, **about)
+    about = {"denoiser_sha256": denoiser, "guidance_scale": config.guidance_scale, "training": summary}
+    state = lora_state(prior.denoiser)
+    path = save_lora(state, output / FOLDER / WEIGHTS, about)
     if config.publish:
-        save_lora(prior.denoiser, folder, denoiser, **about)
+        save_lora(state, folder / FOLDER / WEIGHTS, about)
         log.info("load_prior(%r) is the few-step variant", f"{config.prior}{SUFFIX}")
     log.info("LoRA in %s", path)
     return path.parent

@@ -90,8 +90,8 @@ def follow_source(config: PrepareConfig, fingerprint: Fingerprint) -> None:
     if listing is not None and fingerprint.listed:
         fingerprint.follow(listing)
     elif source.num_images not in (None, num_pairs):
-        said = (folder_of(config), num_pairs, config.source, source.num_images)
-        log.warning("%s holds %d pairs, but source=%s has %d pictures now; choose another output for those", *said)
+        counts = (folder_of(config), num_pairs, config.source, source.num_images)
+        log.warning("%s holds %d pairs, but source=%s has %d pictures now; choose another output for those", *counts)
 
 
 def folder_of(config: PrepareConfig) -> Path:

@@ -15,12 +15,13 @@ from torchvision.utils import make_grid, save_image
 
 from inverter.blackbox import few_step
 from inverter.blackbox.build import load_run, run_inverter
-from inverter.blackbox.few_step import has_few_step, read_few_step, save_few_step, variant_sha256
+from inverter.blackbox.few_step import has_few_step, read_few_step, variant_sha256
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import WEIGHTS, split_run
 from inverter.config import DrawConfig, PublishConfig, TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
+from inverter.priors.few_step import save_lora
 from inverter.priors.load import load_prior
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.prior import DiffusionPrior
@@ -108,7 +109,7 @@ def publish_few_step(inverter: Inverter, run: Path, folder: Path) -> Results:
         raise ValueError(f"run {run}: its few-step variant was made after its evaluation; evaluate {name} again")
     if drawn := [key for key, value in results.config.get("draw", {}).items() if value is not None]:
         raise ValueError(f"{name} was evaluated with draw.{drawn[0]}; needed: figures of how it draws by itself")
-    save_few_step(state, folder / few_step.FOLDER, about)
+    save_lora(state, folder / few_step.FOLDER / few_step.WEIGHTS, about)
     settings = {key: value for key, value in results.config.items() if key in PUBLISHED_SETTINGS}
     dataclasses.replace(results, config=settings).save(folder / few_step.FOLDER / "metrics.json")
     return results

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
-
-from lightning.pytorch.callbacks import Timer
 
 from inverter.blackbox.build import also_folders, build_data, build_module
 from inverter.blackbox.models.inverter import InverterModule
@@ -19,10 +16,11 @@ from inverter.data.several import SeveralPairModule
 from inverter.priors.memory import check_memory
 from inverter.run.callbacks.reconstructions import ReconstructionGrid
 from inverter.run.device import pick_device
-from inverter.run.files import write_text
+from inverter.run.summary import save_summary
 from inverter.run.training import TrainingRun, training_output
 
 log = logging.getLogger(__name__)
+STAGE = "train"
 
 
 def run(config: TrainConfig) -> Path:
@@ -41,7 +39,7 @@ def run(config: TrainConfig) -> Path:
 
 def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     """What ``run`` does in an output that is its own; returns the output."""
-    run = TrainingRun(config, "train")
+    run = TrainingRun(config, STAGE)
     if run.resumed and Manifest.load(output) != data.manifest:
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     manifests = data.manifests if isinstance(data, SeveralPairModule) else [data.manifest]
@@ -70,16 +68,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     )
     if not trainer.is_global_zero:
         return output
-    best = trainer.checkpoint_callback
-    timer = next(callback for callback in trainer.callbacks if isinstance(callback, Timer))  # type: ignore[attr-defined]
-    summary = {
-        "pairs": data.num_pairs,
-        "pairs_seen": trainer.global_step * config.data.batch_size * trainer.world_size,
-        "steps": trainer.global_step,
-        "seconds": timer.time_elapsed(),
-        best.monitor: float(trainer.callback_metrics[best.monitor]),
-        f"best {best.monitor}": float(best.best_model_score),
-    }
-    write_text(output / "summary.json", json.dumps(summary, indent=2) + "\n")
-    log.info("trained: %s; run in %s", ", ".join(f"{key} {value:.6g}" for key, value in summary.items()), output)
+    summary = save_summary(trainer, config, STAGE, seen="pairs_seen", pairs=data.num_pairs)
+    figures = {key: value for key, value in summary.items() if isinstance(value, int | float)}
+    log.info("trained: %s; run in %s", ", ".join(f"{key} {value:.6g}" for key, value in figures.items()), output)
     return output

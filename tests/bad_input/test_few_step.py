@@ -23,7 +23,8 @@ def with_lora(prior: Path, folder: Path) -> Path:
     shutil.copytree(prior, folder)
     base = load_prior(folder)
     add_lora(base.denoiser, 2, 5.0)
-    save_lora(base.denoiser, folder, folder_sha256(folder, DENOISER))
+    about = {"denoiser_sha256": folder_sha256(folder, DENOISER)}
+    save_lora(lora_state(base.denoiser), folder / FOLDER / WEIGHTS, about)
     return folder
 
 
@@ -89,7 +90,7 @@ def test_the_variant_of_an_inverter(tiny_published, tiny_prior, refused, payload
         refused(what, lambda: load_inverter(f"{folder}{SUFFIX}", tiny_prior))
 
     refuse("an inverter without a few-step variant")
-    few_step.save_few_step(state, variant, good)
+    save_lora(state, variant / few_step.WEIGHTS, good)
     assert load_inverter(f"{folder}{SUFFIX}", tiny_prior).spec.num_inference_steps == 2
     for what, about in {
         "a few-step variant of another inverter": {**good, "inverter_sha256": "0" * 64},
@@ -98,11 +99,11 @@ def test_the_variant_of_an_inverter(tiny_published, tiny_prior, refused, payload
         "a few-step variant in too many steps": {**good, "num_inference_steps": 1001},
         "a few-step variant that does not say in how many steps": {"inverter_sha256": good["inverter_sha256"]},
     }.items():
-        (variant / few_step.ABOUT).write_text(json.dumps(about))
+        (variant / ABOUT).write_text(json.dumps(about))
         refuse(what)
-    few_step.save_few_step({**state, next(iter(state)): torch.zeros(3, 3)}, variant, good)
+    save_lora({**state, next(iter(state)): torch.zeros(3, 3)}, variant / few_step.WEIGHTS, good)
     refuse("a few-step variant with a weight of a wrong shape")
     (variant / few_step.WEIGHTS).write_bytes(payload)
     refuse("a few-step variant that is a pickle")
-    (variant / few_step.ABOUT).unlink()
+    (variant / ABOUT).unlink()
     refuse("a few-step variant without its description")

@@ -172,7 +172,11 @@ def test_want_of_memory_says_what_to_lower(monkeypatch, capsys, error):
     monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
     monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
     assert main(["list"]) == 2
-    assert capsys.readouterr().err.startswith(f"error: out of memory; lower batch_size, or free memory: {error}")
+    line = f"error: out of memory; lower batch_size, or free memory: {error}"
+    assert capsys.readouterr().err.startswith(line)
+    assert main(["--debug", "list"]) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert (first, last) == ("Traceback (most recent call last):", line)
 
 
 def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):

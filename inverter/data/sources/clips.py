@@ -51,8 +51,10 @@ def read_frames(path: Path) -> Iterator[tuple[int, av.VideoFrame]]:
     if promised > max(count / COMPLETE, count + 2):
         faults[f"{count} of {promised} frames are there"] += 1
     if faults:
-        said = ", ".join(f"{fault} ({times} times)" if times > 1 else fault for fault, times in faults.most_common(3))
-        log.warning("clip %s is damaged, %d frame(s) were read: %s", path, count, said)
+        summary = ", ".join(
+            f"{fault} ({times} times)" if times > 1 else fault for fault, times in faults.most_common(3)
+        )
+        log.warning("clip %s is damaged, %d frame(s) were read: %s", path, count, summary)
 
 
 def _decode(container: InputContainer, faults: Counter[str]) -> Iterator[av.VideoFrame]:
@@ -77,12 +79,12 @@ def _complaints(faults: Counter[str]) -> Iterator[None]:
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture(local=False) as said:
+        with av.logging.Capture(local=False) as messages:
             try:
                 yield
             except av.InvalidDataError as error:
                 faults[str(error.strerror)] += 1
-        faults.update(message.strip() for _, _, message in said)
+        faults.update(message.strip() for _, _, message in messages)
     finally:
         av.logging.set_level(level)
 

@@ -193,18 +193,18 @@ def _glob_url(url: str) -> list[str]:
 
 
 def _decode_sample(key: str, sample: dict[str, Any]) -> SourceImage:
-    said = read_said(sample)
-    label = said.get("label")
+    annotations = read_annotations(sample)
+    label = annotations.get("label")
     return SourceImage(
         key,
         read_picture(io.BytesIO(sample[PICTURE]), f"{sample['__url__']}: {sample['__key__']}"),
-        text=said["caption"],
+        text=annotations["caption"],
         label=label if type(label) is int else -1,
-        group=str(said.get("group") or ""),
+        group=str(annotations.get("group") or ""),
     )
 
 
-def read_said(sample: dict[str, Any]) -> dict[str, Any]:
+def read_annotations(sample: dict[str, Any]) -> dict[str, Any]:
     """What a WebDataset sample says of its picture.
 
     Returns:
@@ -214,13 +214,13 @@ def read_said(sample: dict[str, Any]) -> dict[str, Any]:
     """
     name = f"{sample.get('__url__', 'sample')}: {sample.get('__key__')}"
     try:
-        said = parse_json(sample.get("json", b"{}"))
+        annotations = parse_json(sample.get("json", b"{}"))
         text = sample.get("txt", b"").decode("utf-8-sig").strip()
     except ValueError as error:
         raise ValueError(f"{name}: json or txt cannot be read: {error}") from error
-    if not isinstance(said, dict):
-        raise ValueError(f"{name}: json is a {type(said).__name__}; allowed: an object")
-    caption = said.get("caption") or said.get("text") or text
+    if not isinstance(annotations, dict):
+        raise ValueError(f"{name}: json is a {type(annotations).__name__}; allowed: an object")
+    caption = annotations.get("caption") or annotations.get("text") or text
     if isinstance(caption, list | dict):
         raise ValueError(f"{name}: json says caption or text {caption!r}; allowed: one text")
-    return {**said, "caption": str(caption)}
+    return {**annotations, "caption": str(caption)}

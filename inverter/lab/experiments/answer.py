@@ -10,7 +10,7 @@ from inverter.evaluation.results import Comparison, Results
 BETTER, WORSE, SAME, DISAGREE, ALONE = "better", "worse", "no difference", "judges disagree", "no interval"
 FEW = "too few sources"
 """Words of :func:`inverter.evaluation.labels.verdict`."""
-UNKNOWN, SOME = "not compared", "under some judges"
+UNKNOWN, SOME_JUDGES = "not compared", "under some judges"
 
 
 def joint(comparisons: Sequence[Comparison]) -> str:
@@ -21,7 +21,7 @@ def joint(comparisons: Sequence[Comparison]) -> str:
     seen = words & {BETTER, WORSE}
     if DISAGREE in words or len(seen) == 2:
         return DISAGREE
-    return f"{seen.pop()} {SOME}" if seen else SAME
+    return f"{seen.pop()} {SOME_JUDGES}" if seen else SAME
 
 
 def compare(results: Results, a: str, b: str, kind: str) -> list[Comparison]:
@@ -48,8 +48,8 @@ def sentences(results: Results, pairs: Iterable[tuple[str, str]], kinds: Sequenc
     """One sentence a pair that was compared: what a is against b in each metric."""
     lines = []
     for a, b in pairs:
-        said = {kind: answer(results, a, b, kind) for kind in kinds}
-        parts = [f"{label(kind).title} {text}" for kind, text in said.items() if text != UNKNOWN]
+        answers = {kind: answer(results, a, b, kind) for kind in kinds}
+        parts = [f"{label(kind).title} {text}" for kind, text in answers.items() if text != UNKNOWN]
         if parts:
             lines.append(f"**{a}** against {b}: {'; '.join(parts)}.")
     return lines
@@ -72,6 +72,6 @@ def overall(tables: Sequence[Results], pairs: Iterable[tuple[str, str]], kinds: 
 
 def count(verdicts: Sequence[str]) -> str:
     """Such as ``better in 3, worse in 1, no difference in 2 of 6``."""
-    words = (BETTER, f"{BETTER} {SOME}", WORSE, f"{WORSE} {SOME}", SAME, DISAGREE, FEW, ALONE)
+    words = (BETTER, f"{BETTER} {SOME_JUDGES}", WORSE, f"{WORSE} {SOME_JUDGES}", SAME, DISAGREE, FEW, ALONE)
     parts = [f"{word} in {verdicts.count(word)}" for word in words if word in verdicts]
     return f"{', '.join(parts)} of {len(verdicts)}" if parts else UNKNOWN

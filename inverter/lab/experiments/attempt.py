@@ -102,9 +102,13 @@ def run_batch(
     if result.stopped_by is not None:
         return result.stopped_by
     costs = {name: [int(x) for x in result.counts[name]] for name in COUNTS}
-    said = {} if prompts is None else {"prompt": list(prompts)}
+    prompt_values = {} if prompts is None else {"prompt": list(prompts)}
     seconds = [result.seconds / len(keys)] * len(keys)
-    cell.add(pictures, result.images, {**costs, **said, "seconds": seconds, "loop_loss": result.feature_loss.tolist()})
+    cell.add(
+        pictures,
+        result.images,
+        {**costs, **prompt_values, "seconds": seconds, "loop_loss": result.feature_loss.tolist()},
+    )
     cell.forget()
     return None
 

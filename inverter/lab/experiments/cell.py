@@ -56,7 +56,9 @@ class CellFile:
             row = self.rows.get(picture.key)
             if row is not None and row["picture"] != picture.sha256:
                 raise ValueError(f"{self.path}: {picture.key!r} was another picture; choose another output")
-        return [picture for picture in pictures if not (self.holds(picture.key) and self._said(picture.key, prompts))]
+        return [
+            picture for picture in pictures if not (self.holds(picture.key) and self._has_prompt(picture.key, prompts))
+        ]
 
     def holds(self, key: str) -> bool:
         """Whether a picture was inverted, and its reconstruction is there."""
@@ -98,7 +100,7 @@ class CellFile:
         """Mean over these pictures of what each cost."""
         return sum(float(self.rows[key][value]) for key in keys) / len(keys)
 
-    def _said(self, key: str, prompts: Mapping[str, str] | None) -> bool:
+    def _has_prompt(self, key: str, prompts: Mapping[str, str] | None) -> bool:
         return prompts is None or self.rows[key].get("prompt") == prompts.get(key)
 
     def _read(self) -> None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from inverter.config import SmoothingExperimentConfig
-from inverter.evaluation.intervals import Difference, paired_bootstrap
+from inverter.evaluation.intervals import MIN_SOURCES, Difference, paired_bootstrap
 from inverter.evaluation.labels import interval, number
+from inverter.lab.experiments.answer import FEW
 from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.run import Job
@@ -49,12 +50,16 @@ def _side(joined: Group, shot: Group, form: str, config: SmoothingExperimentConf
 def describe(alone: float, found: Difference) -> str:
     """Such as ``loses nothing (feature loss +0.3 %)``, where what the interval allows is below the allowed loss.
 
+    Nothing is said of fewer than 20 sources.
+
     Args:
         alone: Feature loss of the shot alone.
         found: What cutting adds to it.
     """
     allowed, change = ALLOWED * alone, found.mean / alone
-    if found.mean > allowed and found.excludes_zero:
+    if found.groups < MIN_SOURCES:
+        word = FEW
+    elif found.mean > allowed and found.excludes_zero:
         word = "loses"
     else:
         word = "loses nothing" if found.high is not None and found.high < allowed else "cannot be told"

@@ -14,7 +14,7 @@ from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.page import Text, check_page, write_page
 from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import curves_chart, panels
-from inverter.lab.experiments.record import ExperimentRecord, Found, make_record, of_group
+from inverter.lab.experiments.record import ExperimentRecord, GroupResults, make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, FROM_INVERTER, Subject, applicable, load_subject
 
@@ -108,7 +108,7 @@ def write(record: ExperimentRecord, folder: Path) -> None:
     write_page(record, text(record), charts(record.groups), folder)
 
 
-def charts(groups: tuple[Found, ...]) -> list:
+def charts(groups: tuple[GroupResults, ...]) -> list:
     """Each metric over the budgets, by layer; then the spectra of each layer at its last budget."""
     shown = panels(groups, PLOTTED, lambda found: found.layer, lambda found: found.budget)
     last = {found.layer: found for found in groups}
@@ -135,7 +135,7 @@ def text(record: ExperimentRecord) -> Text:
             f"Budgets an image: {budgets}.",
             f"Pictures a group: {record.counts}.",
             "A time is turned into queries by a short measurement, so that every schedule ends within it.",
-            *(said.format(steps) for method, said in NAMED.items() if method in record.config["methods"]),
+            *(sentence.format(steps) for method, sentence in NAMED.items() if method in record.config["methods"]),
             *without_inverter(record),
         ],
         command(record, MethodsExperimentConfig),

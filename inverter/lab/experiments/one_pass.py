@@ -55,8 +55,8 @@ def run_one_pass(
     seconds = (_clock(features.device) - begun) / len(pictures)
     calls = count_steps(inverter.spec.num_inference_steps, inverter.spec.strength) if drawn else 0
     costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
-    said = {} if prompts is None else {"prompt": list(prompts)}
-    values = {name: [value] * len(pictures) for name, value in costs.items()} | said
+    prompt_values = {} if prompts is None else {"prompt": list(prompts)}
+    values = {name: [value] * len(pictures) for name, value in costs.items()} | prompt_values
     cell.add(pictures, torch.cat(found).float(), values)
 
 

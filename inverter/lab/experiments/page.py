@@ -8,6 +8,7 @@ from pathlib import Path
 
 from inverter.evaluation.chart import Chart, render
 from inverter.evaluation.harness import ONE_JUDGE, WARNING
+from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.lab.experiments.record import ExperimentRecord
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
@@ -39,9 +40,10 @@ Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draw
 
 ## Answer
 
-A method is better or worse where the interval of the paired difference excludes 0; where judges measure, under every
-judge, or under some where the others' differences have the same sign. Judges disagree where one's has not. Else there
-is no difference to be seen. Over all tables; [each table's](table.md) stand below the tables.
+A method is better or worse where {min_sources} sources or more were resampled and the interval of the paired
+difference excludes 0; where judges measure, under every judge, or under some where the others' differences have the
+same sign. Judges disagree where one's has not. Else there is no difference to be seen. Over all tables;
+[each table's](table.md) stand below the tables.
 
 {answer}
 
@@ -91,6 +93,7 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
     write_text(folder / "plot.svg", render([chart for chart in charts if chart is not None], per_row=2))
     page = PAGE.format(
         title=text.title,
+        min_sources=MIN_SOURCES,
         unfinished="" if record.finished else "**Unfinished: the run was stopped before every cell was there.**\n\n",
         question=text.question,
         setup=bullets([*text.setup, *made_by(record)]),
@@ -135,7 +138,7 @@ def made_by(record: ExperimentRecord) -> list[str]:
 def own_limits(record: ExperimentRecord) -> list[str]:
     """What is missing from the tables, and why."""
     reasons = {m.metric: m.reason for found in record.groups for m in found.results.missing}
-    said = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
+    missing = {f"Not computed: {metric} ({reason})." for metric, reason in reasons.items()}
     fewest = sorted((found.results for found in record.groups), key=lambda results: results.num_sources)[:1]
     notes = [note.removeprefix(WARNING) for r in fewest for note in r.notes if note.startswith((WARNING, ONE_JUDGE))]
-    return [*notes, *sorted(said)]
+    return [*notes, *sorted(missing)]

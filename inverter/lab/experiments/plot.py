@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inverter.evaluation.chart import Chart, Point
 from inverter.evaluation.labels import heading
 from inverter.evaluation.results import Results
-from inverter.lab.experiments.record import Found
+from inverter.lab.experiments.record import GroupResults
 
 
 def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: Sequence[str]) -> Chart | None:
@@ -22,7 +22,10 @@ def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: 
 
 
 def panels(
-    groups: Sequence[Found], kinds: Sequence[str], split: Callable[[Found], str], column: Callable[[Found], str]
+    groups: Sequence[GroupResults],
+    kinds: Sequence[str],
+    split: Callable[[GroupResults], str],
+    column: Callable[[GroupResults], str],
 ) -> list[Chart | None]:
     """Charts of the attacks in each metric of these kinds: one for each value of ``split``, with columns ``column``."""
     charts = []

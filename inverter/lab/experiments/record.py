@@ -22,7 +22,7 @@ FILE = "results.json"
 
 
 @dataclass(frozen=True)
-class Found:
+class GroupResults:
     """One group, read back.
 
     Args:
@@ -60,7 +60,7 @@ class ExperimentRecord:
     experiment: str
     finished: bool
     source: str
-    groups: tuple[Found, ...]
+    groups: tuple[GroupResults, ...]
     config: dict[str, Any]
     made_by: dict[str, Any]
 
@@ -94,7 +94,7 @@ def make_record(
     experiment: str,
     config: ExperimentConfig,
     source: str,
-    found: Sequence[Found],
+    found: Sequence[GroupResults],
     finished: bool,
     jobs: Sequence[Job] = (),
 ) -> ExperimentRecord:
@@ -111,9 +111,9 @@ def make_record(
     return ExperimentRecord(experiment, finished, source, tuple(found), values, made_by)
 
 
-def of_group(measured: Measured, layer: str, budget: str, variant: str = "") -> Found:
+def of_group(measured: Measured, layer: str, budget: str, variant: str = "") -> GroupResults:
     """A measured group under its names."""
-    return Found(layer, budget, variant, measured.results, measured.spectra)
+    return GroupResults(layer, budget, variant, measured.results, measured.spectra)
 
 
 def read_record(folder: Path) -> ExperimentRecord | None:
@@ -131,7 +131,7 @@ def read_record(folder: Path) -> ExperimentRecord | None:
         raise ValueError(f"{path} has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
     try:
         groups = tuple(
-            Found(
+            GroupResults(
                 **{key: str(group[key]) for key in ("layer", "budget", "variant")},
                 results=Results.from_json({**group["results"], "environment": {}, "config": {}}),
                 spectra=dict(group["spectra"]),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inverter.config import SmoothingExperimentConfig
+from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.lab.experiments.answer import overall, sentences
 from inverter.lab.experiments.command import command
 from inverter.lab.experiments.page import Text, write_page
@@ -22,7 +23,8 @@ LIMITS = (
     "Intervals resample blocks of consecutive frames: they speak of these clips, at this size, and of no others.",
     "Warping error follows the optical flow of the original; frames across a cut have none and are left out.",
     "At the cut a side loses something where its feature loss grows by more than 1 % and the interval excludes 0, and "
-    "nothing where the whole interval lies below 1 %; else it cannot be told.",
+    "nothing where the whole interval lies below 1 %; else it cannot be told. "
+    f"Neither is said of fewer than {MIN_SOURCES} blocks.",
     "Frames that two windows share are inverted twice, at twice the cost, where `smoothing.window` is below the clip.",
     "The inception score needs 1,000 frames and one seed; else the paper's gain cannot be compared.",
 )

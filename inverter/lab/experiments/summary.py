@@ -8,7 +8,7 @@ from pathlib import Path
 from inverter.evaluation.labels import number, verdict
 from inverter.evaluation.results import Comparison, Results
 from inverter.lab.experiments.page import check_page
-from inverter.lab.experiments.record import ExperimentRecord, Found, read_record
+from inverter.lab.experiments.record import ExperimentRecord, GroupResults, read_record
 from inverter.lab.experiments.tables import markdown
 from inverter.run.files import write_text
 
@@ -137,7 +137,7 @@ def _gains(results: Results, metric: str) -> list[Comparison]:
     ]
 
 
-def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:
+def _scores(groups: Sequence[GroupResults], metric: str) -> Iterator[tuple]:
     for group in groups:
         for row in group.results.rows:
             for name, score in row.scores.items():
@@ -145,7 +145,7 @@ def _scores(groups: Sequence[Found], metric: str) -> Iterator[tuple]:
                     yield group, row, name, score
 
 
-def _groups(records: Sequence[ExperimentRecord]) -> list[Found]:
+def _groups(records: Sequence[ExperimentRecord]) -> list[GroupResults]:
     return [found for record in records for found in record.groups]
 
 

@@ -35,14 +35,14 @@ class ColourWords:
 
         None where no word is said of five pictures.
         """
-        said: dict[str, list[Tensor]] = defaultdict(list)
+        by_word: dict[str, list[Tensor]] = defaultdict(list)
         for colour, word in zip(border_colour(images), words, strict=True):
             if word:
-                said[word].append(colour)
-        known = sorted(word for word, colours in said.items() if len(colours) >= LEAST)
+                by_word[word].append(colour)
+        known = sorted(word for word, colours in by_word.items() if len(colours) >= LEAST)
         if not known:
             return None
-        return cls(tuple(known), torch.stack([torch.stack(said[word]).median(0).values for word in known]))
+        return cls(tuple(known), torch.stack([torch.stack(by_word[word]).median(0).values for word in known]))
 
     def match(self, images: Tensor, words: Sequence[str]) -> Tensor:
         """Whether the border of each image has the colour that is nearest to its word's, ``(M,)`` bool.

@@ -126,12 +126,12 @@ def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: 
     return found
 
 
-def measure_background(words: ColourWords, drawn: Tensor, real: Tensor, said: Sequence[str]) -> dict:
+def measure_background(words: ColourWords, drawn: Tensor, real: Tensor, captions: Sequence[str]) -> dict:
     """Share of pictures whose border has the colour of their background in words, drawn for it and real."""
-    known = sum(word in words.words for word in said)
-    found: dict[str, Any] = {"num_words": len(words.words), "num_pictures": known, "chance": words.chance(said)}
+    known = sum(word in words.words for word in captions)
+    found: dict[str, Any] = {"num_words": len(words.words), "num_pictures": known, "chance": words.chance(captions)}
     for name, pictures in (("drawn", drawn), ("real", real)):
-        hits = words.match(pictures, said).double()
+        hits = words.match(pictures, captions).double()
         found[name] = interval(bootstrap_mean(hits, share=True)) if len(hits) else None
     return found
 

@@ -166,8 +166,8 @@ class PriorPlan:
         words = ColourWords.learn(images(learned, 5000), [sample["background"] for sample in learned.samples[:5000]])
         if words is None:
             return None
-        said = self._prompts(len(real), "background")
-        return measures.measure_background(words, self._drawn(said, "background"), real, said)
+        prompts = self._prompts(len(real), "background")
+        return measures.measure_background(words, self._drawn(prompts, "background"), real, prompts)
 
     def _memory(self) -> dict:
         real = images(self.val, self.config.num_memory)

@@ -17,7 +17,8 @@ class Family:
         prior: Its class, a :class:`inverter.priors.prior.DiffusionPrior`.
         networks: Parts with weights beside the autoencoder, the denoiser last.
         tokenizers: Of the text encoders.
-        matches: Of a ``model_index.json``: whether the folder is of this family, and of no other.
+        matches: Of a ``model_index.json``: whether the folder is of this family, and of no other but one that its class
+            is a subclass of.
         optional: Parts with weights that a folder may lack.
     """
 
@@ -37,7 +38,8 @@ def find_family(index: Mapping[str, Any]) -> Family:
     Raises:
         ValueError: It is of none.
     """
-    for name in FAMILIES.names():
-        if FAMILIES[name].matches(index):
-            return FAMILIES[name]
-    raise ValueError(f"parts are {sorted(index)}; allowed: those of one of the families {', '.join(FAMILIES.names())}")
+    families = [FAMILIES[name] for name in FAMILIES.names() if FAMILIES[name].matches(index)]
+    if not families:
+        known = ", ".join(FAMILIES.names())
+        raise ValueError(f"parts are {sorted(index)}; allowed: those of one of the families {known}")
+    return max(families, key=lambda family: len(family.prior.__mro__))

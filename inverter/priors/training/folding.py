@@ -34,5 +34,5 @@ def fold_statistics(vae: AutoencoderDC, mean: Tensor, std: Tensor) -> None:
 @torch.no_grad()
 def latent_moments(vae: AutoencoderDC, images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation ``(C,)`` of the latents of images ``(N, 3, S, S)`` in [0, 1]."""
-    latents = torch.cat([vae.encoder.forward(2 * some - 1).float() for some in images.split(64)])
+    latents = torch.cat([vae.encoder.forward(2 * batch - 1).float() for batch in images.split(64)])
     return latents.mean((0, 2, 3)), latents.std((0, 2, 3))

@@ -99,8 +99,8 @@ def fit(convolution: nn.Conv2d, inputs: Tensor, goals: Tensor, size: int) -> Non
     """
     count = size**2 * inputs.shape[1] + 1
     products, moments = torch.zeros(count, count).double(), torch.zeros(count, goals.shape[1]).double()
-    for some, goal in zip(inputs.split(16), goals.split(16), strict=True):
-        taps = F.unfold(some, size, padding=size // 2).transpose(0, 1).flatten(1)
+    for batch, goal in zip(inputs.split(16), goals.split(16), strict=True):
+        taps = F.unfold(batch, size, padding=size // 2).transpose(0, 1).flatten(1)
         taps = torch.cat([taps, torch.ones(1, taps.shape[1])])
         products += (taps @ taps.T).double()
         moments += (taps @ goal.transpose(0, 1).flatten(1).T).double()

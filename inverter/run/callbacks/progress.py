@@ -26,13 +26,13 @@ class PlainProgress(Callback):
         self.every_seconds = every_seconds
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.started = self.said = time.monotonic()
+        self.started = self.logged = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         now = time.monotonic()
-        if now - self.said < self.every_seconds or not trainer.is_global_zero:
+        if now - self.logged < self.every_seconds or not trainer.is_global_zero:
             return
-        self.said = now
+        self.logged = now
         steps = f"step {trainer.global_step}" + (f" of {trainer.max_steps}" if trainer.max_steps > 0 else "")
         metrics = trainer.callback_metrics
         known = [f"{name} {float(metrics[name]):.4g}" for name in METRICS if name in metrics]

@@ -36,7 +36,7 @@ def test_done_when_finished_and_whole(step):
     leave(step, "evaluate")
     progress.finish("evaluate", prompt_change=2.5)
     again = LayerProgress(step)
-    assert again.done("train") and again.done("evaluate") and again.found("evaluate", "prompt_change") == 2.5
+    assert again.done("train") and again.done("evaluate") and again.noted("evaluate", "prompt_change") == 2.5
     (step.evaluation / "metrics.json").unlink()
     assert not LayerProgress(step).done("evaluate")
 

@@ -17,8 +17,9 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import check_target, is_run, list_inverters, read_published
 from inverter.blackbox.spec import InverterSpec
-from inverter.priors.few_step import add_lora, save_lora
+from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import load_prior
+from inverter.priors.variant import WEIGHTS
 from inverter.publish.inverter import save_inverter
 from inverter.stages import list_published
 from inverter.targets.target import weights_sha256
@@ -304,7 +305,7 @@ def test_the_list_shows_few_step_variants_and_every_training(folder, tiny_prior_
     tiny = Path(shutil.copytree(tiny_prior_folder, folder.parent / "tiny"))
     unet = load_prior(tiny).denoiser
     add_lora(unet, 2, 5.0)
-    save_lora(unet, tiny, "")
+    save_lora(lora_state(unet), tiny / "lora" / WEIGHTS, {})
     first = {"name": "toy", "weights_sha256": "0", "source": "prior", "threat_model": "x", "pairs_seen": 1}
     edit(folder, training__began_with=[first | {"pairs": 7}, first | {"pairs": 5}])
     damaged = Path(shutil.copytree(folder, folder.parent / "zoo"))

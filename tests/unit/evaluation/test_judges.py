@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from inverter.evaluation.judges import Gallery, Judge, draw_gallery, load_judge, reidentification
-from inverter.evaluation.metrics import to_pictures
+from inverter.evaluation.thumbnail import to_thumbnails
 
 
 def test_agreement_is_by_top_class(judge: Judge) -> None:
@@ -55,7 +55,7 @@ def test_gallery_leaves_out_an_images_own_source() -> None:
 def test_a_retrieved_picture_does_not_compete_with_its_copy_in_the_gallery() -> None:
     images = torch.rand(3, 3, 200, 150)
     gallery = Gallery(images, ("a", "b", "c"))
-    excluded = gallery.excluded(["photo"] * 2, to_pictures(images[[2, 0]]))
+    excluded = gallery.excluded(["photo"] * 2, to_thumbnails(images[[2, 0]]))
     assert excluded.tolist() == [[False, False, True], [True, False, False]]
 
 

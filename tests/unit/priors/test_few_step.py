@@ -7,13 +7,13 @@ import torch
 
 from inverter.config import DistillConfig, ImageDataConfig
 from inverter.priors.families.stable_diffusion import DENOISER
-from inverter.priors.few_step import add_lora, save_lora
+from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import load_prior
 from inverter.priors.process import Diffusion
 from inverter.priors.text import tokenize
 from inverter.priors.training.denoiser import build_scheduler
 from inverter.priors.training.distillation import DistillModule, path_timesteps, pseudo_huber
-from inverter.priors.variant import split_name
+from inverter.priors.variant import FOLDER, WEIGHTS, split_name
 from inverter.priors.weights import folder_sha256
 
 CONFIG = DistillConfig(data=ImageDataConfig(shards="", dev=""), prior="", output="", rank=2, num_ddim_steps=10)
@@ -30,7 +30,8 @@ def folder(tiny_prior_folder, tmp_path):
         for name, parameter in prior.denoiser.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.2)
-    save_lora(prior.denoiser, path, folder_sha256(path, DENOISER))
+    about = {"denoiser_sha256": folder_sha256(path, DENOISER)}
+    save_lora(lora_state(prior.denoiser), path / FOLDER / WEIGHTS, about)
     trained[path] = predict(prior.denoiser)
     return path
 
@@ -83,8 +84,7 @@ def test_a_prior_without_the_variant(tiny_prior_folder):
 
 
 def test_a_lora_that_cannot_be_written_leaves_nothing(folder, monkeypatch):
-    def fail(directory, weight_name, **_):
-        (directory / weight_name).write_bytes(b"half")
+    def fail(_):
         raise OSError("disk full")
 
     known = load_prior(f"{folder}+few-step").weights_sha256
@@ -92,10 +92,10 @@ def test_a_lora_that_cannot_be_written_leaves_nothing(folder, monkeypatch):
     assert load_prior(f"{folder}+few-step").weights_sha256 == known
     unet = load_prior(folder).denoiser
     add_lora(unet, 2, 5.0)
-    before = {path: path.read_bytes() for path in folder.glob("lora/[!.]*")}
-    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "save_lora_weights", fail)
+    before = {path: path.read_bytes() for path in (folder / "lora").iterdir()}
+    monkeypatch.setattr("inverter.run.files.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_lora(unet, folder, "")
+        save_lora(lora_state(unet), folder / FOLDER / WEIGHTS, {})
     assert {path: path.read_bytes() for path in (folder / "lora").iterdir()} == before
 
 

@@ -12,7 +12,7 @@ from inverter.lab.experiments.measure import without_whole_sample
 from inverter.lab.experiments.methods import without_inverter
 from inverter.lab.experiments.page import Text, own_limits, write_page
 from inverter.lab.experiments.plot import curves_chart, values_chart
-from inverter.lab.experiments.record import Found, make_record, read_record
+from inverter.lab.experiments.record import GroupResults, make_record, read_record
 from inverter.lab.experiments.summary import NOT_RUN, gain, summarise, summary_folder
 from inverter.lab.experiments.tables import results_table
 
@@ -26,7 +26,7 @@ def record(results, comparison):
     found = results(comparison("psnr", 1.0, 0.5, 1.5, b="none"))
     config = MethodsExperimentConfig(val="/somewhere/val.tar")
     return make_record(
-        "methods", config, "val.tar", [Found("blocks.2@224", "8 queries", "", found, {"a": [0.0]})], True
+        "methods", config, "val.tar", [GroupResults("blocks.2@224", "8 queries", "", found, {"a": [0.0]})], True
     )
 
 
@@ -126,7 +126,7 @@ def test_the_papers_figures_stand_beside_ours(record, tmp_path):
 
 def test_an_experiment_may_have_several_pages(record, results, tmp_path):
     better = results(rows=(Row("c", "attack", None, {"psnr": Score(30.0, 29.0, 31.0, 8, 8)}, {}),))
-    deep = replace(record, groups=(Found("blocks.6@224", "8 queries", "", better, {}),), finished=False)
+    deep = replace(record, groups=(GroupResults("blocks.6@224", "8 queries", "", better, {}),), finished=False)
     for name, found in (("methods", record), ("methods-deep", deep), ("methodical", deep)):
         write_page(found, TEXT, [], tmp_path / name)
     page = summarise(tmp_path).read_text()

@@ -12,8 +12,9 @@ from inverter.lab.experiments.attempt import Attempt
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
 from inverter.priors.families.stable_diffusion import DENOISER
-from inverter.priors.few_step import add_lora, save_lora
+from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import load_prior
+from inverter.priors.variant import FOLDER, WEIGHTS
 from inverter.priors.weights import folder_sha256
 
 
@@ -95,7 +96,8 @@ def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior
     assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
     variant = load_prior(folder)
     add_lora(variant.denoiser, 2, 5.0)
-    save_lora(variant.denoiser, folder, folder_sha256(folder, DENOISER))
+    about = {"denoiser_sha256": folder_sha256(folder, DENOISER)}
+    save_lora(lora_state(variant.denoiser), folder / FOLDER / WEIGHTS, about)
     assert FEW_STEP in applicable(subject, METHODS, config, prior.resolution)
     assert subject.prior_of("latent") is prior
     assert subject.prior_of(FEW_STEP).few_step and not prior.few_step
