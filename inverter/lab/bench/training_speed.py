@@ -18,10 +18,12 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from inverter.blackbox.build import build_module
-from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.config import TrainConfig
+from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.pair_module import PairModule
-from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, TrainerConfig
+from inverter.config import DataConfig, OptimConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement, alternate, clock, divide, synchronise
 from inverter.run.device import pick_device, pick_precision
 from inverter.run.trainer import build_trainer

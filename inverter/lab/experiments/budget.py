@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 
 from torch import Tensor
 
-from inverter.config import BudgetConfig, InvertConfig
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import BudgetConfig
 from inverter.whitebox.attack import Attack
+from inverter.whitebox.config import InvertConfig
 
 TRIAL = 5
 """Queries that tell how long one takes."""
