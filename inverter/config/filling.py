@@ -38,14 +38,13 @@ class Filling:
         Raises:
             ConfigError: A key is unknown, or a type is wrong.
         """
-        for name in sections(self.default):
-            given = update.get(name) if isinstance(update, DictConfig) else None
-            if isinstance(given, DictConfig):
-                self._choose_kind(name, given, origin)
-                section = sections(self.default)[name]
-                for key in set(given) & other_keys(section) if saved else ():
-                    del given[key]
         try:
+            for name in sections(self.default):
+                given = update.get(name) if isinstance(update, DictConfig) else None
+                if isinstance(given, DictConfig):
+                    self._choose_kind(name, given, origin)
+                    for key in set(given) & other_keys(sections(self.default)[name]) if saved else ():
+                        del given[key]
             self.values = OmegaConf.merge(self.values, update)
         except OmegaConfBaseException as error:
             key, message = str(error.full_key or error.key), str(error).splitlines()[0]

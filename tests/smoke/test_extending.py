@@ -24,4 +24,4 @@ def test_a_part_is_a_file_and_its_test(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *tests]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("PASSED") == 4
+    assert done.stdout.count("PASSED") == 6

@@ -51,12 +51,16 @@ def python(*words: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"], ["list"]],
+    [
+        *(["--help"], ["--version"], [], ["nonsense"], ["list"]),
+        *(["train", "--help"], ["train", "nonsense=1"], ["train", "model.kind=upconv", "model.strength=1"]),
+        *(["invert", "--help"], ["audit", "--help"], ["experiment", "methods", "--help"]),
+    ],
 )
 def test_help_errors_and_the_list_load_nothing_heavy(words):
     done = python("-c", PROBE, *words)
     _, status, *heavy = next(line for line in done.stdout.splitlines() if line.startswith("PROBE")).split()
-    assert int(status) == (2 if "nonsense" in words[-1:] or "nonsense=1" in words else 0)
+    assert int(status) == (2 if words[-1:] in (["nonsense"], ["nonsense=1"], ["model.strength=1"]) else 0)
     assert heavy == ["[]"]
 
 
