@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from inverter import __version__
 
@@ -133,17 +134,18 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
 
     module, schema = STAGES[stage][0], find_schema(stage)
     if any(word in ("-h", "--help") for word in words):
-        from omegaconf import OmegaConf
-
-        print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:")
-        print(OmegaConf.to_yaml(OmegaConf.structured(schema)))
+        try:
+            defaults = schemas.show_defaults(schema, words)
+        except ValueError as error:
+            return report(error, debug)
+        print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:\n{defaults}")
         return 0
     paths = [word for word in words if schemas.names_file(schema, word)]
     files = [word for word in paths if word.endswith(schemas.YAML)]
     if stage in POSITIONAL and words and words[0] in paths and words[0] not in files:
         words[0] = f"{POSITIONAL[stage]}={words[0]}"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    config = None
+    config: Any = None
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])

@@ -12,6 +12,7 @@ from inverter.config.load import (
     load_config,
     names_file,
     read_config,
+    show_defaults,
 )
 from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import (
@@ -75,4 +76,5 @@ __all__ = [
     "load_config",
     "names_file",
     "read_config",
+    "show_defaults",
 ]

@@ -42,17 +42,8 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     for file in files:
         path = find_config(file)
         filling.add(_read(path, Words), str(path))
-    kinds = tuple(f"{name}.kind=" for name in sections(filling.default))
-    for override in sorted(overrides, key=lambda word: not word.startswith(kinds)):  # a kind before its keys
-        key, separator, value = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
-        try:
-            update = OmegaConf.create()
-            OmegaConf.update(update, key, read_value(filling.default, key, value))
-        except Exception as error:  # PyYAML has many error classes
-            raise ConfigError(f"argument {override!r}: {one_line(error)}") from error
-        filling.add(update, f"argument {override!r}")
+    for override in sorted(overrides, key=lambda word: not _names_kind(filling, word)):  # a kind before its keys
+        _add_word(filling, override)
     config = filling.config()
     try:
         for name, section in sections(config).items():
@@ -60,6 +51,19 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return config
+
+
+def show_defaults(schema: type, words: Sequence[str] = ()) -> str:
+    """YAML of a schema's keys and defaults; of a section with kinds, those of the kind that a word names.
+
+    Raises:
+        ConfigError: There is no such kind.
+    """
+    filling = Filling(schema)
+    for word in words:
+        if _names_kind(filling, word):
+            _add_word(filling, word)
+    return OmegaConf.to_yaml(filling.values)
 
 
 def read_config(schema: type[T], path: Path) -> T:
@@ -121,6 +125,22 @@ def config_root() -> Path:
     """Folder of the project's configs: ``configs/`` of a checkout, or the copy inside an installed wheel."""
     checkout = Path(__file__).parents[2] / "configs"
     return checkout if checkout.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+def _names_kind(filling: Filling, word: str) -> bool:
+    return word.startswith(tuple(f"{name}.kind=" for name in sections(filling.default)))
+
+
+def _add_word(filling: Filling, override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
+    try:
+        update = OmegaConf.create()
+        OmegaConf.update(update, key, read_value(filling.default, key, value))
+    except Exception as error:  # PyYAML has many error classes
+        raise ConfigError(f"argument {override!r}: {one_line(error)}") from error
+    filling.add(update, f"argument {override!r}")
 
 
 def _read(path: Path, loader: type[yaml.SafeLoader]) -> DictConfig:

@@ -95,6 +95,15 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
     assert stages == []
 
 
+def test_help_shows_the_keys_of_a_kind(capsys):
+    assert main(["train", "model.kind=surrogate", "--help"]) == 0
+    assert "\nmodel:\n  kind: surrogate\n  width: 128\n  depth: 4\noptim:\n" in capsys.readouterr().out
+    assert main(["train", "--help", "model.kind=gan"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: argument 'model.kind=gan': model.kind is 'gan'; allowed: fia_flow, "
+    )
+
+
 def test_the_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"inverter {inverter.__version__}\n"

@@ -258,4 +258,4 @@ def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[]
             "model.denoising_weight=0"
         )
     specs = [build_spec(config, manifest, loaded) for manifest in manifests]
-    return InverterModule(specs, config.model, config.optim, loaded)
+    return InverterModule(specs, cast(InverterConfig, config.model), config.optim, loaded)

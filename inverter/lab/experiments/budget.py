@@ -64,12 +64,12 @@ def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | No
     hybrid, parts = config.hybrid, [phase.num_steps for phase in attack.phases()]
     first = queries if len(parts) == 1 else max(1, round(queries * hybrid.num_steps / sum(parts)))
     pixels = replace(hybrid.pixels, num_steps=max(1, queries - first))
-    return replace(
-        config,
-        loop=replace(
+    sections = {
+        "loop": replace(
             config.loop, max_queries=queries, max_seconds=config.loop.max_seconds if seconds is None else seconds
         ),
-        direct=replace(config.direct, num_steps=queries),
-        latent=replace(config.latent, num_steps=queries),
-        hybrid=replace(hybrid, num_steps=first, pixels=pixels),
-    )
+        "direct": replace(config.direct, num_steps=queries),
+        "latent": replace(config.latent, num_steps=queries),
+        "hybrid": replace(hybrid, num_steps=first, pixels=pixels),
+    }
+    return replace(config, **sections)
