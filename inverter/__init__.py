@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Attack": "inverter.whitebox.attack",
     "Inverter": "inverter.blackbox.inverter",
-    "MethodsConfig": "inverter.config",
+    "MethodsConfig": "inverter.whitebox.config",
     "Target": "inverter.targets",
     "evaluate": "inverter.evaluation",
     "load_inverter": "inverter.blackbox.load",

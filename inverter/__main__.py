@@ -6,37 +6,55 @@ import difflib
 import importlib
 import logging
 import os
+import pkgutil
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from inverter import __version__
 
-STAGES = {  # stage: (module, schema, what it does)
+STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of a package's own config, what it does)
     "layers": ("stages.layers", "LayersConfig", "list a target's layers and what each would send"),
     "prepare": ("stages.prepare", "PrepareConfig", "write (image, feature) pair shards"),
-    "train": ("stages.train", "TrainConfig", "train a black-box inverter from pair shards"),
+    "train": ("stages.train", "blackbox.TrainConfig", "train a black-box inverter from pair shards"),
     "distill": ("stages.distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
-    "audit": ("stages.audit", "AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
+    "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
-    "invert": ("stages.invert", "InvertConfig", "reconstruct pictures from features"),
+    "invert": ("stages.invert", "whitebox.InvertConfig", "reconstruct pictures from features"),
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
     "train_prior distill": ("stages.distill_prior", "DistillConfig", "make a LoRA that draws in one to four steps"),
-    "experiment methods": ("lab.stages.experiment", "MethodsExperimentConfig", "compare methods at equal cost"),
-    "experiment prompts": ("lab.stages.experiment", "PromptsExperimentConfig", "compare right, wrong and no prompts"),
-    "experiment smoothing": ("lab.stages.experiment", "SmoothingExperimentConfig", "compare ways to smooth a clip"),
+    "experiment methods": (
+        "lab.stages.experiment",
+        "lab.experiments.MethodsExperimentConfig",
+        "compare methods at equal cost",
+    ),
+    "experiment prompts": (
+        "lab.stages.experiment",
+        "lab.experiments.PromptsExperimentConfig",
+        "compare right, wrong and no prompts",
+    ),
+    "experiment smoothing": (
+        "lab.stages.experiment",
+        "lab.experiments.SmoothingExperimentConfig",
+        "compare ways to smooth a clip",
+    ),
     "experiment summary": (
         "lab.stages.experiment_summary",
-        "SummaryConfig",
+        "lab.experiments.SummaryConfig",
         "the paper's figures beside the experiments'",
     ),
-    "bench": ("lab.stages.bench", "BenchConfig", "measure how fast this machine is"),
-    "evaluate_prior": ("lab.stages.evaluate_prior", "EvaluatePriorConfig", "measure a prior: numbers, samples, card"),
-    "train_judge": ("lab.stages.train_judge", "JudgeConfig", "train the second judge on labelled pictures"),
+    "bench": ("lab.stages.bench", "lab.bench.BenchConfig", "measure how fast this machine is"),
+    "evaluate_prior": (
+        "lab.stages.evaluate_prior",
+        "lab.prior.EvaluatePriorConfig",
+        "measure a prior: numbers, samples, card",
+    ),
+    "train_judge": ("lab.stages.train_judge", "lab.judge.JudgeConfig", "train the second judge on labelled pictures"),
 }
 KINDS = ("train_prior", "experiment")  # stages whose second word says which
 POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
@@ -114,20 +132,20 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     from inverter.config.errors import is_out_of_memory
     from inverter.run.memory import importing, keep_freed_memory
 
-    module, schema_name, _ = STAGES[stage]
-    schema = getattr(schemas, schema_name)
+    module, schema = STAGES[stage][0], find_schema(stage)
     if any(word in ("-h", "--help") for word in words):
-        from omegaconf import OmegaConf
-
-        print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:")
-        print(OmegaConf.to_yaml(OmegaConf.structured(schema)))
+        try:
+            defaults = schemas.show_defaults(schema, words)
+        except ValueError as error:
+            return report(error, debug)
+        print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:\n{defaults}")
         return 0
     paths = [word for word in words if schemas.names_file(schema, word)]
     files = [word for word in paths if word.endswith(schemas.YAML)]
     if stage in POSITIONAL and words and words[0] in paths and words[0] not in files:
         words[0] = f"{POSITIONAL[stage]}={words[0]}"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    config = None
+    config: Any = None
     try:
         keep_freed_memory()
         config = schemas.load_config(schema, files, [word for word in words if word not in files])
@@ -155,6 +173,12 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def find_schema(stage: str) -> type:
+    """Schema of a stage's configuration."""
+    package, _, name = STAGES[stage][1].rpartition(".")
+    return pkgutil.resolve_name(".".join(filter(None, ("inverter", package, "config"))) + f":{name}")
 
 
 def report(error: Exception, debug: bool, place: str = "", what: str = "") -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import diffusers
@@ -13,18 +14,11 @@ import torch
 import transformers
 from hypothesis import HealthCheck, settings
 
+from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.models import ModelConfig
 from inverter.blackbox.spec import InverterSpec
-from inverter.config import (
-    AutoencoderConfig,
-    DataConfig,
-    DenoiserConfig,
-    ModelConfig,
-    OptimConfig,
-    TargetConfig,
-    TrainConfig,
-    TrainerConfig,
-)
+from inverter.config import AutoencoderConfig, DataConfig, DenoiserConfig, OptimConfig, TargetConfig, TrainerConfig
 from inverter.data import workers
 from inverter.data.manifest import Manifest
 from inverter.data.shards import ShardWriter
@@ -39,6 +33,10 @@ from inverter.targets.spec import RESIZE, TargetSpec
 
 CAPTIONS = ["a red square on the left of a blue wall", "a small dog in front of a green hill", "two boats at night"]
 FEATURE_SHAPE = (6, 5, 7)
+SIZES = {  # of black-box models, by kind
+    "inverter": {"width": 16, "coarse_width": 16, "depth": 1, "head_width": 8, "denoising_every_n_steps": 2},
+    "surrogate": {"width": 16, "depth": 1},
+}
 NUM_TOKENS = 12
 SCHEDULERS = {  # as published with Stable Diffusion 1.5 and 2.1
     "epsilon": {"_class_name": "PNDMScheduler", "skip_prk_steps": True},
@@ -242,9 +240,7 @@ def train_config(tiny_shards: Path, tiny_prior_folder: Path) -> Callable[..., Tr
             target=TargetConfig(name="tiny", layer="features.2", input_size=16),
             prior=str(tiny_prior_folder),
             data=DataConfig(path=str(tiny_shards), batch_size=4, num_workers=0),
-            model=ModelConfig(
-                kind=kind, width=16, coarse_width=16, depth=1, num_tokens=2, head_width=8, denoising_every_n_steps=2
-            ),
+            model=replace(ModelConfig.of_kind(kind), **SIZES.get(kind, {})),
             optim=OptimConfig(**{**settings, **optim}),  # type: ignore[arg-type]
             trainer=TrainerConfig(device="cpu", every_n_seconds=0, progress=False),
             output=str(output),

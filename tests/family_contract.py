@@ -7,22 +7,20 @@ import torch
 
 from inverter.blackbox.conditioner import Conditioner
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.models.inverter import InverterConfig
+from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.spec import InverterSpec
-from inverter.config import (
-    DirectConfig,
-    GuidedConfig,
-    HybridConfig,
-    LatentConfig,
-    MethodsConfig,
-    ModelConfig,
-    OptimConfig,
-)
+from inverter.config import OptimConfig
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
 from inverter.targets import load_targets
 from inverter.whitebox.attack import Attack
+from inverter.whitebox.config import MethodsConfig
+from inverter.whitebox.methods.direct import DirectConfig
+from inverter.whitebox.methods.guided import GuidedConfig
+from inverter.whitebox.methods.hybrid import HybridConfig
+from inverter.whitebox.methods.latent import LatentConfig
 
 CONFIG = MethodsConfig(
     latent=LatentConfig(num_steps=3, num_inference_steps=2),
@@ -155,7 +153,7 @@ class FamilyContract:
         assert (found.feature_loss <= found.first_loss).all()
 
     def test_a_training_step_teaches_the_conditioner(self, prior):
-        model = ModelConfig(width=16, coarse_width=16, depth=1, head_width=8, tune="none")
+        model = InverterConfig(width=16, coarse_width=16, depth=1, head_width=8, tune="none")
         module = InverterModule([self.spec(prior)], model, OptimConfig(), prior)
         size = prior.resolution
         batch = {"image": torch.rand(2, 3, size, size), "features": torch.randn(2, *FEATURES), "text": ["a dog", ""]}

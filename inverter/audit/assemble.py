@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
+from inverter.audit.config import AuditConfig
 from inverter.audit.diagnosis import diagnose, diagnose_depth
 from inverter.audit.metrics import headline, read_per_image, score_metrics
 from inverter.audit.motion import read_motion
@@ -15,7 +16,6 @@ from inverter.audit.progress import LayerProgress
 from inverter.audit.recommend import exceeded, recommend
 from inverter.audit.record import Audit, LayerRecord, sent_bytes
 from inverter.audit.score import LeakScore
-from inverter.config import AuditConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.results import Results

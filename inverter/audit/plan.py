@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from inverter.audit.config import AuditConfig, SplitConfig
 from inverter.audit.metrics import SCORED
-from inverter.config import AuditConfig, EvaluateConfig, PrepareConfig, SplitConfig, TargetConfig, TrainConfig
+from inverter.blackbox.config import TrainConfig
+from inverter.config import EvaluateConfig, PrepareConfig, TargetConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.metrics import METRICS, JudgeMetric, Missing, RankMetric

@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.models import MODELS
-from inverter.blackbox.models.inverter import InverterModule
-from inverter.blackbox.models.surrogate import Surrogate, SurrogateModule
+from inverter.blackbox.modules.inverter import InverterModule
+from inverter.blackbox.modules.surrogate import Surrogate, SurrogateModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.pairs_prior import load_pairs_prior
 from inverter.blackbox.published import split_run
-from inverter.config import MemoryConfig, TrainConfig, config_of, read_config
+from inverter.config import MemoryConfig, config_of, read_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
@@ -38,7 +39,8 @@ def build_module(
         ValueError: An unknown kind, or a value that it does not allow.
     """
     manifests = (manifest, *also)
-    module = MODELS[config.model.kind](config, manifests, partial(load_pairs_prior, config, manifest, fetch=fetch))
+    prior = partial(load_pairs_prior, config, manifest, fetch=fetch)
+    module = MODELS[config.model.kind].build(config, manifests, prior)
     plain = {"config": asdict(config), "manifests": [each.to_dict() for each in manifests]}
     module.save_hyperparameters(plain, logger=False)
     return module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inverter.config import TrainConfig
+from inverter.blackbox.config import TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior

@@ -6,7 +6,7 @@ from typing import Any
 
 from inverter.blackbox.ancestors import ancestors
 from inverter.blackbox.load import read_inverter
-from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.pair_module import PairModule
 from inverter.blackbox.published import check_target, read_published
 from inverter.config.errors import one_line

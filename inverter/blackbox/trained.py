@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from inverter.blackbox.ancestors import ancestors_of
+from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import is_run, read_published, split_run
-from inverter.config import MemoryConfig, TrainConfig
+from inverter.config import MemoryConfig
 from inverter.data.manifest import Manifest
 from inverter.priors.variant import split_name
 from inverter.targets.spec import TargetSpec

@@ -1,27 +1,18 @@
 """Configuration: one dataclass schema a stage, filled from YAML files left to right, then from ``key=value``."""
 
 from inverter.config.errors import ConfigError
-from inverter.config.evaluation import AuditConfig, BenchConfig, DrawConfig, EvaluateConfig, SplitConfig
-from inverter.config.experiments import (
-    BudgetConfig,
-    ExperimentConfig,
-    MethodsExperimentConfig,
-    PicturesConfig,
-    PointConfig,
-    PromptsExperimentConfig,
-    SmoothingExperimentConfig,
-    SummaryConfig,
-)
-from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
+from inverter.config.evaluation import DrawConfig, EvaluateConfig
+from inverter.config.inversion import ListConfig, PublishConfig, SenderConfig
+from inverter.config.keys import changed_keys
 from inverter.config.load import (
     YAML,
-    changed_keys,
     config_of,
     config_root,
     find_config,
     load_config,
     names_file,
     read_config,
+    show_defaults,
 )
 from inverter.config.memory import MemoryConfig
 from inverter.config.pairs import (
@@ -37,75 +28,45 @@ from inverter.config.prior import (
     AutoencoderConfig,
     DenoiserConfig,
     DistillConfig,
-    EvaluatePriorConfig,
     ImageDataConfig,
-    JudgeConfig,
 )
 from inverter.config.training import (
     DataConfig,
     InverterDistillConfig,
-    ModelConfig,
     OptimConfig,
     PairsConfig,
-    TrainConfig,
     TrainerConfig,
 )
 from inverter.config.whitebox import (
-    DirectConfig,
-    GuidedConfig,
-    HybridConfig,
-    LatentConfig,
     LoopConfig,
-    MethodsConfig,
     SmoothingConfig,
 )
 
 __all__ = [
     "YAML",
     "ArchitectureConfig",
-    "AuditConfig",
     "AutoencoderConfig",
-    "BenchConfig",
-    "BudgetConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
     "DenoiserConfig",
-    "DirectConfig",
     "DistillConfig",
     "DrawConfig",
     "EvaluateConfig",
-    "EvaluatePriorConfig",
-    "ExperimentConfig",
-    "GuidedConfig",
-    "HybridConfig",
     "ImageDataConfig",
-    "InvertConfig",
     "InverterDistillConfig",
-    "JudgeConfig",
-    "LatentConfig",
     "LayersConfig",
     "ListConfig",
     "LoopConfig",
     "MemoryConfig",
-    "MethodsConfig",
-    "MethodsExperimentConfig",
-    "ModelConfig",
     "NetworkConfig",
     "OptimConfig",
     "PairsConfig",
-    "PicturesConfig",
-    "PointConfig",
     "PrepareConfig",
-    "PromptsExperimentConfig",
     "PublishConfig",
     "SenderConfig",
     "SmoothingConfig",
-    "SmoothingExperimentConfig",
-    "SplitConfig",
-    "SummaryConfig",
     "TargetConfig",
-    "TrainConfig",
     "TrainerConfig",
     "VideoConfig",
     "changed_keys",
@@ -115,4 +76,5 @@ __all__ = [
     "load_config",
     "names_file",
     "read_config",
+    "show_defaults",
 ]

@@ -6,17 +6,17 @@ import difflib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
-from operator import attrgetter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from inverter.config.errors import ConfigError, one_line
-from inverter.config.values import PlainWords, Words, find_reference, read_value, settle
+from inverter.config.filling import Filling, sections
+from inverter.config.kinds import check_read
+from inverter.config.values import PlainWords, Words, find_reference, read_value
 
 T = TypeVar("T")
 YAML = (".yaml", ".yml")
@@ -35,23 +35,35 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     Returns:
         An instance of ``schema``, no OmegaConf object anywhere inside; ``~`` at the start of a text is home.
     Raises:
-        ConfigError: A file is missing or no YAML, a key is unknown, a type is wrong or a required value is absent.
+        ConfigError: A file is missing or no YAML, a key is unknown, a type is wrong, a required value is absent, or a
+            section's key was given that its other settings leave without effect.
     """
-    merged = OmegaConf.structured(schema)
+    filling = Filling(schema)
     for file in files:
         path = find_config(file)
-        merged = _merge(schema, merged, _read(path, Words), str(path))
-    for override in overrides:
-        key, separator, value = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
-        try:
-            update = OmegaConf.create()
-            OmegaConf.update(update, key, read_value(schema, key, value))
-        except Exception as error:  # PyYAML has many error classes
-            raise ConfigError(f"argument {override!r}: {one_line(error)}") from error
-        merged = _merge(schema, merged, update, f"argument {override!r}")
-    return _filled(merged)
+        filling.add(_read(path, Words), str(path))
+    for override in sorted(overrides, key=lambda word: not _names_kind(filling, word)):  # a kind before its keys
+        _add_word(filling, override)
+    config = filling.config()
+    try:
+        for name, section in sections(config).items():
+            check_read(name, section)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return config
+
+
+def show_defaults(schema: type, words: Sequence[str] = ()) -> str:
+    """YAML of a schema's keys and defaults; of a section with kinds, those of the kind that a word names.
+
+    Raises:
+        ConfigError: There is no such kind.
+    """
+    filling = Filling(schema)
+    for word in words:
+        if _names_kind(filling, word):
+            _add_word(filling, word)
+    return OmegaConf.to_yaml(filling.values)
 
 
 def read_config(schema: type[T], path: Path) -> T:
@@ -63,7 +75,9 @@ def read_config(schema: type[T], path: Path) -> T:
     values = _read(path, PlainWords)
     if reference := find_reference(OmegaConf.to_container(values)):
         raise ConfigError(f"config file {path} holds the reference {reference!r}; allowed: plain values")
-    return _filled(_merge(schema, OmegaConf.structured(schema), values, str(path)))
+    filling = Filling(schema)
+    filling.add(values, str(path), saved=True)
+    return filling.config()
 
 
 def config_of(schema: type[T], values: Any) -> T:
@@ -72,13 +86,9 @@ def config_of(schema: type[T], values: Any) -> T:
     Raises:
         ConfigError: A key is unknown, a type is wrong or a required value is absent.
     """
-    merged = _merge(schema, OmegaConf.structured(schema), OmegaConf.create(values), "values")
-    return OmegaConf.to_object(merged)  # type: ignore[return-value]
-
-
-def changed_keys(one: Any, other: Any) -> list[str]:
-    """Dotted names of the keys in which two configs of one schema differ."""
-    return [key for key in _keys(one) if attrgetter(key)(one) != attrgetter(key)(other)]
+    filling = Filling(schema)
+    filling.add(OmegaConf.create(values), "values", saved=True)
+    return OmegaConf.to_object(filling.values)  # type: ignore[return-value]
 
 
 def names_file(schema: type, word: str) -> bool:
@@ -117,6 +127,22 @@ def config_root() -> Path:
     return checkout if checkout.is_dir() else Path(__file__).parents[1] / "configs"
 
 
+def _names_kind(filling: Filling, word: str) -> bool:
+    return word.startswith(tuple(f"{name}.kind=" for name in sections(filling.default)))
+
+
+def _add_word(filling: Filling, override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
+    try:
+        update = OmegaConf.create()
+        OmegaConf.update(update, key, read_value(filling.default, key, value))
+    except Exception as error:  # PyYAML has many error classes
+        raise ConfigError(f"argument {override!r}: {one_line(error)}") from error
+    filling.add(update, f"argument {override!r}")
+
+
 def _read(path: Path, loader: type[yaml.SafeLoader]) -> DictConfig:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
@@ -127,50 +153,3 @@ def _read(path: Path, loader: type[yaml.SafeLoader]) -> DictConfig:
         raise ConfigError(f"config file {path} cannot be read: {one_line(error)}") from error
     except Exception as error:  # PyYAML has many error classes
         raise ConfigError(f"config file {path} is not valid YAML: {one_line(error)}") from error
-
-
-def _filled(merged: DictConfig) -> Any:
-    try:
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            raise ConfigError(f"required key(s) without a value: {', '.join(missing)} (give {missing[0]}=VALUE)")
-        config = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
-        raise ConfigError(f"key {str(error.full_key)!r}: {str(error).splitlines()[0]}") from error
-    try:
-        settle(config)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    return config
-
-
-def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
-    try:
-        return OmegaConf.merge(merged, update)
-    except OmegaConfBaseException as error:
-        key = error.full_key or error.key
-        message = str(error).splitlines()[0]
-        if "not in" in message:
-            known = _keys(schema)
-            if key in known:  # of a file, where a dot separates nothing
-                outer, _, last = str(key).rpartition(".")
-                raise ConfigError(f"{origin}: key {key!r} has a dot; in a file, write {last} below {outer}") from error
-            close = difflib.get_close_matches(str(key), known, n=3, cutoff=0.4)
-            allowed = f"did you mean {', '.join(close)}?" if close else f"allowed: {', '.join(known)}"
-            raise ConfigError(f"{origin}: unknown key {str(key)!r}; {allowed}") from error
-        raise ConfigError(f"{origin}: key {str(key)!r}: {message}") from error
-    except TypeError as error:  # a list where keys are, or the other way round
-        raise ConfigError(f"{origin}: {one_line(error)}") from error
-
-
-def _keys(schema: Any, prefix: str = "") -> list[str]:
-    """Dotted names of every key of a schema."""
-    default = schema() if isinstance(schema, type) else schema
-    names: list[str] = []
-    for entry in fields(default):
-        value = getattr(default, entry.name)
-        if is_dataclass(value):
-            names += _keys(value, f"{prefix}{entry.name}.")
-        else:
-            names.append(prefix + entry.name)
-    return names

@@ -1,4 +1,4 @@
-"""Schemas of training and measuring a prior, and of training the judge that measures it."""
+"""Schemas of training a prior, and of what all trainings from image shards share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from inverter.config.evaluation import JUDGES
 from inverter.config.training import OptimConfig, TrainerConfig
 
 
@@ -91,44 +90,3 @@ class DistillConfig(ImageTrainingConfig):
     huber: float = 0.01  # difference below which the loss is squared
     grid_prompts: int = 8  # captions of dev that samples are drawn for at each validation, in 1, 2 and 4 steps
     publish: bool = False  # also put the LoRA into the prior's folder, as PRIOR+few-step
-
-
-@dataclass
-class JudgeConfig(ImageTrainingConfig):
-    optim: OptimConfig = field(default_factory=lambda: OptimConfig(ema_decay=0.0))  # batch statistics fit raw weights
-    val: str | None = None  # image shards that the accuracy in the model card is of; null: of dev
-    num_classes: int = 200
-    classes: str | None = None  # JSON list of the class names, in the order of the labels; null: numbers
-    resolution: int = 64
-    widths: list[int] = field(default_factory=lambda: [32, 64, 128, 256])
-    depths: list[int] = field(default_factory=lambda: [2, 2, 2, 2])  # residual blocks a stage
-    min_crop: float = 0.6  # least side of a random crop, as a share of the picture's
-    label_smoothing: float = 0.1
-    max_parameters: int = 4_000_000
-    compile: bool = False
-
-
-@dataclass
-class EvaluatePriorConfig:
-    prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id; with +few-step its variant
-    val: str = MISSING  # image shards that took part in no training and no choice
-    train: str | None = None  # image shards that the prior was trained on: floor, memorisation; null leaves these out
-    cache: str | None = None  # folder of the decoded pictures; null: OUTPUT/pictures
-    photos: bool = True  # also the round trip of photos that install with packages
-    num_photos: int = 256  # crops of these photos
-    num_samples: int = 5000  # pictures of each KID and FID
-    num_text: int = 1000  # pictures drawn for prompted classes and backgrounds
-    num_memory: int = 1000  # pictures compared with their nearest training picture
-    num_speed: int = 64  # pictures drawn to measure speed
-    steps: list[int] | None = None  # of KID at guidance_scale; null: 1, 2, 4, and of a base 8, 16, 32, too
-    guidances: list[float] | None = None  # of KID at num_inference_steps; null: of a base 1, 2, 3, 5
-    num_inference_steps: int | None = None  # null: 8, of a few-step variant 4
-    guidance_scale: float | None = None  # null: 2, of a few-step variant 1, which is none
-    judges: list[str] = field(default_factory=lambda: list(JUDGES))
-    batch_size: int = 64
-    num_bootstrap: int = 2000
-    precision: str = "auto"  # auto | bf16 | fp32, of drawing; round trips and whatever measures run in float32
-    output: str = MISSING
-    device: str = "auto"
-    resume: bool = True  # keep the parts that OUTPUT/prior_metrics.json holds
-    seed: int = 0

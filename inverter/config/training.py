@@ -1,13 +1,10 @@
-"""Schemas of training an inverter, or the baseline, from pair shards."""
+"""Schemas of what trainings from pair shards share, and of distilling an inverter."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from omegaconf import MISSING
-
-from inverter.config.memory import MemoryConfig
-from inverter.config.pairs import TargetConfig
 
 
 @dataclass
@@ -24,38 +21,6 @@ class DataConfig(PairsConfig):
     also: list[str] = field(default_factory=list)  # further ones, of other layers, whose inverters share the denoiser
     shares: list[float] | None = None  # how often a batch is of each of these folders; null: evenly
     images: str | None = None  # image shards sent through the target while training; null: the stored training pairs
-
-
-@dataclass
-class ModelConfig:
-    kind: str = "inverter"  # inverter | upconv, fia_flow (the baselines) | surrogate (ranks draws for best_of)
-    conditioning: str = "control"  # control (features with their places) | tokens (their mean, in the text's place)
-    width: int = 128  # channels of the conditioner's map at the latents' side
-    coarse_width: int = 192  # channels of its coarser map; of control
-    depth: int = 4  # residual blocks of the conditioner
-    num_tokens: int = 24  # tokens predicted beside the latents, or as many as the prior takes; of tokens
-    dropout: float = 0.0  # share of the conditioner's channels dropped while training
-    tune: str = "none"  # what of the denoiser is trained along: none | lora | full
-    rank: int = 16  # of the LoRA
-    tune_lr: float = 0.25  # learning rate of the denoiser, as a share of the conditioner's
-    null_share: float = 0.1  # share of the training features replaced by a learned null, for guidance
-    noise_level: float = 0.0  # half of the features get noise of up to this deviation, which the conditioner is told
-    text_share: float = 0.15  # share of the steps with the pictures' texts beside the features
-    alone_share: float = 0.1  # share of the steps of a tuned denoiser on the texts alone
-    head: bool = True  # residual image head on top of the decoded latents
-    head_width: int = 64
-    latent_weight: float = 1.0
-    image_weight: float = 1.0  # 0 with head=false decodes nothing while training
-    head_weight: float = 1.0
-    image_every_n_steps: int = 8  # steps between two that decode: the losses of image and head cost most of a step
-    denoising_weight: float = 1.0  # of the loss that trains conditioner and denoiser
-    denoising_every_n_steps: int = 1
-    snr_gamma: float | None = 5.0  # bound of a timestep's weight; null is none
-    text_weight: float = 1.0  # weight of the distance from the pictures' texts, where they have any; of tokens
-    strength: float = 1.0  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
-    num_inference_steps: int = 10
-    guidance_scale: float = 2.5
-    guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])  # shares of the noise schedule
 
 
 @dataclass
@@ -81,23 +46,6 @@ class TrainerConfig:
     every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
     loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
     progress: bool = True
-
-
-@dataclass
-class TrainConfig:
-    target: TargetConfig = field(default_factory=TargetConfig)  # checked against the shards' manifest
-    prior: str = "embedded"
-    memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
-    start_from: str | None = None  # published inverter of the same features and sizes, with whose weights to begin
-    data: DataConfig = field(default_factory=DataConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    channels_last: bool = True  # memory layout of the weights that convolutions like on CPUs with AMX and on GPUs
-    compile: bool = False  # torch.compile what is trained; takes a while at the start, so for long runs on a GPU
-    output: str = MISSING
-    resume: bool = True  # go on from OUTPUT/checkpoints/last.ckpt when it is there
-    seed: int = 0
 
 
 @dataclass

@@ -43,15 +43,15 @@ class PlainWords(PlainLoader, Words):
     """The same without anchors and references."""
 
 
-def read_value(schema: type, key: str, text: str) -> Any:
-    """What the text behind ``key=`` stands for.
+def read_value(default: Any, key: str, text: str) -> Any:
+    """What the text behind ``key=`` stands for in a schema, of which ``default`` is an instance.
 
     Text, where the schema has text; ``null`` is None; YAML where it has a list or further keys.
 
     Raises:
         ValueError: It is no YAML, or its YAML names or uses an anchor; or it is ``???``, OmegaConf's word for none yet.
     """
-    kinds, is_text = declared(schema, key)
+    kinds, is_text = declared(default, key)
     if text == "???":
         raise ValueError("'???' stands for a value that is not given yet")
     if text == "null":
@@ -69,17 +69,17 @@ def read_value(schema: type, key: str, text: str) -> Any:
     return value
 
 
-def declared(schema: type, key: str) -> tuple[set[Any], bool]:
+def declared(default: Any, key: str) -> tuple[set[Any], bool]:
     """Types that a schema declares for a dotted key, none where it has no such key, and whether that is free text."""
     *outer, last = key.split(".")
     for name in outer:
-        schema = get_type_hints(schema).get(name, type(None))
-        if not is_dataclass(schema):
+        default = getattr(default, name, None)
+        if not is_dataclass(default):
             return set(), False
-    entry = next((entry for entry in fields(schema) if entry.name == last), None)
+    entry = next((entry for entry in fields(default) if entry.name == last), None)
     if entry is None:
         return set(), False
-    kind = get_type_hints(schema)[last]
+    kind = get_type_hints(type(default))[last]
     return {*(get_args(kind) if type(None) in get_args(kind) else (kind,))} - {type(None)}, "text" in entry.metadata
 
 

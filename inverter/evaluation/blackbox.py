@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.models.surrogate import Surrogate
+from inverter.blackbox.modules.surrogate import Surrogate
 from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import Method
 from inverter.priors.steps import count_steps

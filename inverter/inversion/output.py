@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.config import InvertConfig
 from inverter.data.clip_writer import DEFAULT_RATE, frame_rate, write_clip
 from inverter.data.inputs import Input, is_clip
 from inverter.evaluation.temporal import flicker, warping_error
@@ -20,6 +19,7 @@ from inverter.inversion.recon import ReconFolder
 from inverter.losses.quality import MIN_SSIM_SIDE, psnr, ssim
 from inverter.run.device import pick_device
 from inverter.run.memory import peak_memory
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.loop import Result
 from inverter.whitebox.search_state import COUNTS
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 from torch import Tensor
 
-from inverter.config import InvertConfig, MemoryConfig
+from inverter.config import MemoryConfig
+from inverter.whitebox.config import InvertConfig
 
 MAY_CHANGE = ("input", "output", "device", "limit", "video")
 SAID_BY_CONTENT = ("prompt", "prompts", "prompt_kind", "prior", "inverter")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from inverter.config import InvertConfig, changed_keys
+from inverter.config.keys import changed_keys, find_unread, unread_error
 from inverter.data.inputs import is_clip, is_sequence
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.methods import METHODS
 
 log = logging.getLogger(__name__)
@@ -21,22 +22,18 @@ def check_read(config: InvertConfig) -> None:
     Raises:
         ValueError: A key outside of the sections, such as ``prompt``, is not read.
     """
-    known = readers()
     mode = config.operating_point if config.method == "blackbox" else config.method
     path = Path(config.input)
+    unread = dict(find_unread(config, InvertConfig(), readers(), (mode,)))
+    for key, read_by in unread.items():
+        named = [_named(each) for each in read_by]
+        if "." not in key:
+            raise unread_error(key, getattr(config, key), _named(mode), named)
+        log.warning("%s has no effect with %s; it is read with %s", key, _named(mode), ", ".join(named))
     without_clip = {"video": not is_clip(path), "smoothing": not is_sequence(path)}
     for key in changed_keys(config, InvertConfig()):
-        section, dot, _ = key.partition(".")
-        read_by = known.get(section, (mode,))
-        if mode in read_by:
-            if without_clip.get(section):
-                log.warning("%s has no effect: input is no clip", key)
-            continue
-        named = ", ".join(map(_named, read_by))
-        if not dot:
-            value = getattr(config, key)
-            raise ValueError(f"{key} is {value!r}, which {_named(mode)} does not read; allowed: with {named}")
-        log.warning("%s has no effect with %s; it is read with %s", key, _named(mode), named)
+        if key not in unread and without_clip.get(key.partition(".")[0]):
+            log.warning("%s has no effect: input is no clip", key)
 
 
 def _named(mode: str) -> str:

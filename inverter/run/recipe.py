@@ -14,15 +14,17 @@ class Recipe:
     Args:
         values: Plain data or dataclasses, nested.
         ignored: Dotted names without effect on the result; one that ends in a dot stands for all that begin so.
-        defaults: What a setting was that an earlier recipe does not know yet; None: of a dataclass its own defaults.
+        defaults: What a setting was that an earlier recipe does not know yet; None: of a dataclass its own defaults, of
+            the settings that it has.
     """
 
     def __init__(self, values: Any, ignored: Sequence[str] = (), defaults: Any = None) -> None:
         self.ignored = tuple(ignored)
         self.values = self._flat(values)
-        if defaults is None and is_dataclass(values):
-            defaults = type(values)()  # type: ignore[misc]
         self.defaults = self._flat(defaults or {})
+        if defaults is None and is_dataclass(values):
+            own = self._flat(type(values)())  # type: ignore[misc]
+            self.defaults = {name: own[name] for name in own.keys() & self.values.keys()}
 
     def changes(self, earlier: Any) -> list[str]:
         """``name=there, now value`` of each setting that an earlier recipe had otherwise.

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+def deferred(name: str) -> Callable[..., Any]:
+    """The function ``MODULE:NAME``, imported when it is called: what registers it may so be read without torch."""
+    return lambda *given: pkgutil.resolve_name(name)(*given)
 
 
 class Registry(Generic[T]):

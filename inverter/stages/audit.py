@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inverter.audit.assemble import assemble
+from inverter.audit.config import AuditConfig
 from inverter.audit.page import write_page
 from inverter.audit.picture_sheet import read_sheet
 from inverter.audit.plan import Step, check_headline, check_weights, plan_audit
@@ -15,7 +16,6 @@ from inverter.audit.prompt import probe_prompt
 from inverter.audit.recommend import parse_limits
 from inverter.audit.record import Audit
 from inverter.audit.table import print_audit
-from inverter.config import AuditConfig
 from inverter.data.manifest import SPLITS
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.run.lock import locked

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.config import InvertConfig
 from inverter.data.url import is_url
 from inverter.inversion.recon import check_apart
 from inverter.inversion.unread import BLACKBOX, check_read
 from inverter.stages import invert_blackbox, invert_whitebox
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.methods import METHODS
 
 

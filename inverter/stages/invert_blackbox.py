@@ -12,7 +12,7 @@ from torch import Tensor
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import list_inverters, names_of
 from inverter.blackbox.trained import load_any_inverter
-from inverter.config import InvertConfig, SenderConfig, TargetConfig
+from inverter.config import SenderConfig, TargetConfig
 from inverter.data.capture import capture
 from inverter.data.feature_files import fitting
 from inverter.data.inputs import Input, batches, read_inputs
@@ -25,6 +25,7 @@ from inverter.run.progress import track
 from inverter.run.record import record_run
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.noise import image_generators
 
 

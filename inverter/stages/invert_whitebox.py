@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from inverter.config import InvertConfig
 from inverter.data.capture import capture
 from inverter.data.inputs import Input, batches, is_clip, read_inputs
 from inverter.inversion.output import Output
@@ -19,6 +18,7 @@ from inverter.run.progress import follow
 from inverter.run.record import record_run
 from inverter.whitebox.build import Setup, build_attack
 from inverter.whitebox.clip import invert_clip
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.loop import Result
 from inverter.whitebox.saved import SavedState
 

@@ -15,10 +15,11 @@ from torchvision.utils import make_grid, save_image
 
 from inverter.blackbox import few_step
 from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.few_step import has_few_step, read_few_step, variant_sha256
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import WEIGHTS, split_run
-from inverter.config import DrawConfig, PublishConfig, TrainConfig
+from inverter.config import DrawConfig, PublishConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results
 from inverter.priors.few_step import save_lora

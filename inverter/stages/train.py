@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 
 from inverter.blackbox.build import also_folders, build_data, build_module
-from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.config import TrainConfig
+from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.start import start
-from inverter.config import TrainConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.data.origins import copy_origins

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
-from inverter.config import MethodsConfig
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.seeds import derive_seed
 from inverter.targets.target import MultiTarget, Target
+from inverter.whitebox.config import MethodsConfig
 from inverter.whitebox.differentiable import check_differentiable
 from inverter.whitebox.goal import match
 from inverter.whitebox.loop import Result, Show, optimise

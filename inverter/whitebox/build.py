@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import WEIGHTS, Published, names_of, read_published
-from inverter.config import InvertConfig, TargetConfig
+from inverter.config import TargetConfig
 from inverter.data.manifest import Manifest, stream_sha256
 from inverter.payloads import make_payload
 from inverter.priors.load import load_prior
@@ -22,6 +22,7 @@ from inverter.targets.load import load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.attack import Attack
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.methods import METHODS, starts_at_inverter
 
 log = logging.getLogger(__name__)

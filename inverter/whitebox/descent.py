@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from torch import Tensor
 
-from inverter.config import DirectConfig, HybridConfig, LatentConfig
 from inverter.whitebox.adam import State, adam_direction, decayed
 from inverter.whitebox.phase import Phase, rows
+
+
+class Steps(Protocol):
+    """Settings of a descent: ``lr_decay`` is cosine or constant."""
+
+    num_steps: int
+    lr: float
+    lr_decay: str
 
 
 class Descent(Phase):
@@ -18,7 +27,7 @@ class Descent(Phase):
         ValueError: No step, or an unknown ``lr_decay``.
     """
 
-    def __init__(self, config: DirectConfig | LatentConfig | HybridConfig) -> None:
+    def __init__(self, config: Steps) -> None:
         super().__init__(config.num_steps)
         decayed(config.lr, "lr_decay", config.lr_decay, 0, 1)
         self.lr_decay = config.lr_decay

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from inverter.__main__ import main
-from inverter.config import TrainConfig
+from inverter.blackbox.config import TrainConfig
 from inverter.stages import train
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.config import TrainConfig
+from inverter.blackbox.config import TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.run.record import save_config
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from inverter import Inverter
 from inverter.__main__ import main
-from inverter.config import TrainConfig, load_config
+from inverter.blackbox.config import TrainConfig
+from inverter.config import load_config
 from inverter.data.sources.photos import PHOTOS
 from inverter.priors.load import load_prior
 

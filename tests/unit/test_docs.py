@@ -70,7 +70,7 @@ def test_commands_parse(words, monkeypatch, capsys):
     monkeypatch.setattr(inverter.run.memory, "keep_freed_memory", lambda: None)
     status = inverter.__main__.main(words[1:])
     assert (status, capsys.readouterr().err) == (0, "")
-    assert [type(config).__name__ for config in stages] == [_schema(words)]
+    assert [type(config) for config in stages] == [inverter.__main__.find_schema(_stage(words))]
 
 
 def test_the_job_for_a_cluster_is_a_shell_script():
@@ -200,10 +200,6 @@ def test_pins_cover_the_dependencies_and_agree_with_pre_commit():
 
 def _stage(words: list[str]) -> str:
     return " ".join(words[1:3]) if words[1] in inverter.__main__.KINDS else words[1]
-
-
-def _schema(words: list[str]) -> str:
-    return inverter.__main__.STAGES[_stage(words)][1]
 
 
 def _normal(name: str) -> str:

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from inverter.blackbox.build import build_module
-from inverter.config import TrainConfig, config_root, load_config
+from inverter.blackbox.config import TrainConfig
+from inverter.config import config_root, load_config
 from inverter.data.manifest import Manifest
 from inverter.run import trainer as run_trainer
 from inverter.run import training

@@ -51,12 +51,16 @@ def python(*words: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], [], ["train", "--help"], ["nonsense"], ["train", "nonsense=1"], ["list"]],
+    [
+        *(["--help"], ["--version"], [], ["nonsense"], ["list"]),
+        *(["train", "--help"], ["train", "nonsense=1"], ["train", "model.kind=upconv", "model.strength=1"]),
+        *(["invert", "--help"], ["audit", "--help"], ["experiment", "methods", "--help"]),
+    ],
 )
 def test_help_errors_and_the_list_load_nothing_heavy(words):
     done = python("-c", PROBE, *words)
     _, status, *heavy = next(line for line in done.stdout.splitlines() if line.startswith("PROBE")).split()
-    assert int(status) == (2 if "nonsense" in words[-1:] or "nonsense=1" in words else 0)
+    assert int(status) == (2 if words[-1:] in (["nonsense"], ["nonsense=1"], ["model.strength=1"]) else 0)
     assert heavy == ["[]"]
 
 
@@ -89,6 +93,15 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
     assert f"usage: inverter {stage}" in shown
     assert "seed: 0" in shown or stage in ("layers", "publish", "list", "experiment summary")
     assert stages == []
+
+
+def test_help_shows_the_keys_of_a_kind(capsys):
+    assert main(["train", "model.kind=surrogate", "--help"]) == 0
+    assert "\nmodel:\n  kind: surrogate\n  width: 128\n  depth: 4\noptim:\n" in capsys.readouterr().out
+    assert main(["train", "--help", "model.kind=gan"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: argument 'model.kind=gan': model.kind is 'gan'; allowed: fia_flow, "
+    )
 
 
 def test_the_version(capsys):

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from inverter.blackbox.load import load_inverter
-from inverter.config import BenchConfig, PrepareConfig
+from inverter.config import PrepareConfig
 from inverter.data.build import PairBuilder
 from inverter.data.datamodule import pair_loader
 from inverter.data.sources.open import open_source
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement, alternate, divide
 from inverter.priors.load import load_prior
 from inverter.priors.steps import count_steps

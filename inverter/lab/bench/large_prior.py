@@ -10,7 +10,7 @@ import time
 import torch
 from torch import nn
 
-from inverter.config import BenchConfig
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement
 from inverter.lab.bench.prior_weights import PUBLISHED, build
 from inverter.run.memory import peak_memory

@@ -11,8 +11,8 @@ from pathlib import Path
 from torchvision.utils import save_image
 
 from inverter.__main__ import main
-from inverter.config import BenchConfig
 from inverter.data.reader import PairDataset
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement
 from inverter.run.memory import peak_memory
 

@@ -18,10 +18,13 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from inverter.blackbox.build import build_module
-from inverter.blackbox.models.inverter import InverterModule
+from inverter.blackbox.config import TrainConfig
+from inverter.blackbox.models.inverter import InverterConfig
+from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.pair_module import PairModule
-from inverter.config import BenchConfig, DataConfig, OptimConfig, TrainConfig, TrainerConfig
+from inverter.config import DataConfig, OptimConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement, alternate, clock, divide, synchronise
 from inverter.run.device import pick_device, pick_precision
 from inverter.run.trainer import build_trainer
@@ -138,7 +141,8 @@ def _loops(
     train: TrainConfig, data: PairDataModule, steps: int, device: torch.device, precision: str
 ) -> tuple[float, float]:
     """Seconds of ``steps`` steps under Lightning's Trainer and in a bare loop; each decodes, none denoises."""
-    train.model.image_every_n_steps, train.model.denoising_weight = 1, 0.0
+    model = cast(InverterConfig, train.model)
+    model.image_every_n_steps, model.denoising_weight = 1, 0.0
     with tempfile.TemporaryDirectory() as folder, _without_trainer():
         watch = _Watch(device)
         trainer = build_trainer(train.optim, train.trainer, Path(folder), monitor="dev/psnr", callbacks=[watch])

@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from inverter.config import BudgetConfig, ExperimentConfig, InvertConfig, MethodsConfig, SmoothingConfig
+from inverter.config import SmoothingConfig
 from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_WITHIN, recipe
 from inverter.lab.experiments.budget import budget_name, choose_queries, plan
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import BudgetConfig, ExperimentConfig
 from inverter.lab.experiments.one_pass import run_one_pass
 from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.subject import BLACKBOX, Subject, invert_config
@@ -19,6 +20,7 @@ from inverter.run.seeds import derive_seed
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.build import make_attack, without_polish_of_clips
 from inverter.whitebox.clip import invert_clip
+from inverter.whitebox.config import InvertConfig, MethodsConfig
 from inverter.whitebox.loop import Result, Show
 from inverter.whitebox.saved import SavedState
 from inverter.whitebox.search_state import COUNTS

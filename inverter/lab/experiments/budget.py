@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 
 from torch import Tensor
 
-from inverter.config import BudgetConfig, InvertConfig
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import BudgetConfig
 from inverter.whitebox.attack import Attack
+from inverter.whitebox.config import InvertConfig
 
 TRIAL = 5
 """Queries that tell how long one takes."""
@@ -63,12 +64,12 @@ def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | No
     hybrid, parts = config.hybrid, [phase.num_steps for phase in attack.phases()]
     first = queries if len(parts) == 1 else max(1, round(queries * hybrid.num_steps / sum(parts)))
     pixels = replace(hybrid.pixels, num_steps=max(1, queries - first))
-    return replace(
-        config,
-        loop=replace(
+    sections = {
+        "loop": replace(
             config.loop, max_queries=queries, max_seconds=config.loop.max_seconds if seconds is None else seconds
         ),
-        direct=replace(config.direct, num_steps=queries),
-        latent=replace(config.latent, num_steps=queries),
-        hybrid=replace(hybrid, num_steps=first, pixels=pixels),
-    )
+        "direct": replace(config.direct, num_steps=queries),
+        "latent": replace(config.latent, num_steps=queries),
+        "hybrid": replace(hybrid, num_steps=first, pixels=pixels),
+    }
+    return replace(config, **sections)

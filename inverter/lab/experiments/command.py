@@ -7,7 +7,8 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
-from inverter.config import ExperimentConfig, load_config
+from inverter.config import load_config
+from inverter.lab.experiments.config import ExperimentConfig
 from inverter.lab.experiments.record import ExperimentRecord
 
 ELSEWHERE = ("output", "results", "max_time", "device", "num_workers")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inverter.config import SmoothingExperimentConfig
 from inverter.evaluation.intervals import MIN_SOURCES, Difference, paired_bootstrap
 from inverter.evaluation.labels import interval, number
 from inverter.lab.experiments.answer import FEW
+from inverter.lab.experiments.config import SmoothingExperimentConfig
 from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.run import Job

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.evaluation.judges import Gallery, load_judges
 from inverter.evaluation.metrics import Missing
 from inverter.lab.experiments.budget import budget_name
+from inverter.lab.experiments.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.lab.experiments.measure import Bench, Group, Measured, measure
 from inverter.lab.experiments.remembering import RememberingJudge
 from inverter.lab.experiments.run import Job, run_jobs

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from inverter.config import ExperimentConfig
 from inverter.evaluation.harness import evaluate
 from inverter.evaluation.intervals import Bootstrap
 from inverter.evaluation.judges import Gallery, Judge
@@ -13,6 +12,7 @@ from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.references import reference_methods
 from inverter.evaluation.results import Results
+from inverter.lab.experiments.config import ExperimentConfig
 from inverter.lab.experiments.extras import Extras, add_temporal, extend
 from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.replay import Replay, stream

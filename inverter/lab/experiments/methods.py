@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inverter.config import BudgetConfig, MethodsExperimentConfig
 from inverter.lab.experiments.answer import overall, sentences
 from inverter.lab.experiments.attempt import Attempt
 from inverter.lab.experiments.budget import budget_name
 from inverter.lab.experiments.command import command
+from inverter.lab.experiments.config import BudgetConfig, MethodsExperimentConfig
 from inverter.lab.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.lab.experiments.measure import Group
 from inverter.lab.experiments.page import Text, check_page, write_page

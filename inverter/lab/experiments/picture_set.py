@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 import torch
 from torch import Tensor
 
-from inverter.config import PicturesConfig, VideoConfig
+from inverter.config import VideoConfig
 from inverter.data.inputs import Input
 from inverter.data.picture_cache import decode_sample
 from inverter.data.pictures import square, to_tensor
@@ -19,6 +19,7 @@ from inverter.data.sources.photos import PHOTOS, PhotoSource, find_photo
 from inverter.data.sources.tar import TarSource
 from inverter.data.sources.video import VideoSource
 from inverter.evaluation.judges import Gallery
+from inverter.lab.experiments.config import PicturesConfig
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from inverter.config import ExperimentConfig
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
 from inverter.evaluation.results import Results
+from inverter.lab.experiments.config import ExperimentConfig
 from inverter.lab.experiments.measure import Measured
 from inverter.lab.experiments.run import Job
 from inverter.run.files import write_text

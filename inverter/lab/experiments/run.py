@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from inverter.config import ExperimentConfig
 from inverter.lab.experiments.attempt import Attempt, run_batch
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import ExperimentConfig
 from inverter.lab.experiments.picture_set import Picture, batches
 from inverter.run.progress import follow
 from inverter.run.seeds import derive_seed

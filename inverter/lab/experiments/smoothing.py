@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from inverter.config import SmoothingConfig, SmoothingExperimentConfig
+from inverter.config import SmoothingConfig
 from inverter.data.sources.source import unique_key
 from inverter.lab.experiments.attempt import Attempt
 from inverter.lab.experiments.budget import budget_name
+from inverter.lab.experiments.config import SmoothingExperimentConfig
 from inverter.lab.experiments.cut import side_notes
 from inverter.lab.experiments.frame import check_points, experiment, measure_all, run_all
 from inverter.lab.experiments.measure import Group

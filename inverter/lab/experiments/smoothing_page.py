@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from inverter.config import SmoothingExperimentConfig
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.lab.experiments.answer import overall, sentences
 from inverter.lab.experiments.command import command
+from inverter.lab.experiments.config import SmoothingExperimentConfig
 from inverter.lab.experiments.page import Text, write_page
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from inverter.blackbox.published import Published
-from inverter.config import ExperimentConfig, InvertConfig, MethodsConfig, PointConfig, SenderConfig
+from inverter.config import SenderConfig
 from inverter.data.capture import capture
 from inverter.data.inputs import Input
+from inverter.lab.experiments.config import ExperimentConfig, PointConfig
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import few_step_name, has_few_step
@@ -23,8 +24,9 @@ from inverter.run.device import pick_device, place
 from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.build import decodes_with, find_inverter, hashes, load_devices, statistics
+from inverter.whitebox.config import InvertConfig, MethodsConfig
 from inverter.whitebox.goal import match
-from inverter.whitebox.methods.hybrid import hybrid
+from inverter.whitebox.phases.hybrid import hybrid
 
 log = logging.getLogger(__name__)
 BLACKBOX = ("blackbox_mean", "blackbox_sample")

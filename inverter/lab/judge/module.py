@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inverter.config import JudgeConfig
 from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge
+from inverter.lab.judge.config import JudgeConfig
 from inverter.run.optimizer import build_optimizer
 
 

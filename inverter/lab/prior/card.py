@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from inverter.config import EvaluatePriorConfig
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.lab.prior.plan import choose_settings
 
 CARD = """---

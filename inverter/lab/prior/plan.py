@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inverter.config import EvaluatePriorConfig
 from inverter.data.image_module import picture_loader
 from inverter.data.picture_cache import PictureCache
 from inverter.data.pictures import square, to_tensor
@@ -20,6 +19,7 @@ from inverter.evaluation.intervals import bootstrap_mean
 from inverter.evaluation.judges import Judge
 from inverter.lab.prior import measures as measures
 from inverter.lab.prior.border_colour import ColourWords
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.lab.prior.linear_reference import linear_round_trip
 from inverter.lab.prior.record import PriorRecord
 from inverter.losses.quality import psnr, quantise

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from inverter.config import EvaluatePriorConfig
 from inverter.config.parse import parse_json
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.run.files import write_text
 from inverter.run.recipe import Recipe
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from inverter.config import BenchConfig, PrepareConfig
+from inverter.config import PrepareConfig
 from inverter.lab.bench import inference, large_prior, memory, training_speed
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.bench.measurement import Measurement
 from inverter.lab.bench.picture import draw
 from inverter.run.files import write_text

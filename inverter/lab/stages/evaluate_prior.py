@@ -9,10 +9,10 @@ from typing import Any
 
 from torchvision.utils import make_grid, save_image
 
-from inverter.config import EvaluatePriorConfig
 from inverter.config.errors import one_line
 from inverter.evaluation.judges import load_judges
 from inverter.lab.prior.card import render_prior_card
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.lab.prior.plan import PriorPlan, Settings, choose_settings
 from inverter.lab.prior.record import ADVICE, FILE, PriorRecord
 from inverter.priors.index import TRAINING, read_object_if_there

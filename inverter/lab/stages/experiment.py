@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from inverter.config import MethodsExperimentConfig, PromptsExperimentConfig, SmoothingExperimentConfig
 from inverter.lab.experiments import methods, prompts, smoothing
+from inverter.lab.experiments.config import MethodsExperimentConfig, PromptsExperimentConfig, SmoothingExperimentConfig
 from inverter.lab.experiments.summary import summarise, summary_folder
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from inverter.config import SummaryConfig
+from inverter.lab.experiments.config import SummaryConfig
 from inverter.lab.experiments.summary import summarise
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from inverter.config import JudgeConfig
 from inverter.config.parse import parse_json
 from inverter.data.image_module import ImageShardModule, RandomView, picture_folder, picture_loader
 from inverter.data.picture_cache import PictureCache
 from inverter.evaluation.intervals import bootstrap_mean
 from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge, save_judge
 from inverter.lab.judge.card import render_judge_card
+from inverter.lab.judge.config import JudgeConfig
 from inverter.lab.judge.module import JudgeModule, hits
 from inverter.lab.prior.measures import interval
 from inverter.run.checkpoints import load_weights

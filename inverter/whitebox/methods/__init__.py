@@ -1,29 +1,40 @@
-"""White-box methods by name: what the loop runs for each, and what each needs."""
+"""White-box methods by name, one a file: its settings, what the loop runs for it, and what it needs.
+
+Among the settings, values of the paper (arXiv:2412.10448) are marked so, as are those of DRAG (ICML 2025); the paper
+does not say how many denoising steps are differentiated, how many iterations are made, which form the total variation
+has and how much neighbouring frames count. There the default is ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
-from inverter.config import MethodsConfig
 from inverter.run.registry import Registry
-from inverter.whitebox.phase import Phase
+
+if TYPE_CHECKING:
+    from inverter.whitebox.config import MethodsConfig
+    from inverter.whitebox.phase import Phase
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class WhiteboxMethod:
-    """A white-box method, registered in the file of its phases.
+    """A white-box method, registered in a file of its own.
 
     Args:
         phases: Of its section of the configuration (None where it has none), the numbers that travel for an image and
             the picture's side in pixels: what the loop runs in turn.
+        config: Dataclass of this section; None has none.
         needs_prior: Whether it searches in a prior's latents; else ``image_size`` may be any.
         prompted: Whether text conditions it.
         starts_at_inverter: Of its section: whether it begins where a black-box inverter ends, if there is one.
     """
 
     phases: Callable[[Any, int, int], list[Phase]]
+    config: type | None = None
     needs_prior: bool = True
     prompted: bool = True
     starts_at_inverter: Callable[[Any], bool] = lambda section: False
@@ -35,3 +46,13 @@ METHODS: Registry[WhiteboxMethod] = Registry("method", "inverter.whitebox.method
 def starts_at_inverter(method: str, config: MethodsConfig) -> bool:
     """Whether a method with these settings begins where a black-box inverter ends, if there is one."""
     return METHODS[method].starts_at_inverter(getattr(config, method, None))
+
+
+@dataclass_transform(field_specifiers=(field,))
+def add_sections(schema: type[T]) -> type[T]:
+    """A dataclass of ``schema`` with a section of the name of each method that has settings."""
+    for name in METHODS.names():
+        if (config := METHODS[name].config) is not None:
+            schema.__annotations__[name] = config
+            setattr(schema, name, field(default_factory=config))
+    return dataclass(schema)

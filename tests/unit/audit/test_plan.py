@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
+from inverter.audit.config import AuditConfig
 from inverter.audit.plan import check_headline, find_layers, plan_audit, spread_layers
-from inverter.config import AuditConfig, DataConfig, PrepareConfig, load_config
+from inverter.config import DataConfig, PrepareConfig, load_config
 from inverter.targets.layers import LayerInfo, list_layers
 
 LITE0 = ["blocks.0", "blocks.2", "blocks.4", "blocks.6"]

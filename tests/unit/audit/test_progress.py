@@ -5,7 +5,8 @@ import pytest
 
 from inverter.audit.plan import Step
 from inverter.audit.progress import LEFT, LayerProgress
-from inverter.config import EvaluateConfig, TrainConfig
+from inverter.blackbox.config import TrainConfig
+from inverter.config import EvaluateConfig
 from inverter.targets.layers import LayerInfo
 
 

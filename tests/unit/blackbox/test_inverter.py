@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from inverter.blackbox.inverter import Inverter
+from inverter.blackbox.models.inverter import InverterConfig
 from inverter.blackbox.spec import CONDITIONINGS, InverterSpec
-from inverter.config import ModelConfig
 from inverter.priors.control import unet_control_shape
 from inverter.priors.load import load_prior
 from inverter.run.hub import checkpoints_root
@@ -46,7 +46,9 @@ def spec(tiny_prior) -> InverterSpec:
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_ten_megabytes_hold_an_inverter_of_any_features(feature_shape, conditioning):
     """With the default sizes, beside the embedded prior, in half precision."""
-    sizes = {key: getattr(ModelConfig(), key) for key in ("width", "coarse_width", "depth", "head_width", "num_tokens")}
+    sizes = {
+        key: getattr(InverterConfig(), key) for key in ("width", "coarse_width", "depth", "head_width", "num_tokens")
+    }
     draws = {"strength": 1.0, "num_inference_steps": 10, "guidance_scale": 2.5, "dropout": 0.0}
     shapes = {"latent_shape": (12, 16, 16), "conditioning_shape": (24, 128), "resolution": 64}
     spec = InverterSpec(feature_shape, **shapes, **sizes, **draws, conditioning=conditioning)

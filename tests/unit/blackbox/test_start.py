@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 
 from inverter.blackbox.ancestors import ancestors, ancestors_of, notes
 from inverter.blackbox.build import build_module
+from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import read_published
 from inverter.blackbox.start import start
 from inverter.blackbox.trained import load_trained_inverter
-from inverter.config import TrainConfig
 from inverter.data.manifest import Manifest
 from inverter.publish.card import began_with
 from inverter.publish.inverter import save_inverter

@@ -6,17 +6,19 @@ from omegaconf import OmegaConf
 
 from inverter import __main__
 from inverter import config as schemas
-from inverter.config import (
-    AutoencoderConfig,
-    EvaluateConfig,
-    PrepareConfig,
-    TrainConfig,
-    config_root,
-    find_config,
-    load_config,
-)
+from inverter.audit.config import AuditConfig
+from inverter.blackbox.config import TrainConfig
+from inverter.config import AutoencoderConfig, EvaluateConfig, PrepareConfig, config_root, find_config, load_config
 from inverter.config.errors import ConfigError
+from inverter.lab.bench.config import BenchConfig
+from inverter.lab.experiments.config import (
+    MethodsExperimentConfig,
+    PromptsExperimentConfig,
+    SmoothingExperimentConfig,
+)
+from inverter.lab.judge.config import JudgeConfig
 from inverter.run.record import save_config
+from inverter.whitebox.config import InvertConfig
 
 REQUIRED = ["data.path=pairs", "output=out"]
 CONFIGS = sorted(path.relative_to(config_root()) for path in config_root().rglob("*.yaml"))
@@ -25,19 +27,19 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "prepare": (PrepareConfig, []),
     "train": (TrainConfig, []),
     "eval": (EvaluateConfig, []),
-    "audit": (schemas.AuditConfig, []),
-    "invert": (schemas.InvertConfig, ["input=photo.png"]),
+    "audit": (AuditConfig, []),
+    "invert": (InvertConfig, ["input=photo.png"]),
     "prior_autoencoder": (AutoencoderConfig, SHARDS),
     "prior_denoiser": (schemas.DenoiserConfig, SHARDS),
     "prior_distill": (schemas.DistillConfig, [*SHARDS, "prior=mine"]),
     "distill": (schemas.InverterDistillConfig, ["inverter=mine", "data.path=pairs"]),
     "prior_gpu": (AutoencoderConfig, [*SHARDS, "output=out"]),
-    "judge": (schemas.JudgeConfig, SHARDS),
+    "judge": (JudgeConfig, SHARDS),
     "gpu": (TrainConfig, REQUIRED),
-    "bench": (schemas.BenchConfig, []),
-    "experiment_methods": (schemas.MethodsExperimentConfig, []),
-    "experiment_prompts": (schemas.PromptsExperimentConfig, []),
-    "experiment_smoothing": (schemas.SmoothingExperimentConfig, []),
+    "bench": (BenchConfig, []),
+    "experiment_methods": (MethodsExperimentConfig, []),
+    "experiment_prompts": (PromptsExperimentConfig, []),
+    "experiment_smoothing": (SmoothingExperimentConfig, []),
 }
 
 
@@ -163,7 +165,9 @@ def test_a_misspelt_key_suggests_the_right_one(word, suggestion):
 
 def test_a_misspelt_key_in_a_file_names_the_file(tmp_path):
     file = write(tmp_path / "mine.yaml", "model:\n  widht: 3\n")
-    with pytest.raises(ConfigError, match=r"mine.yaml: unknown key 'model.widht'; did you mean model.width"):
+    with pytest.raises(
+        ConfigError, match=r"mine.yaml: unknown key 'model.widht' of model.kind=inverter; did you mean model.width"
+    ):
         load_config(TrainConfig, [file], REQUIRED)
 
 
@@ -238,6 +242,9 @@ def test_what_cannot_be_used_is_one_line(word):
         "optim.lr: 1\n",
         "a: [1\n",
         "model: 3\n",
+        "model: ${nothing}\n",
+        "model: {kind: 3}\n",
+        "model: {kind: ${nothing}}\n",
         "\tseed: 1\n",
         "seed: 1\nseed: 2\n",
     ],
@@ -294,8 +301,7 @@ def test_a_saved_config_loads_as_it_was(tmp_path):
 
 
 def test_every_stage_has_a_schema_whose_defaults_are_valid():
-    for module, name, text in __main__.STAGES.values():
-        schema = getattr(schemas, name)
-        assert OmegaConf.structured(schema) is not None
+    for stage, (module, _, text) in __main__.STAGES.items():
+        assert OmegaConf.structured(__main__.find_schema(stage)) is not None
         assert (Path(schemas.__file__).parents[1] / f"{module.replace('.', '/')}.py").is_file()
         assert text

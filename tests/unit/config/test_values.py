@@ -4,19 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from inverter.config import (
-    InvertConfig,
-    PrepareConfig,
-    PublishConfig,
-    SmoothingExperimentConfig,
-    TrainConfig,
-    find_config,
-    load_config,
-    names_file,
-    read_config,
-)
+from inverter.blackbox.config import TrainConfig
+from inverter.config import PrepareConfig, PublishConfig, find_config, load_config, names_file, read_config
 from inverter.config.errors import ConfigError
+from inverter.lab.experiments.config import SmoothingExperimentConfig
 from inverter.run.record import save_config
+from inverter.whitebox.config import InvertConfig
 
 TEXTS = [
     *("a photo #nofilter", "portrait: a man", "[sale] shoes", "@home", "*", "!wow", "&x", "{a}", "- a", "| a", "> a"),

@@ -3,9 +3,9 @@ import json
 import torch
 from PIL import Image
 
-from inverter.config import InvertConfig
 from inverter.data.inputs import Input
 from inverter.inversion.output import Output, measure_clip
+from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.loop import Result
 from inverter.whitebox.search_state import COUNTS
 

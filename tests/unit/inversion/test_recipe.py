@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import torch
 
-from inverter.config import InvertConfig
 from inverter.inversion.recipe import recipe
+from inverter.whitebox.config import InvertConfig
 
 
 def test_it_tells_what_changes_the_result_from_what_does_not():

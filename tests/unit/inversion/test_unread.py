@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from inverter.config import InvertConfig, load_config
+from inverter.config import load_config
 from inverter.data.clip_writer import DEFAULT_RATE, write_clip
 from inverter.inversion.unread import check_read, readers
+from inverter.whitebox.config import InvertConfig
 
 
 def given(*words: str) -> InvertConfig:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from priors_toys import write_flow, write_xl
 
-from inverter.blackbox.models.inverter import tune
+from inverter.blackbox.modules.inverter import tune
 from inverter.config import MemoryConfig
 from inverter.priors.load import load_prior
 from inverter.priors.memory import OneOnDevice, check_memory

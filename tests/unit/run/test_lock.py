@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from inverter.config import AuditConfig, BenchConfig, EvaluateConfig, InvertConfig, PublishConfig, load_config
+from inverter.audit.config import AuditConfig
+from inverter.config import EvaluateConfig, PublishConfig, load_config
+from inverter.lab.bench.config import BenchConfig
 from inverter.lab.stages import bench
 from inverter.run.lock import LOCK, locked
 from inverter.stages import audit, evaluate, invert, prepare, publish, train
+from inverter.whitebox.config import InvertConfig
 
 HOLD = """
 import fcntl, sys

@@ -2,12 +2,13 @@ import pytest
 import torch.distributed as dist
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from inverter.config import InvertConfig, OptimConfig, TrainerConfig
+from inverter.config import OptimConfig, TrainerConfig
 from inverter.run import processes
 from inverter.run.lock import LOCK, locked
 from inverter.run.processes import gather, joined, rank, share_tasks, wait_for_all, world_size
 from inverter.run.record import record_run
 from inverter.run.training import build_trainer
+from inverter.whitebox.config import InvertConfig
 
 
 def test_alone(monkeypatch):

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from inverter.run.registry import Registry
+from inverter.run.registry import Registry, deferred
 
 
 @pytest.fixture
@@ -38,3 +38,9 @@ def test_a_name_is_registered_once(parts):
     parts.register("one", parts["one"])
     with pytest.raises(ValueError, match="kind='one' is registered twice"):
         parts.register("one", 7)
+
+
+def test_a_deferred_function_is_imported_when_it_is_called():
+    assert deferred("math:hypot")(3, 4) == 5
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        deferred("nowhere:build")()

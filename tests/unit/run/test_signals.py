@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.blackbox.models.inverter import InverterModule
-from inverter.config import TrainConfig, TrainerConfig
+from inverter.blackbox.config import TrainConfig
+from inverter.blackbox.modules.inverter import InverterModule
+from inverter.config import TrainerConfig
 from inverter.stages import train
 
 WEIGHTS = ("state_dict", "current_model_state")  # averaged and raw

@@ -16,9 +16,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 
 from inverter.blackbox import pairs_prior
 from inverter.blackbox.build import build_module, load_run
-from inverter.blackbox.models.inverter import InverterModule
-from inverter.blackbox.models.upconv import UpconvModule
-from inverter.config import OptimConfig, TrainConfig, TrainerConfig
+from inverter.blackbox.config import TrainConfig
+from inverter.blackbox.modules.inverter import InverterModule
+from inverter.blackbox.modules.upconv import UpconvModule
+from inverter.config import OptimConfig, TrainerConfig
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.priors.load import load_prior

@@ -7,11 +7,12 @@ from PIL import Image
 from torch import nn
 
 from inverter.blackbox.trained import load_any_inverter
-from inverter.config import InvertConfig, SenderConfig
+from inverter.config import SenderConfig
 from inverter.data.inputs import Input
 from inverter.stages import invert_blackbox
 from inverter.stages.invert_blackbox import _reconstruct, _sent, check_given
 from inverter.targets import load_target
+from inverter.whitebox.config import InvertConfig
 
 CPU = torch.device("cpu")
 

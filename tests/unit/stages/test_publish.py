@@ -1,6 +1,7 @@
 import pytest
 
-from inverter.config import PublishConfig, TrainConfig
+from inverter.blackbox.config import TrainConfig
+from inverter.config import PublishConfig
 from inverter.stages import publish
 
 

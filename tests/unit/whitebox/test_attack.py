@@ -7,9 +7,14 @@ import torch
 
 from inverter.blackbox.conditioner import Encoding
 from inverter.blackbox.inverter import Inverter
-from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig, MethodsConfig
+from inverter.config import LoopConfig
 from inverter.priors.control import Control
 from inverter.whitebox.attack import Attack
+from inverter.whitebox.config import MethodsConfig
+from inverter.whitebox.methods.direct import DirectConfig
+from inverter.whitebox.methods.guided import GuidedConfig
+from inverter.whitebox.methods.hybrid import HybridConfig
+from inverter.whitebox.methods.latent import LatentConfig
 
 CONFIG = MethodsConfig(
     direct=DirectConfig(num_steps=3),

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from inverter.blackbox.published import names_of, read_published
-from inverter.config import InvertConfig
 from inverter.targets.spec import TargetSpec
 from inverter.whitebox.build import decodes_with, find_inverter, statistics, without_polish_of_clips
+from inverter.whitebox.config import InvertConfig
 
 
 def config(inverter: Path | str | None, source: str = "auto") -> InvertConfig:

@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from inverter.config import DirectConfig, LatentConfig, LoopConfig, MethodsConfig, SmoothingConfig
+from inverter.config import LoopConfig, SmoothingConfig
 from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.clip import frame_distances, invert_clip, windows
+from inverter.whitebox.config import MethodsConfig
+from inverter.whitebox.methods.direct import DirectConfig
+from inverter.whitebox.methods.latent import LatentConfig
 from inverter.whitebox.problem import Chain
 from inverter.whitebox.saved import SavedState
 

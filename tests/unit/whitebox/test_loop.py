@@ -16,15 +16,19 @@ import torch
 from torch import Tensor
 
 import inverter.whitebox
-from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
+from inverter.config import LoopConfig
 from inverter.whitebox import loop
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.goal import Goal
 from inverter.whitebox.loop import optimise
-from inverter.whitebox.methods.guided import Guided
-from inverter.whitebox.methods.hybrid import hybrid
-from inverter.whitebox.methods.latent import Latent
+from inverter.whitebox.methods.direct import DirectConfig
+from inverter.whitebox.methods.guided import GuidedConfig
+from inverter.whitebox.methods.hybrid import HybridConfig
+from inverter.whitebox.methods.latent import LatentConfig
 from inverter.whitebox.phase import Phase, Rendered, rates
+from inverter.whitebox.phases.guided import Guided
+from inverter.whitebox.phases.hybrid import hybrid
+from inverter.whitebox.phases.latent import Latent
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState
 

@@ -8,13 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from inverter.config import DirectConfig, GuidedConfig, HybridConfig, LatentConfig, LoopConfig
+from inverter.config import LoopConfig
 from inverter.whitebox.loop import optimise
-from inverter.whitebox.methods.direct import Direct
-from inverter.whitebox.methods.guided import Guided
-from inverter.whitebox.methods.hybrid import hybrid
-from inverter.whitebox.methods.latent import Latent
+from inverter.whitebox.methods.direct import DirectConfig
+from inverter.whitebox.methods.guided import GuidedConfig
+from inverter.whitebox.methods.hybrid import HybridConfig
+from inverter.whitebox.methods.latent import LatentConfig
 from inverter.whitebox.phase import Phase
+from inverter.whitebox.phases.direct import Direct
+from inverter.whitebox.phases.guided import Guided
+from inverter.whitebox.phases.hybrid import hybrid
+from inverter.whitebox.phases.latent import Latent
 from inverter.whitebox.problem import Chain, Problem
 
 HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_every_n_steps=2, prior_until=0.8, polish="true")

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.config import JudgeConfig
 from inverter.evaluation.judge_networks import residual as residual_judge
 from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge, load_residual_judge, save_judge
 from inverter.evaluation.judges import load_judge, load_judges
+from inverter.lab.judge.config import JudgeConfig
 from inverter.lab.judge.module import JudgeModule, check_labels, hits
 
 SPEC = JudgeSpec(16, (4, 4, 8, 8), (1, 1, 1, 1), 3, ("cat", "dog", "boat"))

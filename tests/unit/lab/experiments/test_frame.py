@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from inverter.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import BudgetConfig, ExperimentConfig, PointConfig
 from inverter.lab.experiments.frame import check_points, longest, run_all
 
 BUDGETS = [BudgetConfig(queries=1)]

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from inverter.config import MethodsExperimentConfig, load_config
+from inverter.config import load_config
 from inverter.evaluation.results import Row, Score
 from inverter.lab.experiments.command import command
+from inverter.lab.experiments.config import MethodsExperimentConfig
 from inverter.lab.experiments.measure import without_whole_sample
 from inverter.lab.experiments.methods import without_inverter
 from inverter.lab.experiments.page import Text, own_limits, write_page

@@ -4,7 +4,7 @@ import tarfile
 
 from PIL import Image
 
-from inverter.config import PicturesConfig
+from inverter.lab.experiments.config import PicturesConfig
 from inverter.lab.experiments.picture_set import read_pictures
 
 

@@ -6,14 +6,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from inverter.config import BudgetConfig, InvertConfig, SmoothingExperimentConfig
 from inverter.evaluation.intervals import Difference
 from inverter.lab.experiments import prompts, smoothing
 from inverter.lab.experiments.budget import budget_name, choose_queries, plan
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import BudgetConfig, SmoothingExperimentConfig
 from inverter.lab.experiments.cut import describe
 from inverter.lab.experiments.frame import limit
 from inverter.lab.experiments.picture_set import Picture
+from inverter.whitebox.config import InvertConfig
 
 
 def test_a_budget_is_queries_or_seconds():

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from inverter.config import MethodsExperimentConfig, NetworkConfig, PointConfig
+from inverter.config import NetworkConfig
 from inverter.lab.experiments.attempt import Attempt
 from inverter.lab.experiments.cell import CellFile
+from inverter.lab.experiments.config import MethodsExperimentConfig, PointConfig
 from inverter.lab.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
 from inverter.priors.families.stable_diffusion import DENOISER
 from inverter.priors.few_step import add_lora, lora_state, save_lora

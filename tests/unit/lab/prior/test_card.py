@@ -4,8 +4,8 @@ from dataclasses import asdict
 import pytest
 from documents import ROOT
 
-from inverter.config import EvaluatePriorConfig
 from inverter.lab.prior.card import render_prior_card
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.lab.prior.plan import choose_settings
 
 EMBEDDED = ROOT / "checkpoints" / "embedded"

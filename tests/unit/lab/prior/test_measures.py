@@ -4,10 +4,10 @@ from itertools import permutations
 import pytest
 import torch
 
-from inverter.config import EvaluatePriorConfig
 from inverter.evaluation.judges import Verdict
 from inverter.lab.prior.border_colour import ColourWords
 from inverter.lab.prior.card import closed_gap
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.lab.prior.measures import Drawing, measure_background, measure_memory, measure_round_trip, measure_text
 from inverter.lab.prior.plan import Settings, choose_settings
 from inverter.lab.prior.prompted_class import judge_classes, shuffled_hits, top_hits

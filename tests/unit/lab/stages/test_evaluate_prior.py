@@ -3,8 +3,8 @@ import json
 import pytest
 from furniture import save_shard
 
-from inverter.config import EvaluatePriorConfig
 from inverter.lab.prior import plan as prior_plan
+from inverter.lab.prior.config import EvaluatePriorConfig
 from inverter.lab.stages import evaluate_prior
 
 

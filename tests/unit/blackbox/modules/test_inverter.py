@@ -7,8 +7,8 @@ import torch
 
 from inverter.blackbox.build import build_module, load_run, run_inverter
 from inverter.blackbox.load import load_inverter
-from inverter.blackbox.models.inverter import InverterModule, image_loss
-from inverter.blackbox.models.upconv import UpconvModule
+from inverter.blackbox.modules.inverter import InverterModule, image_loss
+from inverter.blackbox.modules.upconv import UpconvModule
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
 from inverter.publish.inverter import save_inverter

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from inverter.config import LatentConfig
 from inverter.priors.sampling import run_steps
 from inverter.whitebox.adam import State
 from inverter.whitebox.gradient import differentiate
-from inverter.whitebox.methods.latent import Latent
+from inverter.whitebox.methods.latent import LatentConfig
+from inverter.whitebox.phases.latent import Latent
 from inverter.whitebox.problem import Chain, Problem
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from inverter.config import NetworkConfig, VideoConfig
 from inverter.config.evaluation import JUDGES
-from inverter.config.pairs import NetworkConfig, VideoConfig
-from inverter.config.whitebox import MethodsConfig
+from inverter.whitebox.config import MethodsConfig
 
 
 @dataclass

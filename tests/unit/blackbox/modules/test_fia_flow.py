@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inverter.blackbox.build import build_module
-from inverter.blackbox.models.fia_flow import FIAFlowModule, SpaceAlignment
+from inverter.blackbox.modules.fia_flow import FIAFlowModule, SpaceAlignment
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
 from inverter.stages import train

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inverter.blackbox.models.upconv import UpconvDecoder
+from inverter.blackbox.modules.upconv import UpconvDecoder
 
 
 @pytest.mark.parametrize(

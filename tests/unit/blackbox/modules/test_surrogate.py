@@ -4,7 +4,7 @@ import torch
 from inverter.blackbox.best_of import best_of
 from inverter.blackbox.build import load_baseline, load_run, load_surrogate
 from inverter.blackbox.load import load_inverter
-from inverter.blackbox.models.surrogate import Surrogate, SurrogateModule
+from inverter.blackbox.modules.surrogate import Surrogate, SurrogateModule
 from inverter.data.datamodule import pair_loader
 from inverter.evaluation.blackbox import attack_methods
 from inverter.stages import train

@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
-from inverter.config import GuidedConfig
 from inverter.whitebox.gradient import differentiate
-from inverter.whitebox.methods.guided import Guided, unit
+from inverter.whitebox.methods.guided import GuidedConfig
+from inverter.whitebox.phases.guided import Guided, unit
 
 
 def test_without_guidance_and_noise_it_is_ddim(make_problem):

@@ -1,0 +1,1 @@
+"""Lightning modules of the black-box models, with their networks, one a file."""

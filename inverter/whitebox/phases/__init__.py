@@ -1,0 +1,1 @@
+"""Phases of the white-box methods, one method a file."""
