@@ -86,13 +86,14 @@ class PairBuilder:
         images = torch.stack([to_tensor(picture) for picture, _ in views])
         inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            made = None if self.target is None else self.target(inputs)
+            made, counts = (None, {}) if self.target is None else self.target.transmit(inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
         for layer, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            made_of = zip(batch, marks, images, views, features, latents, strict=True)
-            for source, mark, image, (_, text), feature, latent in made_of:
+            sizes = counts.get(layer) or [None] * len(batch)
+            made_of = zip(batch, marks, images, views, features, latents, sizes, strict=True)
+            for source, mark, image, (_, text), feature, latent, size in made_of:
                 if feature is None:
                     raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
                 writer.add(
@@ -107,6 +108,7 @@ class PairBuilder:
                     frame=source.frame,
                     picture=mark,
                     origin=source.origin,
+                    sent_bytes=size,
                 )
 
     def _view(self, source: SourceImage) -> tuple[Image.Image, str]:
