@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -145,6 +145,7 @@ def _filled(merged: DictConfig) -> Any:
 
 
 def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
+    join_chains(schema, update)
     try:
         return OmegaConf.merge(merged, update)
     except OmegaConfBaseException as error:
@@ -161,6 +162,19 @@ def _merge(schema: type, merged: Any, update: Any, origin: str) -> Any:
         raise ConfigError(f"{origin}: key {str(key)!r}: {message}") from error
     except TypeError as error:  # a list where keys are, or the other way round
         raise ConfigError(f"{origin}: {one_line(error)}") from error
+
+
+def join_chains(schema: type, values: Any) -> None:
+    """Put text in place of lists, in place, where a schema has a chain."""
+    if not OmegaConf.is_dict(values):
+        return
+    kinds = get_type_hints(schema)
+    for entry in fields(schema):
+        value = values._get_node(entry.name)  # as it is: a reference is not looked up
+        if is_dataclass(kinds[entry.name]):
+            join_chains(kinds[entry.name], value)
+        elif "chain" in entry.metadata and OmegaConf.is_list(value):
+            values[entry.name] = entry.metadata["chain"].join(map(str, value))
 
 
 def _keys(schema: Any, prefix: str = "") -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, get_args, get_type_hints
 
@@ -13,6 +14,9 @@ from inverter.config.parse import PlainLoader
 
 TEXT = {"text": True}
 """Metadata of a field whose words are taken as they are: no home, no references, and it may be empty."""
+
+CHAIN = {"chain": "+"}
+"""Metadata of a field of text that may be given as a list, whose texts are then joined by what is said."""
 
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _REFERENCE = re.compile(r"(\\*)\$\{")
@@ -51,13 +55,15 @@ def read_value(schema: type, key: str, text: str) -> Any:
     Raises:
         ValueError: It is no YAML, or its YAML names or uses an anchor; or it is ``???``, OmegaConf's word for none yet.
     """
-    kinds, is_text = declared(schema, key)
+    kinds, metadata = declared(schema, key)
     if text == "???":
         raise ValueError("'???' stands for a value that is not given yet")
     if text == "null":
         return None
-    if is_text:
+    if "text" in metadata:
         return literal(text)
+    if "chain" in metadata and text.startswith("["):
+        return yaml.load(text, Loader=PlainWords)  # a SafeLoader
     if float in kinds and _INFINITE.fullmatch(text):
         return float(text.replace(".", ""))
     if not kinds or kinds & {str, int, float, bool}:
@@ -69,18 +75,18 @@ def read_value(schema: type, key: str, text: str) -> Any:
     return value
 
 
-def declared(schema: type, key: str) -> tuple[set[Any], bool]:
-    """Types that a schema declares for a dotted key, none where it has no such key, and whether that is free text."""
+def declared(schema: type, key: str) -> tuple[set[Any], Mapping[str, Any]]:
+    """Types that a schema declares for a dotted key, none where it has no such key, and the field's metadata."""
     *outer, last = key.split(".")
     for name in outer:
         schema = get_type_hints(schema).get(name, type(None))
         if not is_dataclass(schema):
-            return set(), False
+            return set(), {}
     entry = next((entry for entry in fields(schema) if entry.name == last), None)
     if entry is None:
-        return set(), False
+        return set(), {}
     kind = get_type_hints(schema)[last]
-    return {*(get_args(kind) if type(None) in get_args(kind) else (kind,))} - {type(None)}, "text" in entry.metadata
+    return {*(get_args(kind) if type(None) in get_args(kind) else (kind,))} - {type(None)}, entry.metadata
 
 
 def literal(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from inverter.payloads.payload import CHAIN, Payload, Sent
+from inverter.payloads.payload import CHAIN, Payload, Sent, make_payload
 from inverter.run.seeds import derive_seed
 
 
@@ -27,6 +27,7 @@ class Chain(Payload):
         self.name = CHAIN.join(part.name for part in parts)
         self.knows = "; ".join(f"{part.name}: {part.knows}" for part in parts)
         self.draws = any(part.draws for part in parts)
+        self.fits = any(part.fits for part in parts)
         for part, after in zip(parts, [*parts[1:], None], strict=True):
             if part.name == "identity":
                 raise ValueError(f"payload={self.name}: identity changes nothing; allowed: alone")
@@ -53,6 +54,13 @@ class Chain(Payload):
     def check(self, shape: Sequence[int]) -> None:
         for part in self._each:
             part.check(shape)
+
+    def fitted(self, features: Tensor) -> str:
+        names = []
+        for part in self._each:
+            names.append(part.fitted(features))
+            features = make_payload(names[-1])(features)
+        return CHAIN.join(names)
 
     def transmit(self, sent: Sent) -> Sent:
         for part in self._each:

@@ -66,11 +66,8 @@ class MinMax(Coding):
             raise ValueError(f"payload={self.name}: a vector has one number a channel; allowed: minmax:{self.bits}")
 
     def fitted(self, features: Tensor) -> str:
-        """Name with the range of features ``(B, ...)`` in place of ``fit``.
-
-        Raises:
-            ValueError: They are all the same.
-        """
+        if not self.fits:
+            return self.name
         low, high = float(features.min()), float(features.max())
         if not low < high:
             raise ValueError(f"payload={self.name}: all features are {low:g}; allowed: some that differ")

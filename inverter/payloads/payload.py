@@ -68,6 +68,8 @@ class Payload(nn.Module):
     """Whether nothing can follow it."""
     whole = False
     """Whether it codes all of an image's features together, so that no channel can be lost alone."""
+    fits = False
+    """Whether it has a range that is not known yet; then nothing can be sent."""
     name: str
     """As a spec keeps it."""
     generator: torch.Generator
@@ -99,6 +101,14 @@ class Payload(nn.Module):
         Raises:
             ValueError: They are.
         """
+
+    def fitted(self, features: Tensor) -> str:
+        """Name with what was measured on features ``(B, ...)``, where it has a range that is not known yet.
+
+        Raises:
+            ValueError: Nothing can be measured on them.
+        """
+        return self.name
 
     def transmit(self, sent: Sent) -> Sent:
         """What becomes of features on their way; where they are not coded, four bytes a number."""
@@ -180,6 +190,18 @@ def split_chain(payload: str | Sequence[str]) -> list[str]:
     if isinstance(payload, str):
         return re.split(r"\+(?![0-9])", payload)
     return [name for each in payload for name in split_chain(each)]
+
+
+def same_payload(given: str, noted: str) -> bool:
+    """Whether a spec's payload is the one that was given, which may leave to ``fit`` what the spec notes."""
+    pairs = split_chain(make_payload(given).name), split_chain(noted)
+    return len(pairs[0]) == len(pairs[1]) and all(map(_same, *pairs))
+
+
+def _same(given: str, noted: str) -> bool:
+    head, separator, last = given.rpartition(":")
+    fitted = re.fullmatch(rf"{re.escape(head)}:[^:]+:[^:]+", noted) if separator and last == "fit" else None
+    return given == noted or fitted is not None
 
 
 def _make_one(payload: str, seed: int) -> Payload:

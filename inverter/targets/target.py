@@ -2,7 +2,8 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -79,7 +80,7 @@ class _Tapped(nn.Module):
         Raises:
             ValueError: Features, or what arrives of them, hold NaN or infinity, and the payload is not ``identity``.
         """
-        sent = self._send(images, Payload.send)
+        sent = self._send(images, lambda payload, features: payload.send(features))
         features = {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
         counts = {layer: [part.num_bytes() for part in parts] for layer, parts in sent.items()}
         return features, {layer: [sum(each) for each in zip(*parts, strict=True)] for layer, parts in counts.items()}
@@ -191,6 +192,30 @@ class MultiTarget(_Tapped):
             ValueError: ``images`` has another shape or holds integers.
         """
         return self.by_layer(images)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the payloads have ranges that are not known yet."""
+        return cast(Payload, self.payloads[0]).fits
+
+    def fit(self, images: Tensor) -> dict[str, str]:
+        """Names of payloads with the ranges of the features of images ``(B, 3, H, W)``, by layer.
+
+        Raises:
+            ValueError: Layers are joint, which have no common range, or features are all the same.
+        """
+        names = {}
+        for layer, parts in self._tap(images).items():
+            payload = cast(Payload, self.payloads[self.layers.index(layer)])
+            if len(parts) > 1:
+                raise ValueError(f"payload={payload.name}: {layer} are several layers; allowed: one, or a fixed range")
+            names[layer] = payload.fitted(parts[0])
+        return names
+
+    def use_payloads(self, names: Mapping[str, str]) -> None:
+        """Send each layer's features by the payload that is named for it."""
+        self.payloads = nn.ModuleList(make_payload(names[layer]) for layer in self.layers)
+        self.specs = {layer: replace(spec, payload=names[layer]) for layer, spec in self.specs.items()}
 
 
 def _differ(one: Tensor, other: Tensor) -> bool:

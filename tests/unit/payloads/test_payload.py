@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 
-from inverter.payloads import PAYLOADS, Sent, make_payload
+from inverter.payloads import PAYLOADS, Sent, make_payload, same_payload
 from inverter.payloads.payload import forms, split_chain
 
 EACH = [
@@ -161,3 +161,27 @@ def test_unknown_payload_lists_the_allowed(name):
 def test_an_argument_that_is_not_allowed_names_the_form(name):
     with pytest.raises(ValueError, match=rf"payload='{re.escape(name)}': .*; allowed: {name.partition(':')[0]}"):
         make_payload(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "noted", "same"),
+    [
+        ("int8", "int8", True),
+        ("gaussian:0.10", "gaussian:0.1", True),
+        ("int8", "identity", False),
+        ("minmax:8:fit", "minmax:8:-1:2.5", True),
+        ("minmax:8:fit", "minmax:7:-1:2.5", False),
+        ("minmax:8:fit", "minmax:8", False),
+        ("topk:0.1+minmax:8:fit+zlib", "topk:0.1+minmax:8:-1:2+zlib", True),
+        ("topk:0.1+minmax:8:fit", "minmax:8:-1:2", False),
+    ],
+)
+def test_what_is_given_may_leave_a_range_to_the_spec(given, noted, same):
+    assert same_payload(given, noted) is same
+
+
+def test_a_chain_is_fitted_part_by_part():
+    features = torch.tensor([[1.0, -9.0, 0.5, 8.0]])
+    assert make_payload("minmax:1:0:1+minmax:8:fit+zlib").fitted(features) == "minmax:1:0:1+minmax:8:0:1+zlib"
+    assert make_payload("minmax:8:fit+zlib").fits
+    assert not make_payload("minmax:8+zlib").fits
