@@ -17,7 +17,6 @@ class Half(Coding):
     features are sent.
     """
 
-    knows = "all of it"
     dtype: torch.dtype
 
     def transmit(self, sent: Sent) -> Sent:

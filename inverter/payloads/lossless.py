@@ -13,7 +13,6 @@ class Zlib(Payload):
     """What the payload before it sends, alone 4 bytes a number, deflated at level 9: features arrive as they would."""
 
     form = name = "zlib"
-    knows = "all of it"
     ends = whole = True
 
     def forward(self, features: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class Payload(nn.Module):
 
     form: ClassVar[str]
     """How it is written, such as ``gaussian:STD``."""
-    knows: str
+    knows: str = "all of it"
     """What an attacker knows of it, half a sentence."""
     draws = False
     """Whether it adds noise, or has a key, that the attacker does not know; then it has a ``generator``."""
@@ -127,7 +127,7 @@ class Payload(nn.Module):
 
     def _check_finite(self, what: str, values: Tensor) -> None:
         if not values.isfinite().all():
-            raise ValueError(f"payload={self.name}: {what} holds NaN or infinity; allowed: finite numbers")
+            raise ValueError(f"payload={self.name}: NaN or infinity in {what}; allowed: finite numbers")
 
     def restart(self, seed: int) -> None:
         """Begin its noise anew; one that draws none has nothing to begin."""

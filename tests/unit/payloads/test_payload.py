@@ -76,7 +76,7 @@ def test_others_pass_a_gradient_of_their_own(name):
 def test_what_is_not_finite_is_refused_where_it_is_sent_and_stays_so_elsewhere(name, wrong):
     features = torch.randn(2, 3, 4, 4)
     features[1, 2, 1, 1] = wrong
-    with pytest.raises(ValueError, match=f"payload={re.escape(name)}: features holds NaN or infinity"):
+    with pytest.raises(ValueError, match=f"payload={re.escape(name)}: NaN or infinity in features"):
         make_payload(name).send(features)
     arrived = make_payload(re.sub("dropout|packets", "gaussian", name))(features)
     assert arrived[0].isfinite().all()
