@@ -104,7 +104,7 @@ class PairBuilder:
         marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
         for layer, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            sizes = counts.get(layer) or [None] * len(batch)
+            sizes: Sequence[int | None] = counts.get(layer) or [None] * len(batch)
             made_of = zip(batch, marks, images, views, features, latents, sizes, strict=True)
             for source, mark, image, (_, text), feature, latent, size in made_of:
                 if feature is None:
