@@ -105,7 +105,7 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
         layer=step.info.name,
         feature_shape=spec.tensor_shape,
         numbers=spec.num_features,
-        bytes=sent_bytes(spec),
+        bytes=sent_bytes(spec) if results.payload.bytes is None else round(results.payload.bytes),
         ratio=results.payload.ratio,
         device_share=step.info.device_share,
         scores={key: score for key, score in scored.items() if isinstance(score, LeakScore)},

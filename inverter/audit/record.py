@@ -27,7 +27,7 @@ class LayerRecord:
         layer: Dotted name.
         feature_shape: Of one picture's features.
         numbers: Numbers per picture that travel.
-        bytes: Their size as the payload sends them.
+        bytes: Their size as the payload sends them, the mean over pictures.
         ratio: Numbers that travel over the picture's.
         device_share: Share in [0, 1] of the network's multiply-accumulates up to and including the layer.
         scores: Metric to leak score.
@@ -157,5 +157,5 @@ class Audit:
 
 
 def sent_bytes(spec: TargetSpec) -> int:
-    """Bytes per picture: float32, or for ``int8`` one a number and a float32 scale a layer."""
+    """Bytes per picture where nobody counted: float32, or for ``int8`` one a number and a float32 scale a layer."""
     return spec.num_features + 4 * len(spec.layers) if spec.payload == "int8" else 4 * spec.num_features

@@ -22,6 +22,7 @@ from inverter.config import MemoryConfig, config_of, read_config
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.several import SeveralPairModule
+from inverter.payloads import same_payload
 from inverter.run.callbacks.weights_hash import weights_hash
 from inverter.run.checkpoints import fill_weights, load_weights, read_checkpoint
 from inverter.run.device import pick_device, pick_precision
@@ -71,7 +72,8 @@ def build_data(config: TrainConfig) -> PairDataModule:
     """
     data, target = config.data, config.target
     train, dev = (f"{data.path.rstrip('/')}/{split}" for split in ("train", "dev"))
-    check_target(config, Manifest.load(train))
+    manifest = Manifest.load(train)
+    check_target(config, manifest)
     if data.also:
         if data.images is not None:
             raise ValueError(
@@ -85,7 +87,11 @@ def build_data(config: TrainConfig) -> PairDataModule:
     from inverter.targets import load_target
 
     loaded = load_target(
-        target.name, target.layer, input_size=target.input_size, payload=target.payload, pretrained=target.pretrained
+        target.name,
+        target.layer,
+        input_size=target.input_size,
+        payload=manifest.target.payload,
+        pretrained=target.pretrained,
     )
     bf16 = pick_precision(config.optim.precision, pick_device(config.trainer.device), "optim.precision") == "bf16"
     return OnlinePairModule(
@@ -106,7 +112,7 @@ def check_target(config: TrainConfig, manifest: Manifest) -> None:
     """Raise when the shards were made from another target or layer than the config names."""
     for key in ("name", "layer", "input_size", "payload"):
         wanted, found = getattr(config.target, key), getattr(manifest.target, key)
-        if wanted != found:
+        if wanted != found and not (key == "payload" and same_payload(wanted, found)):
             raise ValueError(
                 f"target.{key} is {wanted!r}, but the pairs in {config.data.path} were made with {found!r}; "
                 f"set target.{key}={found} or prepare other pairs"

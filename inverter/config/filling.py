@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from inverter.config.errors import ConfigError, one_line
 from inverter.config.keys import all_keys
 from inverter.config.kinds import KindConfig
-from inverter.config.values import settle
+from inverter.config.values import join_chains, settle
 
 
 class Filling:
@@ -45,6 +45,7 @@ class Filling:
                     self._choose_kind(name, given, origin)
                     for key in set(given) & other_keys(sections(self.default)[name]) if saved else ():
                         del given[key]
+            join_chains(self.default, update)
             self.values = OmegaConf.merge(self.values, update)
         except OmegaConfBaseException as error:
             key, message = str(error.full_key or error.key), str(error).splitlines()[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
 from inverter.config.pairs import TargetConfig
+from inverter.config.values import CHAIN
 
 
 @dataclass
@@ -16,7 +17,7 @@ class SenderConfig:
     name: str | None = None  # timm:NAME | torchvision:NAME | module:package.module:factory
     layer: str | None = None  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
     input_size: int | None = None  # pixels a side that the target sees
-    payload: str | None = None  # identity | int8 | gaussian:STD
+    payload: str | None = field(default=None, metadata=CHAIN)  # docs/payloads.md; several: [topk:0.1,int8]
     pretrained: bool = True
 
     def filled(self) -> TargetConfig:

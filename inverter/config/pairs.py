@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from inverter.config.memory import MemoryConfig
+from inverter.config.values import CHAIN
 
 
 @dataclass
@@ -17,7 +18,7 @@ class ArchitectureConfig:
 
 @dataclass
 class NetworkConfig(ArchitectureConfig):
-    payload: str = "identity"  # identity | int8 | gaussian:STD
+    payload: str = field(default="identity", metadata=CHAIN)  # docs/payloads.md; several: [topk:0.1,int8]
     pretrained: bool = True
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import yaml
+from omegaconf import OmegaConf
 
 from inverter.config.parse import PlainLoader
 
 TEXT = {"text": True}
 """Metadata of a field whose words are taken as they are: no home, no references, and it may be empty."""
+
+CHAIN = {"chain": "+"}
+"""Metadata of a field of text that may be given as a list, whose texts are then joined by what is said."""
 
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _REFERENCE = re.compile(r"(\\*)\$\{")
@@ -51,13 +56,15 @@ def read_value(default: Any, key: str, text: str) -> Any:
     Raises:
         ValueError: It is no YAML, or its YAML names or uses an anchor; or it is ``???``, OmegaConf's word for none yet.
     """
-    kinds, is_text = declared(default, key)
+    kinds, metadata = declared(default, key)
     if text == "???":
         raise ValueError("'???' stands for a value that is not given yet")
     if text == "null":
         return None
-    if is_text:
+    if "text" in metadata:
         return literal(text)
+    if "chain" in metadata and text.startswith("["):
+        return yaml.load(text, Loader=PlainWords)  # a SafeLoader
     if float in kinds and _INFINITE.fullmatch(text):
         return float(text.replace(".", ""))
     if not kinds or kinds & {str, int, float, bool}:
@@ -69,18 +76,18 @@ def read_value(default: Any, key: str, text: str) -> Any:
     return value
 
 
-def declared(default: Any, key: str) -> tuple[set[Any], bool]:
-    """Types that a schema declares for a dotted key, none where it has no such key, and whether that is free text."""
+def declared(default: Any, key: str) -> tuple[set[Any], Mapping[str, Any]]:
+    """Types that a schema declares for a dotted key, none where it has no such key, and the field's metadata."""
     *outer, last = key.split(".")
     for name in outer:
         default = getattr(default, name, None)
         if not is_dataclass(default):
-            return set(), False
+            return set(), {}
     entry = next((entry for entry in fields(default) if entry.name == last), None)
     if entry is None:
-        return set(), False
+        return set(), {}
     kind = get_type_hints(type(default))[last]
-    return {*(get_args(kind) if type(None) in get_args(kind) else (kind,))} - {type(None)}, "text" in entry.metadata
+    return {*(get_args(kind) if type(None) in get_args(kind) else (kind,))} - {type(None)}, entry.metadata
 
 
 def literal(value: Any) -> Any:
@@ -99,6 +106,18 @@ def find_reference(value: Any) -> str | None:
         return next(filter(None, map(find_reference, each)), None)
     found = _REFERENCE.finditer(value) if isinstance(value, str) else ()
     return value if any(len(match[1]) % 2 == 0 for match in found) else None
+
+
+def join_chains(default: Any, values: Any) -> None:
+    """Put text in place of lists, in place, where a schema, of which ``default`` is an instance, has a chain."""
+    if not OmegaConf.is_dict(values):
+        return
+    for entry in fields(default):
+        value = values._get_node(entry.name)  # as it is: a reference is not looked up
+        if is_dataclass(section := getattr(default, entry.name)):
+            join_chains(section, value)
+        elif "chain" in entry.metadata and OmegaConf.is_list(value):
+            values[entry.name] = entry.metadata["chain"].join(map(str, value))
 
 
 def settle(config: Any, prefix: str = "") -> None:

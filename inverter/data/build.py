@@ -77,6 +77,19 @@ class PairBuilder:
                 self._add(writers, batch)
         return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}
 
+    @torch.no_grad()
+    def fit(self, batch: list[SourceImage]) -> dict[str, str]:
+        """Names of the target's payloads with the ranges of these pictures' features, by layer."""
+        if self.target is None:
+            return {}
+        images = torch.stack([to_tensor(self._view(source)[0]) for source in batch])
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            return self.target.fit(self._inputs(images))
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """What the target is given of stored images, uint8 ``(B, 3, S, S)``."""
+        return images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
+
     def ended(self, num_pairs: int) -> bool:
         """Whether ``num_pairs`` are all that the source is known to have."""
         return self.source.num_images is not None and num_pairs >= self.source.num_images
@@ -84,15 +97,16 @@ class PairBuilder:
     def _add(self, writers: Mapping[str, ShardWriter], batch: list[SourceImage]) -> None:
         views = [self._view(source) for source in batch]
         images = torch.stack([to_tensor(picture) for picture, _ in views])
-        inputs = images.to(self.device).float().div(255).contiguous(memory_format=torch.channels_last)
+        inputs = self._inputs(images)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            made = None if self.target is None else self.target(inputs)
+            made, counts = (None, {}) if self.target is None else self.target.transmit(inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
         for layer, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            made_of = zip(batch, marks, images, views, features, latents, strict=True)
-            for source, mark, image, (_, text), feature, latent in made_of:
+            sizes: Sequence[int | None] = counts.get(layer) or [None] * len(batch)
+            made_of = zip(batch, marks, images, views, features, latents, sizes, strict=True)
+            for source, mark, image, (_, text), feature, latent, size in made_of:
                 if feature is None:
                     raise ValueError(f"picture {source.key!r} has no captured features, and there is no target")
                 writer.add(
@@ -107,6 +121,7 @@ class PairBuilder:
                     frame=source.frame,
                     picture=mark,
                     origin=source.origin,
+                    sent_bytes=size,
                 )
 
     def _view(self, source: SourceImage) -> tuple[Image.Image, str]:

@@ -23,7 +23,7 @@ SPLITS = ("train", "dev", "val")
 FEATURE_DTYPES = ("float16", "float32")
 MANIFEST = "manifest.json"
 UNKNOWN = "unknown"
-ADDED = ("precision", "origins_sha256")
+ADDED = ("precision", "origins_sha256", "sent_bytes")
 """Keys that older manifests lack."""
 
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar")
@@ -47,6 +47,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "augment": (str,),
     "precision": (str,),
     "origins_sha256": (str, type(None)),
+    "sent_bytes": (float, int, type(None)),
 }
 
 
@@ -83,6 +84,7 @@ class Manifest:
         precision: What target and prior computed in, ``bf16`` or ``fp32``; ``unknown`` where nobody noted it, or the
             features were captured elsewhere.
         origins_sha256: SHA-256 of ``origins.json``, see :mod:`inverter.data.origins`; None where there is none.
+        sent_bytes: Bytes per picture that travel, the mean over the pairs; None where nobody counted.
         schema_version: Version of this schema.
     Raises:
         ValueError: A field has another type or a value that is not allowed.
@@ -106,6 +108,7 @@ class Manifest:
     augment: str
     precision: str = UNKNOWN
     origins_sha256: str | None = None
+    sent_bytes: float | None = None
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -117,6 +120,8 @@ class Manifest:
         _check_choice("precision", self.precision, ("bf16", "fp32", UNKNOWN))
         if self.origins_sha256 is not None and not _SHA256.fullmatch(self.origins_sha256):
             raise ValueError(f"origins_sha256={self.origins_sha256!r}; allowed: 64 hexadecimal digits, or null")
+        if self.sent_bytes is not None and not 0 < self.sent_bytes < math.inf:
+            raise ValueError(f"sent_bytes={self.sent_bytes}; allowed: a positive number, or null")
         for name in ("num_pairs", "num_sources", "resolution"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; allowed: 1 or more")

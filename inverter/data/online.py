@@ -59,7 +59,9 @@ class OnlinePairModule(PairDataModule):
             source=describe_source(f"shards:{images}"),
             augment="jitter",
             origins_sha256=None,
-            threat_model=threat_model("features of pictures of its own, augmented and sent again and again,"),
+            threat_model=threat_model(
+                "features of pictures of its own, augmented and sent again and again,", target.spec.payload
+            ),
         )
         self.target, self.bf16 = target, bf16
         self.pictures = ImageShardDataset(images, self.manifest.resolution, seed, limit)

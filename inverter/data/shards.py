@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ class ShardRecord:
         num_ungrouped: Pairs that are their own source.
         num_texts: Pairs whose picture came with a text.
         origins: Hashes of its pictures and groups; None where a version wrote it that noted none.
+        sent_bytes: Bytes that travelled for its pairs; None where nobody counted.
     """
 
     info: ShardInfo
@@ -57,6 +58,13 @@ class ShardRecord:
     num_ungrouped: int
     num_texts: int
     origins: Origins | None
+    sent_bytes: int | None = None
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """Sum of what was counted; None where one was not."""
+    known = list(counts)
+    return None if None in known else sum(known)  # type: ignore[arg-type]
 
 
 def shard_name(index: int) -> str:
@@ -93,6 +101,7 @@ class ShardWriter:
         self._pictures: dict[str, str] = {}
         self._origins: dict[str, str] = {}
         self._ungrouped: set[str] = set()
+        self._sent_bytes: list[int | None] = []
 
     def __enter__(self) -> ShardWriter:
         self._stream = self._temporary.open("wb")
@@ -130,6 +139,7 @@ class ShardWriter:
         frame: int = -1,
         picture: str | None = None,
         origin: str | None = None,
+        sent_bytes: int | None = None,
     ) -> None:
         """Append one pair.
 
@@ -146,6 +156,7 @@ class ShardWriter:
             picture: Hash of the picture that ``image`` was made of; None: of ``image``; ``""`` is none, which tells
                 nothing.
             origin: Hash of ``group`` wherever it occurs; None: of its name.
+            sent_bytes: Bytes that travelled for the features; None where nobody counted.
         Raises:
             ValueError: A key that is not allowed or was used before, another shape, or values that are not finite.
         """
@@ -182,6 +193,7 @@ class ShardWriter:
             self._num_ungrouped += 1
             self._ungrouped.add(picture or short_hash([key.encode()]))
         self._num_texts += bool(text)
+        self._sent_bytes.append(sent_bytes)
 
     def _finish(self, statistics: FeatureStatistics) -> ShardRecord:
         with self._temporary.open("rb") as stream:
@@ -196,6 +208,7 @@ class ShardWriter:
             num_ungrouped=self._num_ungrouped,
             num_texts=self._num_texts,
             origins=Origins(self._pictures, self._origins, frozenset(self._ungrouped)),
+            sent_bytes=total(self._sent_bytes),
         )
         origins = parse_json(record.origins.to_json()) if record.origins is not None else None
         plain = asdict(replace(record, origins=None)) | {"origins": origins}
@@ -221,6 +234,7 @@ def read_record(folder: Path, index: int) -> ShardRecord | None:
             num_ungrouped=values["num_ungrouped"],
             num_texts=values.get("num_texts", 0),
             origins=Origins.from_json(json.dumps(values["origins"])) if values.get("origins") else None,
+            sent_bytes=values.get("sent_bytes"),
         )
         return record if record.num_bytes == path.stat().st_size else None
     except (OSError, ValueError, KeyError, TypeError):

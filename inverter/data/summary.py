@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from inverter.data.manifest import UNKNOWN, Manifest
 from inverter.data.origins import Origins, merge_origins
-from inverter.data.shards import ShardRecord
+from inverter.data.shards import ShardRecord, total
 from inverter.data.statistics import FeatureStatistics
+from inverter.payloads import make_payload
 from inverter.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
@@ -36,13 +37,15 @@ def summarise(
     origins = merge_origins(record.origins for record in records)
     groups = {group for record in records for group in record.groups}
     ungrouped = sum(record.num_ungrouped for record in records)
+    num_pairs, sent_bytes = sum(record.info.count for record in records), total(r.sent_bytes for r in records)
+    pairs = _pairs(config, texts=any(record.num_texts for record in records))
     manifest = Manifest(
         split=config.split,
         target=spec,
         prior=config.prior,
         autoencoder_sha256=prior.autoencoder_sha256,
         source=describe_source(config.source),
-        num_pairs=sum(record.info.count for record in records),
+        num_pairs=num_pairs,
         num_sources=len(groups) + ungrouped if origins is None else origins.num_sources,
         resolution=prior.resolution,
         feature_dtype=config.feature_dtype,
@@ -50,18 +53,20 @@ def summarise(
         feature_std=statistics.std.tolist(),
         latents=config.latents,
         shards=[record.info for record in records],
-        threat_model=threat_model(_pairs(config, texts=any(record.num_texts for record in records))),
+        threat_model=threat_model(pairs, spec.payload),
         seed=config.seed,
         augment=config.augment,
         precision=precision if config.features is None else UNKNOWN,
         origins_sha256=None if origins is None else origins.sha256(),
+        sent_bytes=None if sent_bytes is None else sent_bytes / num_pairs,
     )
     return manifest, origins
 
 
-def threat_model(pairs: str) -> str:
-    """Sentence for manifests: what the attacker was given, beside ``pairs``."""
-    return f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
+def threat_model(pairs: str, payload: str = "identity") -> str:
+    """Sentence for manifests: what the attacker was given, beside ``pairs``, and what it knows of the payload."""
+    sentence = f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
+    return sentence if payload == "identity" else f"{sentence}; of {payload} it knows {make_payload(payload).knows}"
 
 
 def _pairs(config: PrepareConfig, texts: bool) -> str:

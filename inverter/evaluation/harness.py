@@ -55,6 +55,7 @@ def evaluate(
     threat_model: str = "",
     notes: Sequence[str] = (),
     missing: Sequence[Missing] = (),
+    sent_bytes: float | None = None,
     on_recon: OnRecon | None = None,
 ) -> Results:
     """Evaluate methods on every image of ``batches``, once.
@@ -78,6 +79,7 @@ def evaluate(
         threat_model: What the attacker was given.
         notes: Lines for the reader of the report.
         missing: What could not be had before the evaluation began, such as a judge, and why.
+        sent_bytes: Bytes per image that travel, recorded as they are; None where nobody counted.
         on_recon: Called with method, keys and ``recon`` of every batch, such as :func:`save_recons`.
     Returns:
         Rows, comparisons, what is missing and why, per-image numbers and pictures.
@@ -140,7 +142,7 @@ def evaluate(
         chance=chance,
         comparisons=found,
         missing=tuple(absent),
-        payload=Payload(sample.num_features, sample.num_pixels),
+        payload=Payload(sample.num_features, sample.num_pixels, sent_bytes),
         num_images=bootstrap.n,
         num_sources=bootstrap.num_groups,
         target=dict(target_spec) if target_spec is not None else None,

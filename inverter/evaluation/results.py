@@ -80,10 +80,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Payload:
-    """Numbers per image that travel, against numbers per picture."""
+    """Numbers per image that travel, against numbers per picture.
+
+    Args:
+        features: Numbers that travel.
+        picture: Numbers of the picture.
+        bytes: Bytes that travel, the mean over images; None where nobody counted.
+    """
 
     features: int
     picture: int
+    bytes: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -120,7 +127,7 @@ class Results:
         chance: Metric to the value that guessing gets.
         comparisons: Paired differences.
         missing: Metrics that were not computed, with the reason.
-        payload: Numbers that travel.
+        payload: Numbers and bytes that travel.
         num_images: Images evaluated.
         num_sources: Photos or clips that they come from.
         target: Network, layer, payload and hash that the features come from, plain data; None where nobody said.
@@ -227,7 +234,7 @@ class Results:
                 chance=dict(data["chance"]),
                 comparisons=tuple(Comparison(**comparison) for comparison in data["comparisons"]),
                 missing=tuple(Missing(metric, reason) for metric, reason in data["missing"].items()),
-                payload=Payload(data["payload"]["features"], data["payload"]["picture"]),
+                payload=Payload(data["payload"]["features"], data["payload"]["picture"], data["payload"].get("bytes")),
                 notes=tuple(data["notes"]),
                 **{
                     key: data[key]

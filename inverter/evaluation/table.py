@@ -27,7 +27,8 @@ def results_table(results: Results, width: int = 120) -> Group:
         parts += [_comparisons(results, metrics), Text()]
     payload = results.payload
     sent = f"{payload.features:,} numbers travel for a picture of {payload.picture:,}"
-    lines = [*results.notes, f"{sent}: {payload.ratio:.2f} times as many."]
+    sizes = "" if payload.bytes is None else f" They take {payload.bytes:,.0f} bytes."
+    lines = [*results.notes, f"{sent}: {payload.ratio:.2f} times as many.{sizes}"]
     lines += [f"Not computed: {label(missing.metric).title} ({missing.reason})." for missing in results.missing]
     parts += map(Text, lines)
     return Group(*parts)

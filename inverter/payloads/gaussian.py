@@ -22,6 +22,7 @@ class Gaussian(Payload):
     """
 
     form = "gaussian:STD"
+    knows = "that normal noise of this relative deviation was added, not the noise"
     draws = True
 
     def __init__(self, std: float, seed: int = 0) -> None:

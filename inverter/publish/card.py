@@ -35,7 +35,7 @@ recon = inverter.mean(features)  # (B, {shape}) -> (B, 3, {resolution}, {resolut
 | --- | --- |
 | target, layer | {target}, {layer}, input {input_size} px, payload {payload} |
 | target weights (SHA-256) | {sha256} |
-| features | {shape} = {numbers} numbers, {ratio:.2f} times the picture's |
+| features | {shape} = {numbers} numbers, {ratio:.2f} times the picture's{sent} |
 | prior | {prior}, weights {prior_sha256} |
 | training data | {source}, {pairs} pairs, augmentation: {augment} |
 | began with | {began_with} |
@@ -98,6 +98,7 @@ def render_card(
         sha256=code(spec.weights_sha256),
         numbers=spec.num_features,
         ratio=results.payload.ratio,
+        sent="" if results.payload.bytes is None else f"; they take {results.payload.bytes:,.0f} bytes",
         prior=code(inverter.prior.name),
         prior_sha256=code(inverter.prior.weights_sha256),
         began_with=began_with(training["began_with"]),

@@ -102,6 +102,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         target=target,
         judges=judges,
         missing=absent,
+        sent_bytes=pairs.manifest.sent_bytes,
         gallery=gallery,
         train_batches=pair_loader(pairs.train, config.batch_size, limit=num_train) if pairs.train else None,
         baseline=baseline.kind if baseline else None,

@@ -17,6 +17,7 @@ from inverter.data.capture import capture
 from inverter.data.feature_files import fitting
 from inverter.data.inputs import Input, batches, read_inputs
 from inverter.inversion.recon import ReconFolder
+from inverter.payloads import same_payload
 from inverter.priors.memory import check_memory
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.run.device import pick_device
@@ -81,7 +82,7 @@ def check_given(given: SenderConfig, target: TargetSpec, inverter: str) -> None:
     """Raise ValueError where a key that was given contradicts the target that the inverter is of."""
     for key in ("name", "layer", "input_size", "payload"):
         value, own = getattr(given, key), getattr(target, key)
-        if value not in (None, own):
+        if value not in (None, own) and not (key == "payload" and same_payload(value, own)):
             raise ValueError(
                 f"target.{key} is {value!r}, but inverter {inverter!r} takes features with target.{key}={own}; "
                 "leave it out, or name another inverter"

@@ -10,6 +10,7 @@ from inverter.config import PrepareConfig
 from inverter.config.errors import one_line
 from inverter.data.build import PairBuilder, check_config, check_same_pictures
 from inverter.data.fingerprint import Fingerprint
+from inverter.data.fit import fitted_payloads
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.data.origins import check_disjoint
 from inverter.data.shards import drop_partial_shard
@@ -121,6 +122,10 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         target = load_targets(t.name, layers, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
         target, specs = place(target, device), target.specs
     folders = {c.target.layer: folder_of(c) for c in configs}
+    if target is not None and target.fits:
+        sample = PairBuilder(folders, source, config, prior.resolution, target=target, device=device)
+        target.use_payloads(fitted_payloads(configs, sample, fingerprints))
+        specs = target.specs
     drawn = {"prior_sha256": prior.weights_sha256} if config.source == "prior" else {}
     listing = source.listing()
     for layer, folder in folders.items():

@@ -21,7 +21,7 @@ def load_target(
     layer: str | Sequence[str] | None = None,
     *,
     input_size: int = 224,
-    payload: str = "identity",
+    payload: str | Sequence[str] = "identity",
     pretrained: bool = True,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
@@ -35,12 +35,13 @@ def load_target(
         layer: Dotted name as in ``named_modules()``; several, as a sequence or joined by ``+``, are tapped in one pass
             and travel as one. Without one the error names the network's outermost layers.
         input_size: Side in pixels of the square that the network sees.
-        payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
+        payload: What travels, such as ``identity``, ``int8`` or ``gaussian:STD``; several, as a sequence or joined by
+            ``+``, are applied in this order. docs/payloads.md lists them.
         pretrained: Load trained weights; ``False`` gives random ones, always the same. Factories and modules bring
             their own.
         mean: One number a colour channel for images in [0, 1]; ``None`` takes the network's own (0 for modules).
         std: Likewise (1 for modules).
-        payload_seed: Seeds the noise of ``gaussian``.
+        payload_seed: Seeds the noise of payloads that draw.
     Raises:
         ValueError: Unknown network, layer or payload, an input size the network cannot take, or weights out of reach.
     """
@@ -58,7 +59,7 @@ def load_targets(
     layers: Sequence[str],
     *,
     input_size: int = 224,
-    payload: str = "identity",
+    payload: str | Sequence[str] = "identity",
     pretrained: bool = True,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,

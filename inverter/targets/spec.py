@@ -37,7 +37,7 @@ class TargetSpec:
         input_size: Side in pixels of the square that the network sees.
         feature_shape: Shape of one image's features, ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers, whose
             features travel flattened one after the other, one such shape a layer.
-        payload: What travels: ``identity``, ``int8`` or ``gaussian:STD``.
+        payload: What travels, such as ``identity``, ``int8`` or ``topk:0.1+int8``, see :mod:`inverter.payloads`.
         preprocessing: ``resize`` (a name), ``mean`` and ``std`` (one number a colour channel, images in [0, 1]).
         weights_sha256: SHA-256 over the network's state dict.
     Raises:

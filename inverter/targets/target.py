@@ -2,16 +2,17 @@
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from inverter.payloads import Payload, make_payload
+from inverter.payloads import Payload, Sent, make_payload
 from inverter.targets.digest import weights_sha256 as weights_sha256
 from inverter.targets.preprocess import Preprocess, trying
-from inverter.targets.shape import FeatureShape, join_features, layer_names
+from inverter.targets.shape import FeatureShape, join_features, layer_names, layer_shapes
 from inverter.targets.spec import TargetSpec
 from inverter.targets.tap import tap
 
@@ -30,7 +31,7 @@ class _Tapped(nn.Module):
         input_size: int,
         mean: Sequence[float],
         std: Sequence[float],
-        payload: str = "identity",
+        payload: str | Sequence[str] = "identity",
         payload_seed: int = 0,
     ) -> None:
         super().__init__()
@@ -43,6 +44,9 @@ class _Tapped(nn.Module):
         for parameter in self.parameters():
             parameter.requires_grad = False  # the method refuses lazy ones
         shapes, sha256 = self._probe(name), weights_sha256(network)
+        for found in shapes.values():
+            for shape in layer_shapes(found):
+                cast(Payload, self.payloads[0]).check(shape)
         self.specs = {
             layer: TargetSpec(
                 name=name,
@@ -66,12 +70,26 @@ class _Tapped(nn.Module):
             cast(Payload, payload).restart(seed)
 
     def by_layer(self, images: Tensor) -> dict[str, Tensor]:
-        """What is sent of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer."""
+        """What arrives of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer."""
+        sent = self._send(images, lambda payload, features: Sent(payload(features)))
+        return {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
+
+    def transmit(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, list[int]]]:
+        """What ``by_layer`` gives, and for each tapped layer the bytes that travel for each image.
+
+        Raises:
+            ValueError: Features, or what arrives of them, hold NaN or infinity, and the payload is not ``identity``.
+        """
+        sent = self._send(images, lambda payload, features: payload.send(features))
+        features = {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
+        counts = {layer: [part.num_bytes() for part in parts] for layer, parts in sent.items()}
+        return features, {layer: [sum(each) for each in zip(*parts, strict=True)] for layer, parts in counts.items()}
+
+    def _send(self, images: Tensor, send: Callable[[Payload, Tensor], Sent]) -> dict[str, list[Sent]]:
+        """What is sent, by tapped layer, one for each of the layers that it joins."""
         features = self._tap(images)
-        return {
-            layer: _send(features[layer], cast(Payload, payload))
-            for layer, payload in zip(self.layers, self.payloads, strict=True)
-        }
+        payloads = zip(self.layers, self.payloads, strict=True)
+        return {layer: _send_each(features[layer], cast(Payload, payload), send) for layer, payload in payloads}
 
     def _tap(self, images: Tensor) -> dict[str, list[Tensor]]:
         """Features by tapped layer, one tensor for each of the layers that it joins."""
@@ -113,8 +131,8 @@ class Target(_Tapped):
         input_size: Side in pixels of the square that the network sees.
         mean: One number a colour channel, for images in [0, 1].
         std: Likewise.
-        payload: ``identity``, ``int8`` or ``gaussian:STD``, applied to the features.
-        payload_seed: Seeds the noise of ``gaussian``.
+        payload: What is applied to the features, such as ``identity``, ``int8`` or ``topk:0.1+int8``.
+        payload_seed: Seeds the noise of payloads that draw.
     Raises:
         ValueError: There is no such layer (the message lists the nearest), the network does not run it or cannot take
             the input size, or its output is no single tensor of 2 to 4 dimensions with the batch first.
@@ -129,7 +147,7 @@ class Target(_Tapped):
         input_size: int,
         mean: Sequence[float],
         std: Sequence[float],
-        payload: str = "identity",
+        payload: str | Sequence[str] = "identity",
         payload_seed: int = 0,
     ) -> None:
         super().__init__(
@@ -175,6 +193,30 @@ class MultiTarget(_Tapped):
         """
         return self.by_layer(images)
 
+    @property
+    def fits(self) -> bool:
+        """Whether the payloads have ranges that are not known yet."""
+        return cast(Payload, self.payloads[0]).fits
+
+    def fit(self, images: Tensor) -> dict[str, str]:
+        """Names of payloads with the ranges of the features of images ``(B, 3, H, W)``, by layer.
+
+        Raises:
+            ValueError: Layers are joint, which have no common range, or features are all the same.
+        """
+        names = {}
+        for layer, parts in self._tap(images).items():
+            payload = cast(Payload, self.payloads[self.layers.index(layer)])
+            if len(parts) > 1:
+                raise ValueError(f"payload={payload.name}: {layer} are several layers; allowed: one, or a fixed range")
+            names[layer] = payload.fitted(parts[0])
+        return names
+
+    def use_payloads(self, names: Mapping[str, str]) -> None:
+        """Send each layer's features by the payload that is named for it."""
+        self.payloads = nn.ModuleList(make_payload(names[layer]) for layer in self.layers)
+        self.specs = {layer: replace(spec, payload=names[layer]) for layer, spec in self.specs.items()}
+
 
 def _differ(one: Tensor, other: Tensor) -> bool:
     """Beyond what rounding explains; False where either is not finite."""
@@ -193,11 +235,9 @@ def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
         raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
 
 
-def _send(parts: Sequence[Tensor], payload: Payload) -> Tensor:
-    """What travels of one or of joint layers; the payload is applied to each layer, image by image where it draws."""
-    if len(parts) == 1:
-        return payload(parts[0])
-    if not payload.draws:
-        return join_features([payload(part) for part in parts])
-    rows = zip(*(part.split(1) for part in parts), strict=True)
-    return torch.cat([join_features([payload(part) for part in row]) for row in rows])
+def _send_each(parts: Sequence[Tensor], payload: Payload, send: Callable[[Payload, Tensor], Sent]) -> list[Sent]:
+    """One or joint layers, each sent alone, image by image where the payload draws."""
+    if len(parts) == 1 or not payload.draws:
+        return [send(payload, part) for part in parts]
+    rows = [[send(payload, part) for part in row] for row in zip(*(part.split(1) for part in parts), strict=True)]
+    return [Sent.stack(column) for column in zip(*rows, strict=True)]

@@ -86,7 +86,7 @@ def without_polish_of_clips(config: InvertConfig) -> InvertConfig:
 
 
 def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.device) -> tuple[MultiTarget, MultiTarget]:
-    """The network as it sends, and the attacker's copy, which quantises as the device does and adds none of its noise.
+    """The network as it sends, and the attacker's copy, which does what it knows of the payload and adds no noise.
 
     The sender keeps its layout, whose features differ from another one's in the last bits: a picture and features that
     :func:`load_target` gave elsewhere are then inverted alike.
@@ -99,7 +99,7 @@ def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.devi
         size, pretrained = target.input_size, target.pretrained
         return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained)
 
-    own = load("identity" if make_payload(target.payload).draws else target.payload)
+    own = load(make_payload(target.payload).known)
     return load(target.payload).to(device), place(own, device)
 
 

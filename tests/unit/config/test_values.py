@@ -160,3 +160,20 @@ def test_a_dotted_key_of_a_file_is_told_where_it_belongs(tmp_path):
     (tmp_path / "a.yaml").write_text("optim.lr: 1\n")
     with pytest.raises(ConfigError, match=r"key 'optim\.lr' has a dot; in a file, write lr below optim"):
         load_config(TrainConfig, [tmp_path / "a.yaml"], REQUIRED)
+
+
+@pytest.mark.parametrize("given", ["[topk:0.1, minmax:8:-1:1]", "topk:0.1+minmax:8:-1:1"])
+def test_a_chain_may_be_a_list(tmp_path, given):
+    file = tmp_path / "a.yaml"
+    file.write_text(f"target:\n  payload: {given}\noutput: x\n")
+    for config in (
+        load_config(PrepareConfig, [file]),
+        load_config(PrepareConfig, overrides=["output=x", f"target.payload={given}"]),
+        load_config(PrepareConfig, overrides=["output=x", f"target=\n  payload: {given}"]),
+    ):
+        assert config.target.payload == "topk:0.1+minmax:8:-1:1"
+    assert (
+        load_config(InvertConfig, overrides=["input=a", "output=x", "target.payload=[int8]"]).target.payload == "int8"
+    )
+    with pytest.raises(ConfigError, match=r"target\.payload is ''"):
+        load_config(PrepareConfig, overrides=["output=x", "target.payload=[]"])

@@ -24,16 +24,18 @@ def test_load_gives_what_was_saved(write_shards, spec):
 def test_an_older_one_says_what_it_does_not_know(write_shards):
     folder = write_shards()
     values = json.loads((folder / "manifest.json").read_text())
-    del values["precision"], values["origins_sha256"]
+    del values["precision"], values["origins_sha256"], values["sent_bytes"]
     (folder / "manifest.json").write_text(json.dumps(values))
     manifest = Manifest.load(folder)
-    assert (manifest.precision, manifest.origins_sha256) == ("unknown", None)
+    assert (manifest.precision, manifest.origins_sha256, manifest.sent_bytes) == ("unknown", None, None)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"precision": "fp16"}, "precision='fp16'; allowed: bf16, fp32, unknown"),
+        ({"sent_bytes": 0}, "sent_bytes=0; allowed: a positive number, or null"),
+        ({"sent_bytes": "4"}, "sent_bytes='4' is a str; allowed: float or int or null"),
         ({"origins_sha256": "x"}, "origins_sha256='x'; allowed: 64 hexadecimal digits, or null"),
         ({"schema_version": 2}, "schema_version=2; allowed: 1"),
         ({"num_pairs": "8"}, "num_pairs='8' is a str; allowed: int"),

@@ -64,6 +64,7 @@ def test_numbers_per_image_and_their_mean(results: Results, batches: list) -> No
     assert score.low is not None and score.high is not None and score.low < score.mean < score.high
     assert (score.n, score.groups, results.num_sources) == (12, 8, 8)
     assert results.payload.ratio == 0.25
+    assert results.payload.bytes is None
 
 
 def test_the_original_row_is_perfect_and_equals_a_ceiling_that_copies(results: Results) -> None:
@@ -219,6 +220,10 @@ def test_json_round_trip(results: Results, tmp_path: Path) -> None:
         Results.from_json([data])
     with pytest.raises(ValueError, match="not of schema version 1"):
         Results.from_json(data | {"methods": []})
+    counted = Results.from_json(data | {"payload": data["payload"] | {"bytes": 1234.5}})
+    assert counted.payload.bytes == counted.to_json()["payload"]["bytes"] == 1234.5
+    del data["payload"]["bytes"]  # as older versions wrote it
+    assert Results.from_json(data).payload.bytes is None
     del data["payload"]
     with pytest.raises(ValueError, match="payload"):
         Results.from_json(data)

@@ -1,11 +1,31 @@
+import re
+
 import pytest
 import torch
 
-from inverter.payloads import make_payload
-from inverter.payloads.payload import forms
+from inverter.payloads import PAYLOADS, Sent, make_payload, same_payload
+from inverter.payloads.payload import forms, split_chain
 
-EACH = [form.replace("STD", "0.1") for form in forms()]
-SHAPES = [(3, 4, 5, 7), (3, 6, 8), (3, 9)]
+EACH = [
+    *("identity", "fp16", "bf16", "int8", "minmax:5", "minmax:9:-1:1", "topk:0.2", "zlib", "mosaic-jpeg:60"),
+    *(
+        "mosaic-webp:60",
+        "gaussian:0.1",
+        "laplace:0.1",
+        "dropout:0.3",
+        "packets:0.3",
+        "private:50",
+        "clip:0.5",
+        "rotate",
+    ),
+    *("topk:0.3+int8", "minmax:8+mosaic-jpeg:42", "gaussian:0.1+laplace:0.1+fp16+zlib", "minmax:4+packets:0.2"),
+]
+SHAPES = [(3, 4, 5, 7), (3, 6, 8), (3, 9, 5), (3, 9)]
+STRAIGHT = [name for name in EACH if not re.search("dropout|packets|private|clip|rotate", name)]
+
+
+def test_each_payload_is_tried_here():
+    assert {name.partition(":")[0] for names in EACH for name in split_chain(names)} == set(PAYLOADS.names())
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -13,14 +33,29 @@ SHAPES = [(3, 4, 5, 7), (3, 6, 8), (3, 9)]
 def test_batch_equals_one_by_one_and_input_is_kept(name, shape):
     features = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     before = features.clone()
-    sent = make_payload(name)(features)
+    sent = make_payload(name).send(features)
     payload = make_payload(name)
-    assert torch.equal(sent, torch.cat([payload(one[None]) for one in features]))
+    assert torch.equal(sent.features, torch.cat([payload(one[None]) for one in features]))
     assert torch.equal(features, before)
-    assert sent.dtype == features.dtype
+    assert sent.features.dtype == features.dtype
+    assert sent.features.shape == features.shape
+    assert len(sent.num_bytes()) == 3
+    assert payload.name == make_payload(payload.name).name == name
 
 
 @pytest.mark.parametrize("name", EACH)
+def test_noise_begins_anew_with_its_seed(name):
+    features = torch.randn(2, 3, 4, 4)
+    payload = make_payload(name, seed=5)
+    payload.restart(7)
+    first = payload(features)
+    payload.restart(7)
+    assert torch.equal(payload(features), first)
+    payload.restart(8)
+    assert torch.equal(payload(features), first) != payload.draws
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
 def test_gradient_passes_unchanged(name):
     features = torch.randn(2, 3, 4, 4, requires_grad=True)
     weight = torch.randn(2, 3, 4, 4)
@@ -28,43 +63,125 @@ def test_gradient_passes_unchanged(name):
     assert torch.equal(features.grad, weight)
 
 
-def test_int8_by_hand():
-    sent = make_payload("int8")(torch.tensor([[127.0, -127.0, 0.4, 0.6, -63.51], [0.0] * 5]))
-    assert torch.equal(sent, torch.tensor([[127.0, -127.0, 0.0, 1.0, -64.0], [0.0] * 5]))
+@pytest.mark.parametrize("name", sorted(set(EACH) - set(STRAIGHT)))
+def test_others_pass_a_gradient_of_their_own(name):
+    features = torch.randn(2, 3, 4, 4, requires_grad=True)
+    make_payload(name)(features).square().sum().backward()
+    assert features.grad.isfinite().all()
+    assert features.grad.norm() > 0
 
 
-def test_int8_has_at_most_255_values_within_half_a_step():
-    features = torch.randn(1, 8, 32, 32)
-    sent = make_payload("int8")(features)
-    step = features.abs().max() / 127
-    assert sent.unique().numel() <= 255
-    assert (sent - features).abs().max() <= step / 2 * 1.001
-    torch.testing.assert_close(make_payload("int8")(sent), sent)
+@pytest.mark.parametrize("name", [name for name in EACH if name != "identity"])
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
+def test_what_is_not_finite_is_refused_where_it_is_sent_and_stays_so_elsewhere(name, wrong):
+    features = torch.randn(2, 3, 4, 4)
+    features[1, 2, 1, 1] = wrong
+    with pytest.raises(ValueError, match=f"payload={re.escape(name)}: NaN or infinity in features"):
+        make_payload(name).send(features)
+    arrived = make_payload(re.sub("dropout|packets", "gaussian", name))(features)
+    assert arrived[0].isfinite().all()
+    assert not arrived[1].isfinite().all()
 
 
-def test_gaussian_is_relative_seeded_and_fresh():
-    features = 40 * torch.randn(2, 16, 32, 32) + 7
-    payload = make_payload("gaussian:0.1", seed=3)
-    state = torch.random.get_rng_state()
-    first, second = payload(features), payload(features)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    noise = first - features
-    torch.testing.assert_close(noise.std(), 0.1 * features.std(), rtol=0.03, atol=0)
-    assert abs(torch.corrcoef(torch.stack([noise[0].flatten(), noise[1].flatten()]))[0, 1]) < 0.05
-    assert not torch.equal(first, second)
-    assert torch.equal(first, make_payload("gaussian:0.1", seed=3)(features))
-    assert not torch.equal(first, make_payload("gaussian:0.1", seed=4)(features))
+def test_bytes_are_four_a_number_where_nothing_codes():
+    features = torch.randn(2, 3, 4, 4)
+    assert Sent(features).codes()[1] == features[1].numpy().tobytes()
+    for name in ("identity", "gaussian:0.1", "rotate", "dropout:0.5", "packets:0.5", "clip:1", "mosaic-jpeg:5+clip:1"):
+        assert make_payload(name).send(features).num_bytes() == [192, 192]
 
 
-@pytest.mark.parametrize("name", ["int4", "", "int8:3", "gaussian"])
+def test_what_the_attacker_can_do_too():
+    for name, known in {
+        "identity": "identity",
+        "int8": "int8",
+        "topk:0.1+gaussian:0.1+int8": "topk:0.1+int8",
+        "private:3:0.5": "clip:0.5",
+        "rotate": "identity",
+        "laplace:1+dropout:0.5": "identity",
+    }.items():
+        assert make_payload(name).known == known
+        assert not make_payload(make_payload(name).known).draws
+    assert make_payload("topk:0.1+int8").knows.startswith("topk:0.1: all of it: the places travel; int8: ")
+
+
+def test_a_chain_is_a_sequence_or_joined():
+    assert make_payload(["topk:0.1", "int8"]).name == make_payload("topk:0.1+int8").name == "topk:0.1+int8"
+    assert split_chain("gaussian:1e+06+int8") == ["gaussian:1e+06", "int8"]
+    assert make_payload("gaussian:1e6").name == "gaussian:1e+06"
+
+
+def test_each_noise_of_a_chain_is_its_own():
+    features = torch.zeros(1, 4096) + torch.tensor([1.0, -1.0]).repeat(2048)
+    twice = make_payload("gaussian:0.1+gaussian:0.1")(features) - features
+    torch.testing.assert_close(twice.std(), torch.tensor(0.1 * 2**0.5), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("chain", "message"),
+    [
+        ("identity+int8", "identity changes nothing; allowed: alone"),
+        ("zlib+int8", "int8 after zlib; allowed: zlib last"),
+        ("packets:0.1+zlib", "zlib after packets:0.1; allowed: packets:0.1 last"),
+        ("mosaic-jpeg:9+packets:0.1", "packets:0.1 after mosaic-jpeg:9, which codes all channels together"),
+        ("zlib+packets:0.1", "allowed: zlib last"),
+        ("int8+", "payload='' is unknown"),
+    ],
+)
+def test_a_chain_that_cannot_work(chain, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make_payload(chain)
+
+
+def test_a_codec_behind_noise_works_on_what_the_noise_made():
+    features = torch.rand(1, 4, 8, 8)
+    payload = make_payload("minmax:8:0:1+gaussian:9+mosaic-jpeg:90")
+    sent = payload.send(features)
+    assert sent.features.min() < -1
+    assert sent.num_bytes()[0] < 4 * 256
+
+
+@pytest.mark.parametrize("name", ["int4", "", "jpeg:3"])
 def test_unknown_payload_lists_the_allowed(name):
-    with pytest.raises(ValueError, match="allowed are gaussian:STD, identity, int8"):
+    with pytest.raises(ValueError, match=re.escape(f"payload={name!r} is unknown; allowed are {', '.join(forms())}")):
         make_payload(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["gaussian:", "gaussian:x", "gaussian:-1", "gaussian:0", "gaussian:nan", "gaussian:inf"]
+    "name",
+    [
+        *("identity:1", "fp16:1", "bf16:", "int8:3", "zlib:9", "rotate:1"),
+        *("minmax", "minmax:0", "minmax:17", "minmax:8.5", "minmax:8:rows", "minmax:8:1:1", "minmax:8:2:1"),
+        *("minmax:8:nan:1", "minmax:8:0:inf", "minmax:8:1:2:3", "topk", "topk:0", "topk:1", "topk:x"),
+        *("dropout", "dropout:0", "dropout:1", "packets", "packets:0.6", "packets:0.1:0.5", "packets:0.1:2:3"),
+        *("laplace", "laplace:0", "laplace:inf", "clip", "clip:-1", "private", "private:0", "private:1:0"),
+        *("private:1:1:1", "private:nan", "mosaic-jpeg", "mosaic-jpeg:0", "mosaic-jpeg:101", "mosaic-webp:1.5"),
+        *("gaussian:", "gaussian:x", "gaussian:-1", "gaussian:0", "gaussian:nan", "gaussian:inf", "gaussian"),
+    ],
 )
-def test_gaussian_needs_a_positive_number(name):
-    with pytest.raises(ValueError, match="STD must be positive and finite"):
+def test_an_argument_that_is_not_allowed_names_the_form(name):
+    with pytest.raises(ValueError, match=rf"payload='{re.escape(name)}': .*; allowed: {name.partition(':')[0]}"):
         make_payload(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "noted", "same"),
+    [
+        ("int8", "int8", True),
+        ("gaussian:0.10", "gaussian:0.1", True),
+        ("int8", "identity", False),
+        ("minmax:8:fit", "minmax:8:-1:2.5", True),
+        ("minmax:8:fit", "minmax:7:-1:2.5", False),
+        ("minmax:8:fit", "minmax:8", False),
+        ("topk:0.1+minmax:8:fit+zlib", "topk:0.1+minmax:8:-1:2+zlib", True),
+        ("topk:0.1+minmax:8:fit", "minmax:8:-1:2", False),
+    ],
+)
+def test_what_is_given_may_leave_a_range_to_the_spec(given, noted, same):
+    assert same_payload(given, noted) is same
+
+
+def test_a_chain_is_fitted_part_by_part():
+    features = torch.tensor([[1.0, -9.0, 0.5, 8.0]])
+    assert make_payload("minmax:1:0:1+minmax:8:fit+zlib").fitted(features) == "minmax:1:0:1+minmax:8:0:1+zlib"
+    assert make_payload("minmax:8:fit+zlib").fits
+    assert not make_payload("minmax:8+zlib").fits

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from inverter.config import PrepareConfig, TargetConfig
+from inverter.data.build import PairBuilder
 from inverter.data.datamodule import PairDataModule, pair_loader
 from inverter.data.manifest import Manifest
 from inverter.data.reader import PairDataset
@@ -378,16 +379,45 @@ def test_frames_of_a_clip_keep_clip_and_number(config, tmp_path):
     assert [(pair["clip"], pair["frame"]) for pair in pairs] == [("carphone_pristine", n) for n in (0, 5, 10, 15)]
 
 
-@pytest.mark.parametrize("payload", ["int8", "gaussian:0.5"])
-def test_what_is_stored_is_what_arrives(config, payload):
+@pytest.mark.parametrize(
+    ("payload", "size"),
+    [("int8", 68), ("gaussian:0.5", 256), ("topk:0.5+minmax:4", 8 + 8 + 16), ("minmax:2:0:0.5", 16)],
+)
+def test_what_is_stored_is_what_arrives(config, payload, size):
     exact = PairDataset(prepare.run(config))
+    assert exact.manifest.sent_bytes == 4 * 64
     config.target.payload, config.output = payload, f"{config.output}-{payload}"
     sent = PairDataset(prepare.run(config))
     assert sent.manifest.target.payload == payload
+    assert sent.manifest.sent_bytes == size
+    assert f"; of {payload} it knows " in sent.manifest.threat_model
     for one, other in zip(exact, sent, strict=True):
         np.testing.assert_array_equal(one["image"], other["image"])
         change = (other["features"] - one["features"]).astype(np.float32)
         assert 0 < np.abs(change).mean() < np.abs(one["features"]).mean()
+
+
+def test_a_range_is_fitted_to_the_training_pairs_and_kept(config, monkeypatch):
+    exact = [pair["features"] for pair in PairDataset(prepare.run(config))]
+    config.target.payload, config.output = "minmax:8:fit+zlib", f"{config.output}-fit"
+    with pytest.raises(ValueError, match=r"takes its range from .*train, where no pairs are: prepare them first"):
+        prepare.run(replace(config, split="dev"))
+    train = Manifest.load(prepare.run(config)).target.payload
+    low, high = map(float, train.removesuffix("+zlib").split(":")[2:])
+    assert train.startswith("minmax:8:")
+    assert low == min(each.min() for each in exact[:3])
+    assert high == pytest.approx(max(each.max() for each in exact[:3]), rel=1e-3)
+    monkeypatch.setattr(PairBuilder, "fit", lambda *_: pytest.fail("measured again"))
+    dev = prepare.run(replace(config, split="dev", seed=1))
+    assert Manifest.load(dev).target.payload == train
+    other = replace(config, split="val", target=replace(config.target, payload="minmax:7:fit+zlib"))
+    with pytest.raises(
+        ValueError, match=r"target\.payload=minmax:7:fit\+zlib, but the pairs in .* were made with minmax:8"
+    ):
+        prepare.run(other)
+    (dev / "pairs-000000.tar").unlink()
+    (dev / "manifest.json").unlink()
+    prepare.run(replace(config, split="dev", seed=1))
 
 
 def test_fewer_pictures_than_pairs_is_a_warning(config, tmp_path, caplog):

@@ -447,3 +447,32 @@ def test_several_layers_that_cannot_be_tapped(layers, message):
     network.after = nn.Identity()
     with pytest.raises(ValueError, match=message):
         load_targets(network, layers, input_size=12)
+
+
+class TestTransmit:
+    """What arrives, with the bytes that travel."""
+
+    def build(self, layers: list[str], payload: str | list[str]) -> MultiTarget:
+        network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Tanh(), nn.Flatten())
+        return MultiTarget(network, layers, name="tiny", input_size=8, mean=[0.0] * 3, std=[1.0] * 3, payload=payload)
+
+    @pytest.mark.parametrize("payload", ["int8", "gaussian:0.5+int8", "rotate", ["topk:0.1", "fp16", "zlib"]])
+    def test_features_are_those_of_the_forward_pass_and_bytes_add_up_over_joint_layers(self, payload):
+        target, images = self.build(["0", "0+2"], payload), torch.rand(3, 3, 8, 8)
+        target.seed_payload(3)
+        features, sizes = target.transmit(images)
+        target.seed_payload(3)
+        for layer, values in target(images).items():
+            assert torch.equal(features[layer], values)
+            assert values.shape == (3, *target.specs[layer].tensor_shape)
+        if payload == "int8":
+            assert sizes == {"0": [64 + 4] * 3, "0+2": [2 * (64 + 4)] * 3}
+        assert all(len(counts) == 3 and min(counts) > 0 for counts in sizes.values())
+
+    def test_a_payload_that_is_not_for_a_layer_is_refused_at_once(self):
+        with pytest.raises(ValueError, match="a vector has one number a channel"):
+            self.build(["0+2"], "minmax:8:channel")
+
+    def test_joint_layers_have_no_range_to_fit(self):
+        with pytest.raises(ValueError, match="0\\+2 are several layers; allowed: one, or a fixed range"):
+            self.build(["0+2"], "minmax:8:fit").fit(torch.rand(2, 3, 8, 8))

@@ -1,0 +1,55 @@
+"""Ranges of payloads, measured on the first training pictures and the same for everything after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inverter.data.build import PairBuilder
+from inverter.data.fingerprint import Fingerprint
+from inverter.data.manifest import MANIFEST, Manifest
+from inverter.payloads import same_payload
+from inverter.run.processes import gather
+
+if TYPE_CHECKING:
+    from inverter.config import PrepareConfig
+
+NUM_PICTURES = 64
+"""Pictures that ranges are measured on."""
+
+
+def fitted_payloads(
+    configs: Sequence[PrepareConfig], builder: PairBuilder, fingerprints: Mapping[str, Fingerprint]
+) -> dict[str, str]:
+    """Names of payloads with their ranges by layer: those that the folder was begun with, else the training pairs' own.
+
+    Where the training pairs are what is prepared, ranges are measured on the first 64 of their pictures.
+
+    Raises:
+        ValueError: There are no training pairs beside another split, or theirs is another payload.
+    """
+    noted = {config.target.layer: _noted(config, fingerprints[config.target.layer]) for config in configs}
+    if all(noted.values()):
+        return {layer: str(name) for layer, name in noted.items()}
+    pictures = list(islice(builder.source.shard(0), NUM_PICTURES))
+    measured = gather([builder.fit(pictures)])[0]
+    return {layer: name or measured[layer] for layer, name in noted.items()}
+
+
+def _noted(config: PrepareConfig, fingerprint: Fingerprint) -> str | None:
+    begun = fingerprint.saved.get("weights")
+    if begun is not None:
+        return str(begun["target"]["payload"])
+    if config.split == "train":
+        return None
+    train, wanted = Path(config.output) / "train", config.target.payload
+    if not (train / MANIFEST).is_file():
+        raise ValueError(
+            f"target.payload={wanted} takes its range from {train}, where no pairs are: prepare them first"
+        )
+    found = Manifest.load(train).target.payload
+    if not same_payload(wanted, found):
+        raise ValueError(f"target.payload={wanted}, but the pairs in {train} were made with {found}")
+    return found

@@ -1,0 +1,85 @@
+"""What each payload takes in bytes, and what it leaves of a network's own answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inverter.data.pictures import AUGMENTS, to_tensor
+from inverter.data.sources.photos import PhotoSource
+from inverter.payloads import make_payload
+from inverter.targets.classifier import Classifier
+from inverter.targets.load import load_network
+from inverter.targets.tap import tap
+
+PAYLOADS = (
+    *(
+        "identity",
+        "zlib",
+        "fp16",
+        "bf16",
+        "int8",
+        "int8+zlib",
+        "minmax:8",
+        "minmax:8:fit",
+        "minmax:8:channel",
+        "minmax:4",
+    ),
+    *("minmax:4+zlib", "minmax:2", "topk:0.1", "topk:0.1+int8", "mosaic-jpeg:90", "mosaic-jpeg:42", "mosaic-webp:42"),
+    *("minmax:8:fit+mosaic-jpeg:42", "gaussian:0.5", "laplace:0.5", "dropout:0.5", "packets:0.1", "int8+packets:0.1"),
+    *("private:100", "private:10000"),
+)
+SIZE = 224
+"""Pixels a side of the pictures, and that the network sees."""
+
+
+def pictures(split: str, count: int) -> Tensor:
+    """Crops of the package photos for a split, ``(B, 3, 224, 224)`` in [0, 1]."""
+    found = islice(PhotoSource(count, count, split=split).shard(0), count)
+    return torch.stack([to_tensor(AUGMENTS["none"](each.image, SIZE, 0)) for each in found]).float() / 255
+
+
+def answers(classifier: Classifier, layer: str, images: Tensor, arrived: Tensor) -> Tensor:
+    """Classes that the server's half finds in features ``(B, ...)`` that arrived of ``images``."""
+
+    def replace(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        return arrived
+
+    handle = classifier.network.get_submodule(layer).register_forward_hook(replace)
+    try:
+        return classifier(images).argmax(1)
+    finally:
+        handle.remove()
+
+
+@torch.no_grad()
+def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", count: int = 50) -> str:
+    """Rows of Markdown: mean bytes a picture, relative error of what arrives, share of answers that stay the same."""
+    classifier = Classifier(load_network(target, input_size=SIZE))
+    images, training = pictures("val", count), pictures("train", count)
+    lines = [
+        "| payload | " + " | ".join(f"{layer}: bytes | error | same answer" for layer in layers) + " |",
+        "| --- |" + " --- |" * 3 * len(layers),
+    ]
+    features, fitted = (
+        tap(classifier.network, list(layers), classifier.preprocess(each)) for each in (images, training)
+    )
+    plain = classifier(images).argmax(1)
+    for name in PAYLOADS:
+        cells = []
+        for layer in layers:
+            sent = make_payload(make_payload(name).fitted(fitted[layer])).send(features[layer])
+            error = (sent.features - features[layer]).norm() / features[layer].norm()
+            same = (answers(classifier, layer, images, sent.features) == plain).float().mean()
+            cells += [f"{sum(sent.num_bytes()) / count:,.0f}", f"{error:.3f}", f"{same:.0%}"]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table(sys.argv[1:] or ["blocks.2", "blocks.4"]) + "\n")

@@ -1,0 +1,51 @@
+"""Payloads that cannot be, cannot follow each other, or cannot send what they are given."""
+
+import torch
+from torch import nn
+
+from inverter.config import PrepareConfig, TargetConfig
+from inverter.data.fingerprint import Fingerprint
+from inverter.data.fit import fitted_payloads
+from inverter.payloads import make_payload
+from inverter.targets.target import MultiTarget
+
+
+def test_names_and_arguments(refused):
+    for what, name in (
+        ("an unknown payload", "int4"),
+        ("a payload without its argument", "topk"),
+        ("a payload with a surplus argument", "int8:3"),
+        ("a payload whose argument is out of range", "mosaic-jpeg:101"),
+        ("a payload behind lost packets", "packets:0.1+int8"),
+        ("lost packets of one picture", "mosaic-jpeg:42+packets:0.1"),
+        ("`identity` in a chain", "identity+int8"),
+    ):
+        refused(what, lambda name=name: make_payload(name))
+
+
+def test_an_empty_list(refused_by_command):
+    refused_by_command("an empty list of payloads", ["prepare", "output=unused", "target.payload=[]"])
+
+
+def test_features_that_cannot_be_sent(refused):
+    for what, name, shape in (
+        ("the largest of one number", "topk:0.5", (1,)),
+        ("a range for each number", "minmax:8:channel", (9,)),
+        ("a picture larger than the codec's", "mosaic-webp:42", (3, 20000)),
+    ):
+        refused(what, lambda name=name, shape=shape: make_payload(name).check(shape))
+    for what, name, value in (
+        ("features with NaN to send", "int8", torch.nan),
+        ("features beyond half precision to send", "fp16", -70000.0),
+    ):
+        refused(what, lambda name=name, value=value: make_payload(name).send(torch.tensor([[0.0, value]])))
+
+
+def test_ranges_to_fit(refused, tmp_path):
+    refused("a range to fit where no pairs are", lambda: make_payload("minmax:8:fit")(torch.zeros(1, 2)))
+    config = PrepareConfig(target=TargetConfig(payload="minmax:8:fit"), output=str(tmp_path), split="dev")
+    prints = {"blocks.2": Fingerprint(tmp_path / "dev", config)}
+    refused("a range to fit before the training pairs", lambda: fitted_payloads([config], None, prints))
+    options = {"name": "tiny", "input_size": 4, "mean": [0.0] * 3, "std": [1.0] * 3, "payload": "minmax:8:fit"}
+    target = MultiTarget(nn.Sequential(nn.Tanh(), nn.Identity()), ["0+1"], **options)
+    refused("a range to fit of joint layers", lambda: target.fit(torch.rand(2, 3, 4, 4)))
