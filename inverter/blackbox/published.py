@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic.dataclasses import dataclass as strict_dataclass
 
 from inverter.blackbox.spec import InverterSpec
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_yaml
+from inverter.config.strict import STRICT, read_strictly
 from inverter.run.hub import checkpoints_root, find_published
 from inverter.targets.spec import TargetSpec, check_same_features
 
@@ -19,6 +22,16 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 3
 READERS = {1: InverterSpec.from_first_version, 2: InverterSpec.from_second_version, 3: InverterSpec.from_dict}
 WEIGHTS, CONFIG, LORA = "model.safetensors", "config.yaml", "denoiser_lora.safetensors"
+
+
+@strict_dataclass(config=STRICT)
+class _Config:
+    schema_version: Literal[1, 2, 3]
+    inverter: dict[str, Any]
+    target: TargetSpec
+    prior: str
+    prior_sha256: str
+    training: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,31 +91,11 @@ def read_published(name: str) -> Published:
         )
     folder = find_published(name, marker=WEIGHTS, kind="inverter")
     try:
-        values = parse_yaml((folder / CONFIG).read_bytes())
-        _check_config(values)
-        return Published(
-            folder=folder,
-            spec=READERS[values["schema_version"]](values["inverter"]),
-            target=TargetSpec.from_dict(values["target"]),
-            prior=values["prior"],
-            prior_sha256=values["prior_sha256"],
-            training=values["training"],
-        )
+        said = read_strictly("config", _Config, parse_yaml((folder / CONFIG).read_bytes()))
+        spec = READERS[said.schema_version](said.inverter)
+        return Published(folder, spec, said.target, said.prior, said.prior_sha256, said.training)
     except (OSError, ValueError) as error:
         raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {one_line(error)}") from error
-
-
-def _check_config(values: Any) -> None:
-    kinds: dict[str, type] = {"schema_version": int, "inverter": dict, "target": dict, "training": dict}
-    kinds |= {"prior": str, "prior_sha256": str}
-    if not isinstance(values, dict) or values.keys() != kinds.keys():
-        found = sorted(map(str, values)) if isinstance(values, dict) else values
-        raise ValueError(f"keys are {found!r}; allowed: {', '.join(kinds)}")
-    for key, kind in kinds.items():
-        if type(values[key]) is not kind:
-            raise ValueError(f"{key} is {values[key]!r}; allowed: a {kind.__name__}")
-    if values["schema_version"] not in READERS:
-        raise ValueError(f"schema_version is {values['schema_version']}; allowed: {', '.join(map(str, READERS))}")
 
 
 def check_target(published: Published, target: TargetSpec) -> None:

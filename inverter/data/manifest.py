@@ -4,63 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal, get_args
+
+from pydantic import AfterValidator, Field
+from pydantic.dataclasses import dataclass
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
+from inverter.config.strict import STRICT, Count, Sha256, read_strictly
 from inverter.data.url import is_url, open_url
 from inverter.run.files import write_text
 from inverter.targets.shape import num_channels
 from inverter.targets.spec import TargetSpec
 
-SCHEMA_VERSION = 1
-SPLITS = ("train", "dev", "val")
-FEATURE_DTYPES = ("float16", "float32")
+Split = Literal["train", "dev", "val"]
+FeatureDtype = Literal["float16", "float32"]
+SPLITS, FEATURE_DTYPES = get_args(Split), get_args(FeatureDtype)
 MANIFEST = "manifest.json"
 UNKNOWN = "unknown"
-ADDED = ("precision", "origins_sha256", "sent_bytes")
-"""Keys that older manifests lack."""
 
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_TYPES: dict[str, tuple[type, ...]] = {
-    "schema_version": (int,),
-    "split": (str,),
-    "prior": (str, type(None)),
-    "autoencoder_sha256": (str, type(None)),
-    "source": (str,),
-    "num_pairs": (int,),
-    "num_sources": (int,),
-    "resolution": (int,),
-    "feature_dtype": (str,),
-    "feature_mean": (list,),
-    "feature_std": (list,),
-    "latents": (bool,),
-    "shards": (list,),
-    "threat_model": (str,),
-    "seed": (int,),
-    "augment": (str,),
-    "precision": (str,),
-    "origins_sha256": (str, type(None)),
-    "sent_bytes": (float, int, type(None)),
-}
 
 
-@dataclass(frozen=True)
+def check_shard_name(name: str) -> str:
+    """The name itself, which must be a plain relative file name.
+
+    Raises:
+        ValueError: ``name`` has a slash, ``..``, a protocol or ``pipe:``, or does not end in ``.tar``.
+    """
+    if not _SHARD_NAME.fullmatch(name) or ".." in name:
+        raise ValueError(
+            f"shard name {name!r}; allowed: a plain file name ending in .tar (no folder, no URL, no pipe:)"
+        )
+    return name
+
+
+@dataclass(frozen=True, config=STRICT)
 class ShardInfo:
     """One shard: plain file name, number of pairs, SHA-256 of the file."""
 
-    name: str
-    count: int
-    sha256: str
+    name: Annotated[str, AfterValidator(check_shard_name)]
+    count: Count
+    sha256: Sha256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Manifest:
     """Contents of one split of pair shards.
 
@@ -90,15 +81,15 @@ class Manifest:
         ValueError: A field has another type or a value that is not allowed.
     """
 
-    split: str
+    split: Split
     target: TargetSpec
     prior: str | None
     autoencoder_sha256: str | None
     source: str
-    num_pairs: int
-    num_sources: int
-    resolution: int
-    feature_dtype: str
+    num_pairs: Count
+    num_sources: Count
+    resolution: Count
+    feature_dtype: FeatureDtype
     feature_mean: list[float]
     feature_std: list[float]
     latents: bool
@@ -106,32 +97,16 @@ class Manifest:
     threat_model: str
     seed: int
     augment: str
-    precision: str = UNKNOWN
-    origins_sha256: str | None = None
-    sent_bytes: float | None = None
-    schema_version: int = SCHEMA_VERSION
+    precision: Literal["bf16", "fp32", "unknown"] = "unknown"
+    origins_sha256: Sha256 | None = None
+    sent_bytes: Annotated[float, Field(gt=0)] | None = None
+    schema_version: Literal[1] = 1
 
     def __post_init__(self) -> None:
-        for name, kinds in _TYPES.items():
-            _check_type(name, getattr(self, name), kinds)
-        _check_choice("schema_version", self.schema_version, (SCHEMA_VERSION,))
-        _check_choice("split", self.split, SPLITS)
-        _check_choice("feature_dtype", self.feature_dtype, FEATURE_DTYPES)
-        _check_choice("precision", self.precision, ("bf16", "fp32", UNKNOWN))
-        if self.origins_sha256 is not None and not _SHA256.fullmatch(self.origins_sha256):
-            raise ValueError(f"origins_sha256={self.origins_sha256!r}; allowed: 64 hexadecimal digits, or null")
-        if self.sent_bytes is not None and not 0 < self.sent_bytes < math.inf:
-            raise ValueError(f"sent_bytes={self.sent_bytes}; allowed: a positive number, or null")
-        for name in ("num_pairs", "num_sources", "resolution"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}; allowed: 1 or more")
         channels = num_channels(self.target.feature_shape)
         for name in ("feature_mean", "feature_std"):
-            values = getattr(self, name)
-            if len(values) != channels or not all(type(x) in (int, float) and math.isfinite(x) for x in values):
-                raise ValueError(f"{name} must hold {channels} finite numbers, one a channel; got {len(values)} values")
-        for shard in self.shards:
-            check_shard_name(shard.name)
+            if (found := len(getattr(self, name))) != channels:
+                raise ValueError(f"{name} holds {found} values; needed: {channels}, one a channel")
         if len({shard.name for shard in self.shards}) != len(self.shards):
             raise ValueError("shards: a name occurs twice")
         total = sum(shard.count for shard in self.shards)
@@ -155,15 +130,12 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, values: Any) -> Manifest:
-        """Read what ``to_dict`` wrote; every key must be there, but for those that were ``ADDED``, and no other.
+        """Read what ``to_dict`` wrote; every key must be there, but for those that older ones lack, and no other.
 
         Raises:
             ValueError: A key is missing or unknown, or a value breaks the schema.
         """
-        values = _check_keys("manifest", values, cls, ADDED)
-        target = TargetSpec.from_dict(values["target"])
-        _check_type("shards", values["shards"], (list,))
-        return cls(**{**values, "target": target, "shards": [_shard_info(entry) for entry in values["shards"]]})
+        return read_strictly("manifest", cls, values, optional=("precision", "origins_sha256", "sent_bytes"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -192,18 +164,6 @@ class Manifest:
                 )
 
 
-def check_shard_name(name: str) -> None:
-    """Refuse everything but a plain relative file name.
-
-    Raises:
-        ValueError: ``name`` has a slash, ``..``, a protocol or ``pipe:``, or does not end in ``.tar``.
-    """
-    if not isinstance(name, str) or not _SHARD_NAME.fullmatch(name) or ".." in name:
-        raise ValueError(
-            f"shard name {name!r}; allowed: a plain file name ending in .tar (no folder, no URL, no pipe:)"
-        )
-
-
 def open_member(folder: str | Path, name: str) -> BinaryIO:
     """Open ``folder/name`` for reading, by path or, where ``folder`` is a URL, by fsspec."""
     if not is_url(folder):
@@ -226,35 +186,3 @@ def _writes(folder: str | Path) -> str:
         return "inverter prepare"
     files = "prepare.yaml" if split == "train" else f"prepare.yaml prepare_{split}.yaml"
     return f"inverter prepare {files} target.layer=... output={data}"
-
-
-def _shard_info(values: Any) -> ShardInfo:
-    values = _check_keys("shards", values, ShardInfo)
-    for name, kind in (("name", str), ("count", int), ("sha256", str)):
-        _check_type(f"shards.{name}", values[name], (kind,))
-    if values["count"] < 1:
-        raise ValueError(f"shards.count={values['count']}; allowed: 1 or more")
-    if not _SHA256.fullmatch(values["sha256"]):
-        raise ValueError(f"shards.sha256={values['sha256']!r}; allowed: 64 hexadecimal digits")
-    return ShardInfo(**values)
-
-
-def _check_keys(what: str, values: Any, schema: type, optional: Sequence[str] = ()) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{what} is a {type(values).__name__}; allowed: an object")
-    allowed = {entry.name for entry in fields(schema)}
-    missing, unknown = sorted(allowed - {*values, *optional}), sorted(set(values) - allowed)
-    if missing or unknown:
-        raise ValueError(f"{what}: missing keys {missing}, unknown keys {unknown}; allowed: {sorted(allowed)}")
-    return dict(values)
-
-
-def _check_type(name: str, value: Any, kinds: tuple[type, ...]) -> None:
-    if type(value) not in kinds:
-        allowed = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ValueError(f"{name}={value!r} is a {type(value).__name__}; allowed: {allowed}")
-
-
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}={value!r}; allowed: {', '.join(map(str, choices))}")

@@ -5,25 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+from typing import Annotated
 
 from PIL import Image
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
+from inverter.config.strict import STRICT, read_strictly
 from inverter.data.manifest import Manifest, open_member
 from inverter.run.files import write_text
 
 log = logging.getLogger(__name__)
 ORIGINS = "origins.json"
 NUM_NAMED = 3
-_HASH = re.compile(r"[0-9a-f]{16}")
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Origins:
     """Names of pictures and of what they were cut from, by hash; ``origins.json`` beside the manifest holds them.
 
@@ -33,9 +36,9 @@ class Origins:
         ungrouped: Hashes of the pictures that are no part of such a group.
     """
 
-    pictures: Mapping[str, str] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
-    ungrouped: frozenset[str] = frozenset()
+    pictures: dict[Digest, str] = field(default_factory=dict)
+    groups: dict[Digest, str] = field(default_factory=dict)
+    ungrouped: frozenset[Digest] = frozenset()
 
     @property
     def num_sources(self) -> int:
@@ -53,18 +56,7 @@ class Origins:
         Raises:
             ValueError: It is something else.
         """
-        values = parse_json(text)
-        names = ("pictures", "groups", "ungrouped")
-        if not isinstance(values, dict) or sorted(values) != sorted(names):
-            raise ValueError(f"allowed: an object with {', '.join(names)}")
-        pictures, groups, ungrouped = (values[name] for name in names)
-        for found, kind in ((pictures, dict), (groups, dict), (ungrouped, list)):
-            texts = found.values() if isinstance(found, dict) else found
-            if not isinstance(found, kind) or not all(isinstance(name, str) for name in texts):
-                raise ValueError(f"allowed: a {kind.__name__} of text")
-            if not all(_HASH.fullmatch(digest) for digest in found):
-                raise ValueError("allowed: hashes of 16 hexadecimal digits")
-        return cls(pictures, groups, frozenset(ungrouped))
+        return read_strictly(ORIGINS, cls, parse_json(text))
 
     def save(self, folder: Path) -> None:
         """Write ``folder/origins.json``."""

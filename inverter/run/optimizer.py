@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -14,9 +15,8 @@ from torch import nn
 
 from inverter.config import OptimConfig
 from inverter.run.callbacks.shared_clock import SharedClock
-from inverter.run.muon import Muon
 
-ALGORITHMS = {"adamw": torch.optim.AdamW, "muon": Muon}
+ALGORITHMS = ("adamw", "muon")
 
 
 def build_optimizer(
@@ -31,7 +31,11 @@ def build_optimizer(
     """
     if optim.algorithm not in ALGORITHMS:
         raise ValueError(f"optim.algorithm is {optim.algorithm!r}; allowed: {', '.join(ALGORITHMS)}")
-    algorithm = ALGORITHMS[optim.algorithm]
+    algorithm: Any = torch.optim.AdamW
+    if optim.algorithm == "muon":
+        from timm.optim import Muon  # seconds to import
+
+        algorithm = partial(Muon, nesterov=True)
     optimizer = algorithm(parameters, lr=optim.lr, betas=(0.9, 0.99), weight_decay=optim.weight_decay)
 
     def factor(step: int) -> float:

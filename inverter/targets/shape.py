@@ -70,6 +70,18 @@ def from_lists(sizes: Sequence) -> FeatureShape:
     return tuple(tuple(size) if isinstance(size, list) else size for size in sizes)
 
 
+def read_shape(value: object) -> FeatureShape:
+    """A shape, or its lists, as a ``FeatureShape``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    shape = from_lists(value) if isinstance(value, list | tuple) else value
+    if not is_feature_shape(shape):
+        raise ValueError(f"feature_shape={value!r} must hold 1 to 3 positive integers")
+    return shape  # type: ignore[return-value]
+
+
 def is_feature_shape(value: object) -> bool:
     """Whether a value is a ``FeatureShape``."""
     if not isinstance(value, tuple):

@@ -1,21 +1,23 @@
 """What a target is, as plain data: written into manifests and published inverters, readable without torch."""
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
+from pydantic import Field, PlainValidator
+from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict
+
+from inverter.config.strict import STRICT, Count, Sha256, read_strictly
 from inverter.targets.shape import (
     JOINT,
     FeatureShape,
     Shape,
-    from_lists,
-    is_count,
-    is_feature_shape,
     is_joint,
     layer_names,
     layer_shapes,
+    read_shape,
     tensor_shape,
     to_lists,
 )
@@ -23,10 +25,16 @@ from inverter.targets.shape import (
 RESIZE = "bilinear-antialias"
 """The one way in which images reach the target's input size."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+class Preprocessing(TypedDict):
+    """How pictures reach the network; mean and deviation are one number a colour channel, of images in [0, 1]."""
+
+    resize: Literal["bilinear-antialias"]
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)]
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class TargetSpec:
     """A frozen network tapped at a layer, or at several jointly, described so that features can be matched to it later.
 
@@ -46,29 +54,17 @@ class TargetSpec:
 
     name: str
     layer: str
-    input_size: int
-    feature_shape: FeatureShape
+    input_size: Count
+    feature_shape: Annotated[FeatureShape, PlainValidator(read_shape)]
     payload: str
-    preprocessing: dict[str, Any]
-    weights_sha256: str
+    preprocessing: Preprocessing
+    weights_sha256: Sha256
 
     def __post_init__(self) -> None:
-        for key in ("name", "layer", "payload", "weights_sha256"):
-            if not isinstance(getattr(self, key), str):
-                raise ValueError(f"target spec: {key}={getattr(self, key)!r} must be a string")
-        if not is_count(self.input_size):
-            raise ValueError(f"target spec: input_size={self.input_size!r} must be a positive integer")
         shape = self.feature_shape
-        if not is_feature_shape(shape):
-            raise ValueError(f"target spec: feature_shape={shape!r} must hold 1 to 3 positive integers")
         names = layer_names(self.layer) if JOINT in self.layer else [self.layer]
         if len(names) != len(layer_shapes(shape)) or is_joint(shape) != (len(names) > 1):
-            raise ValueError(
-                f"target spec: feature_shape={shape!r} must hold one shape for each layer of {self.layer!r}"
-            )
-        if not _SHA256.fullmatch(self.weights_sha256):
-            raise ValueError(f"target spec: weights_sha256={self.weights_sha256!r} must be 64 hexadecimal digits")
-        _check_preprocessing(self.preprocessing)
+            raise ValueError(f"feature_shape={shape!r} must hold one shape for each layer of {self.layer!r}")
 
     @property
     def num_features(self) -> int:
@@ -96,19 +92,7 @@ class TargetSpec:
         Raises:
             ValueError: ``values`` is no mapping, misses a key, has another key, or a value is of the wrong type.
         """
-        if not isinstance(values, Mapping):
-            raise ValueError(f"target spec: must be a mapping, got {type(values).__name__}")
-        allowed = {field.name for field in fields(cls)}
-        missing, unknown = allowed - set(values), set(values) - allowed
-        if missing or unknown:
-            raise ValueError(
-                f"target spec: missing keys {sorted(missing)}, unknown keys {sorted(map(str, unknown))}; "
-                f"allowed are {sorted(allowed)}"
-            )
-        shape = values["feature_shape"]
-        if not isinstance(shape, list | tuple):
-            raise ValueError(f"target spec: feature_shape={shape!r} must hold 1 to 3 positive integers")
-        return cls(**{**values, "feature_shape": from_lists(shape)})
+        return read_strictly("target spec", cls, values)
 
 
 def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec) -> None:
@@ -119,20 +103,3 @@ def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec) -> Non
                 f"{what} takes features of {wanted.name} with {key} {getattr(wanted, key)}; "
                 f"the target at hand has {getattr(found, key)}"
             )
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) < math.inf
-
-
-def _check_preprocessing(preprocessing: Any) -> None:
-    if not isinstance(preprocessing, dict) or set(preprocessing) != {"resize", "mean", "std"}:
-        raise ValueError(f"target spec: preprocessing={preprocessing!r} must have the keys ['mean', 'resize', 'std']")
-    if preprocessing["resize"] != RESIZE:
-        raise ValueError(f"target spec: preprocessing.resize={preprocessing['resize']!r} must be {RESIZE!r}")
-    for key in ("mean", "std"):
-        numbers = preprocessing[key]
-        if not isinstance(numbers, list) or len(numbers) != 3 or not all(map(_is_number, numbers)):
-            raise ValueError(f"target spec: preprocessing.{key}={numbers!r} must be a list of 3 numbers")
-    if min(preprocessing["std"]) <= 0:
-        raise ValueError(f"target spec: preprocessing.std={preprocessing['std']!r} must be positive")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from timm.models.resnet import BasicBlock, ResNet
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
+from inverter.config.strict import STRICT, Count, read_strictly
 from inverter.evaluation.judge_networks import JUDGE_NETWORKS, JudgeNetwork
 from inverter.run.checkpoints import check_weights
 from inverter.run.files import write_bytes, write_text
@@ -24,31 +27,23 @@ from inverter.targets.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 
 SCHEMA_VERSION = 1
 WEIGHTS, CONFIG = "judge.safetensors", "judge.json"
-LARGEST_DEPTH, LARGEST_RESOLUTION = 64, 1024
+Depth = Annotated[int, Field(ge=1, le=64)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class JudgeSpec:
     """What rebuilds a judge: side in pixels, channels and residual blocks of each stage, number and names of classes.
 
     ``classes`` is empty where the classes have numbers only.
     """
 
-    resolution: int
-    widths: tuple[int, ...]
-    depths: tuple[int, ...]
-    num_classes: int
+    resolution: Annotated[int, Field(ge=1, le=1024)]
+    widths: tuple[Count, Count, Count, Count]
+    depths: tuple[Depth, Depth, Depth, Depth]
+    num_classes: Count
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = (self.resolution, self.num_classes, *self.widths, *self.depths)
-        shaped = len(self.widths) == 4 and len(self.depths) == 4
-        if not shaped or min(numbers) < 1 or max(self.depths) > LARGEST_DEPTH or self.resolution > LARGEST_RESOLUTION:
-            raise ValueError(
-                f"judge of widths {list(self.widths)}, depths {list(self.depths)}, resolution {self.resolution} and "
-                f"{self.num_classes} classes; allowed: four widths, four depths, all positive, depths up to "
-                f"{LARGEST_DEPTH}, resolution up to {LARGEST_RESOLUTION}"
-            )
         if self.classes and len(self.classes) != self.num_classes:
             raise ValueError(f"{len(self.classes)} class names for {self.num_classes} classes; allowed: as many, or 0")
 
@@ -120,17 +115,7 @@ def _read_spec(text: bytes) -> JudgeSpec:
     if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
         version = values.get("schema_version") if isinstance(values, dict) else None
         raise ValueError(f"{CONFIG} has schema_version {version!r}; allowed: {SCHEMA_VERSION}")
-    spec = values.get("spec")
-    kinds = {"resolution": int, "widths": list, "depths": list, "num_classes": int, "classes": list}
-    if not isinstance(spec, dict) or {key: type(value) for key, value in spec.items()} != kinds:
-        raise ValueError(f"{CONFIG} has spec {str(spec)[:200]!r}; allowed: {', '.join(kinds)}")
-    numbers: Sequence[Any] = [*spec["widths"], *spec["depths"]]
-    if not all(type(number) is int for number in numbers):
-        raise ValueError(f"{CONFIG} has widths or depths {numbers}; allowed: integers")
-    lists = {key: tuple(spec[key]) for key in ("widths", "depths")}
-    return JudgeSpec(
-        spec["resolution"], **lists, num_classes=spec["num_classes"], classes=tuple(map(str, spec["classes"]))
-    )
+    return read_strictly(f"{CONFIG}: spec", JudgeSpec, values.get("spec"))
 
 
 JUDGE_NETWORKS.register("residual", JudgeNetwork("small residual network (Tiny ImageNet)", load_residual_judge))

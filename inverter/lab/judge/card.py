@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-CARD = """---
-license: apache-2.0
-library_name: timm
-tags: [image-classification, feature-inversion]
----
-# {name}
+from huggingface_hub import EvalResult, ModelCardData
 
-A small residual classifier, the second judge of reconstructions: `judges=[efficientnet-lite1,residual]` shows it
-beside the first. It was trained on pictures alone; no attack and no prior was trained with it.
+from inverter.publish.markdown import fill_card
 
-| | |
-| --- | --- |
-| network | timm's `ResNet`, blocks {depths}, channels {widths}, deep stem, no pooling before the first stage |
-| input | {resolution} px, normalised with ImageNet's mean and deviation |
-| classes | {num_classes} |
-| parameters | {parameters:,}, stored in half precision |
-| top-1 on {split} | {top1} |
-| top-5 on {split} | {top5} |
-| training | {images_seen:,} pictures in {seconds:.0f} s; {processor}, {threads} threads |
-| commit | `{commit}` |
-
-Intervals are 95 % bootstrap intervals over {count} pictures that took part in no training{choice}. The command:
-
-```bash
-{command}
-```
-
-**Limits.** It knows the classes that it was trained on and sees {resolution} px. Where its pictures are cut from
-ImageNet, targets and other judges with ImageNet weights have very probably seen them too.
-"""
+TEMPLATE = Path(__file__).parent / "templates" / "judge.md.j2"
 
 
 def render_judge_card(name: str, spec: dict[str, Any], accuracy: dict[str, Any], training: dict[str, Any]) -> str:
     """Markdown text of the card."""
-
-    def percent(interval: dict[str, float]) -> str:
-        return f"{interval['mean']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
-
-    return CARD.format(
-        name=name,
-        depths=", ".join(map(str, spec["depths"])),
-        widths=", ".join(map(str, spec["widths"])),
-        resolution=spec["resolution"],
-        num_classes=spec["num_classes"],
-        parameters=training["parameters"],
-        split=accuracy["split"],
-        top1=percent(accuracy["top1"]),
-        top5=percent(accuracy["top5"]),
-        count=f"{accuracy['num_pictures']:,}",
-        choice="" if accuracy["split"] == "val" else ", but chose its best state",
-        images_seen=training["images_seen"],
-        seconds=training["seconds"],
-        processor=training["environment"]["processor"],
-        threads=training["environment"]["threads"],
-        commit=training["commit"],
-        command=training["command"],
+    value, dataset = accuracy["top1"]["mean"], f"{accuracy['split']}, {accuracy['num_pictures']} pictures"
+    data = ModelCardData(
+        license="apache-2.0",
+        library_name="timm",
+        tags=["image-classification", "feature-inversion"],
+        model_name=name,
+        eval_results=[EvalResult("image-classification", "pictures", dataset, "accuracy", value)],
     )
+    return fill_card(TEMPLATE, data, name=name, spec=spec, accuracy=accuracy, training=training)

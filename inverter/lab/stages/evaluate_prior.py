@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from jinja2 import UndefinedError
 from torchvision.utils import make_grid, save_image
 
 from inverter.config.errors import one_line
@@ -64,7 +65,13 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     said = {**subject, "settings": dataclasses.asdict(settings)}
     try:
         card = render_prior_card(Path(config.prior).name, said, record.parts)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:  # a part that was read, not measured
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        UndefinedError,
+        ValueError,
+    ) as error:  # a part that was read, not measured
         raise ValueError(f"{output / FILE} has a part that is damaged: {one_line(error)}; {ADVICE}") from error
     write_text(output / "README.md", card)
     for name in (FILE, "samples.png", "README.md"):

@@ -95,7 +95,7 @@ def test_the_prior_follows_to_another_device(spec, tiny_prior_folder):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("conditioning", ["tokens", "control"])
 def test_it_follows_to_another_dtype(spec, tiny_prior, features, dtype, conditioning):
-    spec = dataclasses.replace(spec, conditioning=conditioning, coarse_width=16, feature_mean=(1 / 3,) * 6)
+    spec = dataclasses.replace(spec, conditioning=conditioning, coarse_width=16, feature_mean=[1 / 3] * 6)
     inverter = Inverter(spec, copy.deepcopy(tiny_prior)).eval()
     wanted = inverter.mean(features)
     inverter.to(dtype)

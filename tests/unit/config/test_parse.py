@@ -25,3 +25,9 @@ def test_other_json_is_refused_in_one_line(text):
     with pytest.raises(ValueError, match="no valid JSON: ") as caught:
         parse_json(text)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["[" * 101 + "]" * 101, "- " * 100_000, "{a: " * 200 + "}" * 200])
+def test_yaml_that_is_nested_too_deeply(text):
+    with pytest.raises(ValueError, match="no valid YAML: nested more than 100 times"):
+        parse_yaml(text)

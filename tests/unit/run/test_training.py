@@ -13,6 +13,7 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from timm.optim import Muon
 
 from inverter.blackbox import pairs_prior
 from inverter.blackbox.build import build_module, load_run
@@ -25,7 +26,6 @@ from inverter.data.manifest import Manifest
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.run import record as run_record
-from inverter.run.muon import Muon
 from inverter.run.optimizer import build_optimizer
 from inverter.run.record import save_config
 from inverter.run.trainer import build_trainer, ema

@@ -51,7 +51,7 @@ def test_keys_are_checked(spec):
     del values["layer"]
     with pytest.raises(ValueError, match=r"missing keys \['layer'\]"):
         TargetSpec.from_dict(values)
-    with pytest.raises(ValueError, match="mapping"):
+    with pytest.raises(ValueError, match="target spec is a list; allowed: an object"):
         TargetSpec.from_dict([1])  # type: ignore[arg-type]
 
 

@@ -51,11 +51,11 @@ def test_the_default_size_is_within_the_limits():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"widths": [4, 4]}, "allowed: four widths"),
+        ({"widths": [4, 4]}, "key widths.2 is missing"),
         ({"classes": ["cat"]}, "1 class names for 3 classes"),
-        ({"num_classes": 0}, "all positive"),
-        ({"depths": [1, 1, 1, "1"]}, "allowed: integers"),
-        ({"colour": 1}, "has spec"),
+        ({"num_classes": 0}, "num_classes=0; allowed: greater than or equal to 1"),
+        ({"depths": [1, 1, 1, "1"]}, "depths.3=.1.; allowed: a valid integer"),
+        ({"colour": 1}, "unknown keys .*colour"),
         ({"num_classes": 4, "classes": []}, "network.fc"),
     ],
 )
