@@ -10,6 +10,9 @@ import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VIEWS = [(width, scheme) for width in (1200, 400) for scheme in ("light", "dark")]
+TOO_WIDE = """[...document.querySelectorAll('body *')]
+    .filter(part => part.getBoundingClientRect().right > innerWidth + 1 && !part.closest('.scroll'))
+    .map(part => part.outerHTML.slice(0, 120))"""
 OPEN = "document.querySelectorAll('details').forEach(fold => fold.open = true)"
 
 
@@ -44,7 +47,7 @@ def check(chromium: Any, page: Path) -> None:
         for script in ("", OPEN):
             shown.evaluate(script)
             wide, window = shown.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-            assert wide <= window == width, (width, scheme, script)
+            assert wide <= window == width, (width, scheme, script, shown.evaluate(TOO_WIDE))
         found = axe.run(shown).response
         assert found["passes"]
         serious = [rule for rule in found["violations"] if rule["impact"] in ("serious", "critical")]

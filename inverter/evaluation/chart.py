@@ -78,7 +78,7 @@ def draw(axes: Axes, chart: Chart) -> None:
     if chart.mark is not None:
         axes.axhline(chart.mark, color=ALARM, linestyle="--", linewidth=1)
     every = -(-len(places) // MAX_COLUMNS) or 1
-    axes.set_xticks(range(0, len(places), every), [_short(column) for column in chart.columns[::every]])
+    axes.set_xticks(range(0, len(places), every), [shorten(column) for column in chart.columns[::every]])
     axes.set_xlim(-0.5, max(len(places), 1) - 0.5)
     if chart.limits is not None:
         axes.set_ylim(*chart.limits)
@@ -98,5 +98,6 @@ def to_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= MAX_NAME else f"…{name[1 - MAX_NAME :]}"
+def shorten(name: str, length: int = MAX_NAME) -> str:
+    """The end of a name that is longer."""
+    return name if len(name) <= length else f"…{name[1 - length :]}"

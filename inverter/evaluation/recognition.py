@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from inverter.evaluation.chart import ACCENT, GRID, INK, MUTED, SETTINGS, to_svg
+from inverter.evaluation.chart import ACCENT, GRID, INK, MUTED, SETTINGS, shorten, to_svg
 from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results, Row
 
@@ -18,6 +18,8 @@ KIND_COLOURS = {"attack": ACCENT, "floor": MUTED, "ceiling": INK}
 MARKERS = "osD^vP"
 WIDTH = 4.2
 """Inches."""
+MAX_NAME = 24
+"""Characters of a method's name that fit; of a longer one the end is shown."""
 
 
 def recognition_chart(results: Results, kind: str) -> str | None:
@@ -41,7 +43,7 @@ def recognition_chart(results: Results, kind: str) -> str | None:
         guesses = [results.chance[metric] for metric in metrics if metric in results.chance]
         if guesses:
             axes.axvline(max(guesses), color=MUTED, linestyle=":", linewidth=1, label="guessing")
-        axes.set_yticks(range(len(rows)), [row.name for row in rows])
+        axes.set_yticks(range(len(rows)), [shorten(row.name, MAX_NAME) for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(-0.02, 1.02)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
@@ -81,7 +83,7 @@ def rank_chart(results: Results, judge: str, first: str = "") -> str | None:
                 color=INK if row.name == NEAREST_BY_FEATURES else KIND_COLOURS[row.kind],
                 linestyle="-" if strong else next(dashes),
                 linewidth=1.8 if row.name == first else 1.2,
-                label=row.name,
+                label=shorten(row.name, MAX_NAME),
             )
         if metric in results.chance:
             guess = np.geomspace(1, choices, 100)
@@ -123,4 +125,4 @@ def _marks(axes: Axes, rows: Sequence[Row], metric: str, shift: float, marker: s
         colour = KIND_COLOURS[row.kind]
         axes.plot([low, high], [place + shift] * 2, color=colour, linewidth=1.2)
         axes.plot(score.mean, place + shift, marker, color=colour, markersize=4.5)
-    axes.plot([], [], marker, color=MUTED, markersize=4.5, label=judge or "value")
+    axes.plot([], [], marker, color=MUTED, markersize=4.5, label=shorten(judge, MAX_NAME) or "value")
