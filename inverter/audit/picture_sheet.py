@@ -8,22 +8,26 @@ from pathlib import Path
 
 from inverter.audit.metrics import CEILING, read_per_image
 from inverter.audit.plan import Step
+from inverter.evaluation.harness import ORIGINAL
 from inverter.evaluation.recon_files import recon_path
+from inverter.evaluation.references import NEAREST_BY_FEATURES
 
 SHOWN = ("mean", "sample")
 
 
 @dataclass(frozen=True)
 class Strip:
-    """PNG files of the same pictures, in one order, under a title."""
+    """What a method made of the same pictures, in one order, as PNG files; without a layer it needs no features."""
 
-    title: str
+    layer: str
+    method: str
     pictures: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
 class PictureSheet:
-    """Strips of the audited pictures: the originals, the round trip, then each layer's ``mean`` and ``sample``."""
+    """Strips of the audited pictures: the originals, the round trip, then of each layer ``mean``, ``sample`` and what
+    retrieval finds."""
 
     keys: tuple[str, ...]
     strips: tuple[Strip, ...]
@@ -42,15 +46,15 @@ def read_sheet(steps: Sequence[Step], num_pictures: int) -> PictureSheet:
     for key, group in zip(per_image.keys, per_image.groups, strict=True):
         first.setdefault(group, key)
     keys = tuple(dict.fromkeys([*first.values(), *per_image.keys]))[:num_pictures]
-    strips = [_strip(steps[0], "original", "original", keys), _strip(steps[0], CEILING, CEILING, keys)]
-    strips += [_strip(step, f"{step.info.name}, {method}", method, keys) for step in steps for method in SHOWN]
+    strips = [_strip(steps[0], "", method, keys) for method in (ORIGINAL, CEILING)]
+    strips += [_strip(step, step.info.name, method, keys) for step in steps for method in (*SHOWN, NEAREST_BY_FEATURES)]
     return PictureSheet(keys, tuple(strips))
 
 
-def _strip(step: Step, title: str, method: str, keys: Sequence[str]) -> Strip:
+def _strip(step: Step, layer: str, method: str, keys: Sequence[str]) -> Strip:
     folder: Path = step.evaluation / "recon"
     try:
-        return Strip(title, tuple(recon_path(folder, method, key).read_bytes() for key in keys))
+        return Strip(layer, method, tuple(recon_path(folder, method, key).read_bytes() for key in keys))
     except OSError as error:
         raise ValueError(
             f"{folder}: a picture is missing ({error}); delete {step.evaluation} to evaluate again"

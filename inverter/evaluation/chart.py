@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLOURS = ("#17467d", "#c2570c", "#2f7d3b", "#7a3d99", "#8a6d00", "#46525c", "#b0186f", "#2f8f8f")
+ACCENT, INK, MUTED, GRID, ALARM = COLOURS[0], "#1b1f24", COLOURS[5], "#e4e8ec", "#b3261e"
 MAX_NAME = 14
 """Characters of a column's name that fit; of a longer one the end is shown."""
 MAX_COLUMNS = 8
 """Columns that are named; of more every second, third, ... is."""
-SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "inverter", "font.size": 8}
+SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "inverter", "font.size": 9, "text.parse_math": False}
 
 Point = tuple[float, float | None, float | None]
 """Value with the ends of its interval, None where there is none."""
@@ -75,17 +76,17 @@ def draw(axes: Axes, chart: Chart) -> None:
             linewidth=1.2,
         )
     if chart.mark is not None:
-        axes.axhline(chart.mark, color="#b3261e", linestyle="--", linewidth=1)
+        axes.axhline(chart.mark, color=ALARM, linestyle="--", linewidth=1)
     every = -(-len(places) // MAX_COLUMNS) or 1
-    axes.set_xticks(range(0, len(places), every), [_short(column) for column in chart.columns[::every]])
+    axes.set_xticks(range(0, len(places), every), [shorten(column) for column in chart.columns[::every]])
     axes.set_xlim(-0.5, max(len(places), 1) - 0.5)
     if chart.limits is not None:
         axes.set_ylim(*chart.limits)
-    axes.set_title(chart.title, loc="left", fontsize=9, fontweight="bold")
-    axes.grid(axis="y", color="#e4e8ec")
+    axes.set_title(chart.title, loc="left", fontsize=10, fontweight="bold")
+    axes.grid(axis="y", color=GRID)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.has_data() and axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=8, frameon=False)
 
 
 def to_svg(figure: Figure) -> str:
@@ -97,5 +98,6 @@ def to_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= MAX_NAME else f"…{name[1 - MAX_NAME :]}"
+def shorten(name: str, length: int = MAX_NAME) -> str:
+    """The end of a name that is longer."""
+    return name if len(name) <= length else f"…{name[1 - length :]}"

@@ -35,27 +35,27 @@ def select_pictures(
         psnr: Method to decibels ``(n,)``.
         ranked_by: Methods whose best, median and worst images are chosen; every method is shown on them.
     """
-    chosen = {f"First {min(NUM_FIRST, len(keys))} images": list(range(len(keys)))[:NUM_FIRST]}
+    chosen: dict[tuple[str, str | None], list[int]] = {("first", None): list(range(len(keys)))[:NUM_FIRST]}
     for method in ranked_by:
         order = torch.argsort(psnr[method], descending=True, stable=True).tolist()
         count = min(NUM_RANKED, len(order))
         middle = (len(order) - count) // 2
-        for rank, indices in (
-            ("Best", order[:count]),
-            ("Median", order[middle : middle + count]),
-            ("Worst", order[-count:]),
-        ):
-            chosen[f"{rank} by PSNR of {method}"] = indices
+        chosen |= {
+            ("best", method): order[:count],
+            ("median", method): order[middle : middle + count],
+            ("worst", method): order[-count:],
+        }
     return tuple(
         Pictures(
-            title,
+            rank,
+            ranked_by,
             tuple(keys[i] for i in indices),
             tuple(text[i] for i in indices),
             image[indices],
             {name: pictures[indices] for name, pictures in recon.items()},
             {name: tuple(psnr[name][indices].tolist()) for name in recon},
         )
-        for title, indices in chosen.items()
+        for (rank, ranked_by), indices in chosen.items()
     )
 
 

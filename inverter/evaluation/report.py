@@ -1,23 +1,54 @@
-"""Results as one HTML page with its pictures inside: no script, nothing loaded from elsewhere."""
+"""Results as one HTML page with its charts and pictures inside."""
 
-import base64
+from __future__ import annotations
+
 from pathlib import Path
+from typing import NamedTuple
 
-import jinja2
-from torch import Tensor
-
-from inverter.evaluation import labels
-from inverter.evaluation.recon_files import png
-from inverter.evaluation.results import Results
+from inverter.evaluation.harness import ORIGINAL, WARNING
+from inverter.evaluation.methods import KINDS
+from inverter.evaluation.page import render_page
+from inverter.evaluation.recognition import rank_chart, recognition_chart
+from inverter.evaluation.references import NEAREST_BY_FEATURES
+from inverter.evaluation.results import Comparison, Results
+from inverter.evaluation.summary import Summary, summarise
 from inverter.run.files import write_text
 
-TEMPLATES = Path(__file__).parent / "templates"
+KEY_METRICS = ("psnr", "reid_top1", "agreement", "kid")
+"""Kinds of metrics of the table that is not folded away."""
+
+SHOWN = ("mean", "sample", NEAREST_BY_FEATURES)
+"""Methods whose pictures are shown from the start, with the attack of the summary."""
+
+
+class Figure(NamedTuple):
+    """A chart as SVG text under a title, with a line below."""
+
+    title: str
+    svg: str
+    caption: str
 
 
 def render_report(results: Results, title: str = "Evaluation") -> str:
     """The page as ASCII HTML; every string of the results is escaped, captions included."""
-    page = page_environment().get_template("report.html.j2").render(title=title, results=results)
-    return page.encode("ascii", "xmlcharrefreplace").decode()
+    summary = summarise(results)
+    rankings = list(dict.fromkeys(found.ranked_by for found in results.pictures if found.ranked_by is not None))
+    shown = {*SHOWN, summary.method}
+    if not shown & {row.name for row in results.rows if row.kind == "attack"}:
+        shown |= {row.name for row in results.rows}
+    return render_page(
+        "report.html.j2",
+        title=title,
+        results=results,
+        summary=summary,
+        warnings=[note for note in results.notes if note.startswith(WARNING)],
+        rankings=sorted(rankings, key=lambda name: name != summary.method),
+        shown=shown,
+        key_metrics={kind: found for kind in KEY_METRICS if (found := _metrics(results, kind))},
+        kinds={kind: [row for row in results.rows if row.kind == kind and row.name != ORIGINAL] for kind in KINDS},
+        figures=figures(results, summary),
+        pairs=_pairs(results),
+    )
 
 
 def write_report(results: Results, path: Path, title: str = "Evaluation") -> None:
@@ -26,26 +57,25 @@ def write_report(results: Results, path: Path, title: str = "Evaluation") -> Non
     write_text(path, render_report(results, title))
 
 
-def page_environment(*templates: Path) -> jinja2.Environment:
-    """Renders pages of ``templates`` and of this package: everything escaped, metrics named and rounded."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([*templates, TEMPLATES]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
-        heading=labels.heading,
-        number=labels.number,
-        interval=labels.interval,
-        label=labels.label,
-        verdict=labels.verdict,
-    )
-    environment.filters["data_uri"] = _data_uri
-    return environment
+def figures(results: Results, summary: Summary) -> list[Figure]:
+    """What judges recognise of each method, then how early each judge finds the originals."""
+    known = "Marks are judges; lines are 95 % intervals over sources."
+    drawn = [
+        ("Original found first", recognition_chart(results, "reid_top1"), known),
+        ("Same class as the original", recognition_chart(results, "agreement"), known),
+    ]
+    judges = [metric.partition("/")[2] for metric in _metrics(results, "reid_rank")]
+    within = "Share of the pictures whose original is among the first k that the judge names."
+    drawn += [(f"How early `{judge}` finds it", rank_chart(results, judge, summary.method), within) for judge in judges]
+    return [Figure(title, svg, caption) for title, svg, caption in drawn if svg is not None]
 
 
-def _data_uri(picture: Tensor | bytes) -> str:
-    data = picture if isinstance(picture, bytes) else png(picture)
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+def _metrics(results: Results, kind: str) -> list[str]:
+    return [metric for metric in results.metrics() if metric.partition("/")[0] == kind]
+
+
+def _pairs(results: Results) -> dict[str, list[Comparison]]:
+    pairs: dict[str, list[Comparison]] = {}
+    for comparison in results.comparisons:
+        pairs.setdefault(f"{comparison.a} − {comparison.b}", []).append(comparison)
+    return pairs

@@ -102,7 +102,8 @@ class Pictures:
     """Originals and every method's reconstructions of a few images, uint8 ``(K, 3, H, W)``.
 
     Args:
-        title: Which images these are.
+        rank: Which images these are: the ``first``, or ``best``, ``median`` or ``worst`` by PSNR.
+        ranked_by: Method whose PSNR that is; None of the first.
         keys: Keys of the images.
         text: Captions.
         image: Originals.
@@ -110,7 +111,8 @@ class Pictures:
         psnr: Method to the decibels of each.
     """
 
-    title: str
+    rank: str
+    ranked_by: str | None
     keys: tuple[str, ...]
     text: tuple[str, ...]
     image: Tensor

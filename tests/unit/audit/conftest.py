@@ -130,4 +130,4 @@ def audit() -> Audit:
 @pytest.fixture
 def sheet() -> PictureSheet:
     picture = png(torch.zeros(3, 4, 4, dtype=torch.uint8))
-    return PictureSheet(("<u>k</u>",), (Strip("original", (picture,)), Strip("<i>a</i>, mean", (picture,))))
+    return PictureSheet(("<u>k</u>",), (Strip("", "original", (picture,)), Strip("<i>a</i>", "mean", (picture,))))

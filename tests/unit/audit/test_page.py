@@ -1,4 +1,6 @@
+import html
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -29,8 +31,10 @@ def test_page_is_self_contained_and_says_what_is_needed(audit, sheet, tmp_path):
     page = (tmp_path / "report.html").read_text()
     sources = [source for source in re.findall(r'(?:src|href)="([^"]*)"', page) if not source.startswith("#")]
     assert len(sources) == 2 and all(source.startswith("data:image/png;base64,iVBOR") for source in sources)
-    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", page) and "url(" not in page.replace("url(#", "")
-    assert page.count("<svg") == 1 + 3  # the scores, then each metric
+    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"|http-equiv', "", page) and "url(" not in page.replace(
+        "url(#", ""
+    )
+    assert page.count("<svg") == 2 + 3  # scores of the headline's kind and of others, then each metric
     for text in (
         "Recommended split: b",
         "Limit of b: 0.3",
@@ -39,7 +43,7 @@ def test_page_is_self_contained_and_says_what_is_needed(audit, sheet, tmp_path):
         "No score" not in page and "no span",
     ):
         assert text in page, text
-    assert "[0.400, 0.600]" in page and "25.0 %" in page and "4,096" in page
+    assert "[0.400, 0.600]" in page and "25.0&nbsp;%" in page and "4,096" in page
 
 
 def test_nothing_recommended_and_nothing_wrong(audit, sheet):
@@ -53,6 +57,22 @@ def test_page_without_a_headline_score(audit, sheet):
     first = replace(audit.layers[0], scores={}, unscored={"reid_mrr/colour": "<em>none</em>"})
     page = render_page(replace(audit, layers=(first, audit.layers[1])), sheet)
     assert "&lt;em&gt;none&lt;/em&gt;" in page and "<em>" not in page
+
+
+def test_numbers_of_the_page_are_those_of_the_json(audit, sheet):
+    layers = {layer["layer"]: layer for layer in json.loads(json.dumps(audit.to_json()))["layers"]}
+    form = r'data-metric="(.*?)" data-layer="(.*?)" data-value="(.*?)"(?: data-low="(.*?)" data-high="(.*?)")?'
+    seen = set()
+    for metric, name, *ends in re.findall(form, render_page(audit, sheet)):
+        layer = layers[html.unescape(name)]
+        if metric in layer["scores"]:
+            expected = [layer["scores"][metric][end] for end in ("value", "low", "high")]
+        else:
+            expected = [(layer | layer["cost"])[metric], "", ""]
+        assert [float(end) if end else end for end in ends] == expected
+        seen.add((layer["layer"], metric))
+    sent = {"numbers", "bytes", "ratio", "device_share", "pairs", "pairs_seen", "train_seconds"}
+    assert seen == {(name, metric) for name in layers for metric in {*layers[name]["scores"], *sent}}
 
 
 def test_terminal_table_shows_the_same(audit):

@@ -248,9 +248,9 @@ def test_reconstructions_are_saved_and_names_stay_inside_the_folder(batches: lis
 
 
 def test_pictures_are_ranked_by_psnr(results: Results) -> None:
-    titles = [pictures.title for pictures in results.pictures]
-    assert titles[0] == "First 8 images" and "Worst by PSNR of enlarge" in titles
-    best = results.pictures[titles.index("Best by PSNR of enlarge")]
+    chosen = {(pictures.rank, pictures.ranked_by): pictures for pictures in results.pictures}
+    assert next(iter(chosen)) == ("first", None) and ("worst", "enlarge") in chosen
+    best = chosen["best", "enlarge"]
     values = sorted(results.per_image["enlarge"]["psnr"], reverse=True)
     assert best.psnr["enlarge"] == pytest.approx(values[:5])
     assert set(best.recon) == {"enlarge", "grey", "copy", "nearest training picture"}

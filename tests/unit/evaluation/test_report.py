@@ -1,6 +1,7 @@
 import dataclasses
 import html
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from inverter.evaluation.floors import MeanImage
 from inverter.evaluation.labels import heading, interval, number, verdict
 from inverter.evaluation.report import render_report
 from inverter.evaluation.results import Comparison
+from inverter.evaluation.summary import summarise
 
 
 @pytest.fixture
@@ -75,9 +77,16 @@ def test_hostile_captions_and_keys_stay_text(batches: list, judge: Judge, words:
 def test_page_is_self_contained_and_says_what_is_needed(results: Results, tmp_path: Path) -> None:
     write_report(results, tmp_path / "out" / "report.html")
     page = (tmp_path / "out" / "report.html").read_text()
-    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    sources = re.findall(r'(?:src|href)="([^"#][^"]*)"', page)
     assert sources and all(source.startswith("data:image/png;base64,iVBOR") for source in sources)
-    for text in ("floor", "ceiling", "chance", "0.25</strong> times", "Not computed: FID", "12 images from 8 sources"):
+    for text in (
+        "floor",
+        "ceiling",
+        "chance",
+        "0.25</strong> times",
+        "Not computed: FID",
+        "12 pictures from 8 sources",
+    ):
         assert text in page, text
     assert "colour network (nothing)" in page and "Paired comparisons" in page
     assert "too few sources" in page and "<strong>worse" not in page
@@ -85,7 +94,62 @@ def test_page_is_self_contained_and_says_what_is_needed(results: Results, tmp_pa
 
 def test_report_of_reloaded_metrics_has_no_pictures(results: Results) -> None:
     page = render_report(Results.from_json(results.to_json()))
-    assert "<img" not in page and "Methods, floors and ceilings" in page
+    assert "<img" not in page and "Attack, floors and ceiling" in page
+
+
+class Numbers(HTMLParser):
+    """Attributes of every element that shows a number of the results."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if "data-value" in dict(attrs):
+            self.found.append(dict(attrs))
+
+
+def test_numbers_of_the_page_are_those_of_the_json(results: Results) -> None:
+    data = json.loads(json.dumps(results.to_json()))
+    expected: dict[tuple[str, str, str | None], tuple[float, float | None, float | None]] = {}
+    for name, row in data["methods"].items():
+        for metric, score in row["metrics"].items():
+            expected[name, metric, None] = score["mean"], score["low"], score["high"]
+        expected |= {(name, cost, None): (value, None, None) for cost, value in row["cost"].items()}
+    expected |= {("chance", metric, None): (value, None, None) for metric, value in data["chance"].items()}
+    for c in data["comparisons"]:
+        expected[c["a"], c["metric"], c["b"]] = c["difference"], c["low"], c["high"]
+    seen = set()
+    for shown in Numbers(render_report(results)).found:
+        place = str(shown["data-method"]), str(shown["data-metric"]), shown.get("data-against")
+        ends = [None if end is None else float(end) for end in map(shown.get, ("data-value", "data-low", "data-high"))]
+        assert tuple(ends) == expected[place], place
+        seen.add(place)
+    assert seen == set(expected)
+
+
+def test_the_page_begins_with_the_sentence_and_its_figure(results: Results) -> None:
+    page, said = render_report(results), summarise(results)
+    assert said.method == "<b>bold</b>" and said.metric == "agreement/colour"
+    first = Numbers(page).found[0]
+    assert (first["data-method"], first["data-metric"], first["class"]) == (said.method, said.metric, "figure")
+    start = page.index('class="summary"')
+    words = html.unescape(re.sub("<.*?>", "", page[start : page.index("</p>", start)])).replace("\xa0", " ")
+    assert words == f'class="summary">{said.text}'.replace("`", "")
+    order = [
+        page.index(part) for part in ("sources are too few", 'id="pictures"', 'id="key"', 'id="charts"', "<details")
+    ]
+    assert order == sorted(order)
+
+
+def test_pictures_are_chosen_by_rank_and_method(results: Results) -> None:
+    page = render_report(results)
+    for rank in ("best", "median", "worst"):
+        assert f'data-rank="{rank}" data-by="1"' in page and f'id="show-{rank}"' in page
+    assert '<tr class="more"><th scope="row">mean image' in page
+    assert '<tr><th scope="row">&lt;b&gt;bold&lt;/b&gt;' in page  # the attack of the sentence
+    assert page.count('alt="original of val0-0') == sum("val0-0" in found.keys for found in results.pictures)
 
 
 def test_terminal_table_shows_the_same_numbers(results: Results) -> None:
