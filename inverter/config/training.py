@@ -43,18 +43,18 @@ class ModelConfig:
     text_share: float = 0.15  # share of the steps with the pictures' texts beside the features
     alone_share: float = 0.1  # share of the steps of a tuned denoiser on the texts alone
     head: bool = True  # residual image head on top of the decoded latents
-    head_width: int = 64
-    latent_weight: float = 1.0
+    head_width: int = 64  # channels of the head
+    latent_weight: float = 1.0  # of the latents' squared error
     image_weight: float = 1.0  # 0 with head=false decodes nothing while training
-    head_weight: float = 1.0
+    head_weight: float = 1.0  # of the error of the picture with the head's residual
     image_every_n_steps: int = 8  # steps between two that decode: the losses of image and head cost most of a step
     denoising_weight: float = 1.0  # of the loss that trains conditioner and denoiser
-    denoising_every_n_steps: int = 1
+    denoising_every_n_steps: int = 1  # steps between two with that loss
     snr_gamma: float | None = 5.0  # bound of a timestep's weight; null is none
     text_weight: float = 1.0  # weight of the distance from the pictures' texts, where they have any; of tokens
     strength: float = 1.0  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
-    num_inference_steps: int = 10
-    guidance_scale: float = 2.5
+    num_inference_steps: int = 10  # DDIM steps of the whole schedule, of which strength is run
+    guidance_scale: float = 2.5  # away from features that are not known; 1 is none
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])  # shares of the noise schedule
 
 
@@ -62,10 +62,10 @@ class ModelConfig:
 class OptimConfig:
     algorithm: str = "adamw"  # adamw | muon
     lr: float = 1e-3
-    weight_decay: float = 1e-2
-    warmup_steps: int = 100
-    gradient_clip: float = 1.0
-    ema_decay: float = 0.999
+    weight_decay: float = 1e-2  # decoupled from the gradient
+    warmup_steps: int = 100  # over which the learning rate rises
+    gradient_clip: float = 1.0  # largest norm of the gradient
+    ema_decay: float = 0.999  # of the averaged weights, which are validated and published; 0 averages nothing
     max_steps: int | None = None  # null: max_time alone ends the training
     max_time: int | None = 360  # seconds of training; the learning rate falls over whichever ends first
     precision: str = "auto"  # auto | bf16 | fp32
@@ -76,11 +76,11 @@ class OptimConfig:
 class TrainerConfig:
     device: str = "auto"  # auto | cpu | cuda
     devices: int = 1  # processes a node, each with a GPU of its own; -1 takes all GPUs
-    num_nodes: int = 1
+    num_nodes: int = 1  # machines
     strategy: str = "auto"  # auto | ddp | any other of Lightning's
     every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
     loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
-    progress: bool = True
+    progress: bool = True  # a bar in a terminal, lines elsewhere
 
 
 @dataclass
