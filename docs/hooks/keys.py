@@ -7,6 +7,7 @@ import dataclasses
 import html
 import inspect
 import io
+import pkgutil
 import textwrap
 import tokenize
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from omegaconf import MISSING
 
-import inverter.config
 from inverter.__main__ import STAGES
 from inverter.config import config_root
 
@@ -39,24 +39,46 @@ CONFIGS = {  # stage: configs that go with it, in the order in which they are gi
     "bench": ("bench.yaml",),
     "train_judge": ("judge.yaml",),
 }
-USUAL = {  # what a key means in every schema that says nothing beside it
+USUAL = {  # what a key is in a schema that says nothing beside it
     "batch_size": "images at a time",
+    "budgets": "every method is measured with each",
     "compile": "torch.compile what is trained",
+    "denoising_every_n_steps": "steps between two with that loss",
     "device": "auto | cpu | cuda",
+    "forms": "of smoothing",
     "guidance_scale": "away from features that are not known; 1 is none",
+    "head_weight": "of the error of the picture with the head's residual",
+    "head_width": "channels of the head",
     "judges": "networks that judge; one without weights is reported as missing",
+    "kinds": "of prompts",
+    "label_smoothing": "share of a label spread over all classes",
+    "latent_weight": "of the latents' squared error",
+    "layers": "measured one by one",
     "lr": "largest learning rate",
+    "lr_decay": "cosine | constant",
+    "max_parameters": "a larger network is refused",
+    "methods": "names, as the experiments' guide lists them",
     "num_bootstrap": "replicates of the intervals",
+    "num_classes": "labels are 0 to this minus 1",
     "num_inference_steps": "DDIM steps of the whole schedule",
+    "num_layers": "chosen where layers is null",
+    "num_steps": "of the search",
     "num_workers": "processes that read; 0 reads in the training's own",
+    "optimise_conditioning": "descend on the prompt's tokens, too",
     "output": "folder of what the stage writes",
+    "pairs": "prepared and trained on",
+    "parts": "what is measured, of these",
     "pretrained": "the network's published weights; false takes random ones, always the same",
     "prior": "a name under checkpoints/, a folder or a hub id",
     "prompt_dropout": "share of training prompts replaced by none",
     "rank": "of the LoRA",
     "resolution": "pixels a side",
+    "results": "folder of page, tables, plot and numbers",
+    "rounds": "of which the median counts",
     "seed": "of whatever is drawn",
     "shard_size": "pairs in a shard",
+    "tv_weight": "of the picture's total variation",
+    "widths": "channels of each resolution",
 }
 HEAD = "| key | default | type | what it is |\n| --- | --- | --- | --- |"
 
@@ -82,11 +104,16 @@ def page_of(stage: str) -> str:
     return f"{FOLDER}{stage.replace(' ', '_')}.md"
 
 
+def schema_of(stage: str) -> type:
+    """Schema of a stage: of ``inverter.config`` or, behind a package's name, of that package's ``config``."""
+    package, _, name = STAGES[stage][1].rpartition(".")
+    return pkgutil.resolve_name(".".join(filter(None, ("inverter", package, "config"))) + f":{name}")
+
+
 def render(stage: str) -> str:
     """The page of a stage."""
-    _, name, purpose = STAGES[stage]
-    lines = [f"# {stage}", f"`inverter {stage}`: {purpose}."]
-    lines += [f"{title}\n\n{text}" for title, text in _tables(getattr(inverter.config, name)())]
+    lines = [f"# {stage}", f"`inverter {stage}`: {STAGES[stage][2]}."]
+    lines += [f"{title}\n\n{text}" for title, text in _tables(schema_of(stage)())]
     for file in CONFIGS.get(stage, ()):
         text = (config_root() / file).read_text(encoding="utf-8").rstrip()
         lines += [f"## `{file}`\n\n```yaml\n{text}\n```"]

@@ -59,7 +59,7 @@ class SplitConfig:
 class AuditConfig:
     target: NetworkConfig = field(default_factory=NetworkConfig)
     layers: list[str] | None = None  # dotted names; null chooses num_layers of them, evenly spaced
-    num_layers: int = 4  # chosen where layers is null
+    num_layers: int = 4
     prior: str = "embedded"
     memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior in every step
     train: SplitConfig = field(default_factory=SplitConfig)
@@ -88,11 +88,11 @@ class BenchConfig:
     target: TargetConfig = field(default_factory=TargetConfig)
     prior: str = "embedded"
     inverter: str = "blocks.2"  # the published inverter whose speed is measured; its features are the target layer's
-    layers: list[str] = field(default_factory=lambda: ["blocks.0", "blocks.2", "blocks.4", "blocks.6"])  # timed
-    parts: list[str] = field(default_factory=lambda: ["training", "inference", "memory", "large_prior"])  # of these
-    pairs: int = 256  # prepared and trained on
+    layers: list[str] = field(default_factory=lambda: ["blocks.0", "blocks.2", "blocks.4", "blocks.6"])
+    parts: list[str] = field(default_factory=lambda: ["training", "inference", "memory", "large_prior"])
+    pairs: int = 256
     batch_size: int = 32
-    rounds: int = 5  # of which the median counts
+    rounds: int = 5
     steps: int = 30  # training steps a round of the comparison with a bare loop
     output: str = "runs/bench"
     device: str = "auto"

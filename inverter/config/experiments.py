@@ -46,22 +46,22 @@ class PicturesConfig(ExperimentConfig):
 
 @dataclass
 class MethodsExperimentConfig(PicturesConfig):
-    layers: list[PointConfig] = field(default_factory=list)  # compared one by one
-    methods: list[str] = field(default_factory=list)  # names, as the experiments' guide lists them
-    budgets: list[BudgetConfig] = field(default_factory=list)  # every method is measured with each
+    layers: list[PointConfig] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    budgets: list[BudgetConfig] = field(default_factory=list)
     output: str = "runs/experiments/methods"  # cells and reconstructions, which a stopped run goes on from
-    results: str = "docs/results/methods"  # folder of page, tables, plot and numbers
+    results: str = "docs/results/methods"
 
 
 @dataclass
 class PromptsExperimentConfig(PicturesConfig):
-    layers: list[PointConfig] = field(default_factory=list)  # compared one by one
-    methods: list[str] = field(default_factory=list)  # names, as the experiments' guide lists them
-    kinds: list[str] = field(default_factory=lambda: ["none", "foreground", "background", "both", "wrong"])  # of prompt
+    layers: list[PointConfig] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=lambda: ["none", "foreground", "background", "both", "wrong"])
     budget: BudgetConfig = field(default_factory=BudgetConfig)
-    guidance_scale: float = 1.0  # how much the denoiser follows the prompt; 1 is no guidance
-    output: str = "runs/experiments/prompts"  # cells and reconstructions, which a stopped run goes on from
-    results: str = "docs/results/prompts"  # folder of page, tables, plot and numbers
+    guidance_scale: float = 1.0
+    output: str = "runs/experiments/prompts"
+    results: str = "docs/results/prompts"
 
 
 @dataclass
@@ -71,13 +71,13 @@ class SmoothingExperimentConfig(ExperimentConfig):
     video: VideoConfig = field(default_factory=VideoConfig)
     frames: int = 32  # of each clip
     block: int = 4  # consecutive frames that intervals resample together
-    layers: list[PointConfig] = field(default_factory=list)  # compared one by one
-    methods: list[str] = field(default_factory=list)  # names, as the experiments' guide lists them
-    forms: list[str] = field(default_factory=lambda: ["none", "start", "paper", "robust"])  # of smoothing
+    layers: list[PointConfig] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=lambda: ["none", "start", "paper", "robust"])
     weights: list[float] = field(default_factory=lambda: [0.01, 0.1, 1.0])  # of paper and robust
     budget: BudgetConfig = field(default_factory=BudgetConfig)
-    output: str = "runs/experiments/smoothing"  # cells and reconstructions, which a stopped run goes on from
-    results: str = "docs/results/smoothing"  # folder of page, tables, plot and numbers
+    output: str = "runs/experiments/smoothing"
+    results: str = "docs/results/smoothing"
 
 
 @dataclass

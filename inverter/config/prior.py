@@ -97,14 +97,14 @@ class DistillConfig(ImageTrainingConfig):
 class JudgeConfig(ImageTrainingConfig):
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(ema_decay=0.0))  # batch statistics fit raw weights
     val: str | None = None  # image shards that the accuracy in the model card is of; null: of dev
-    num_classes: int = 200  # labels are 0 to this minus 1
+    num_classes: int = 200
     classes: str | None = None  # JSON list of the class names, in the order of the labels; null: numbers
     resolution: int = 64
-    widths: list[int] = field(default_factory=lambda: [32, 64, 128, 256])  # channels of each stage
+    widths: list[int] = field(default_factory=lambda: [32, 64, 128, 256])
     depths: list[int] = field(default_factory=lambda: [2, 2, 2, 2])  # residual blocks a stage
     min_crop: float = 0.6  # least side of a random crop, as a share of the picture's
-    label_smoothing: float = 0.1  # share of a label spread over all classes
-    max_parameters: int = 4_000_000  # a larger network is refused
+    label_smoothing: float = 0.1
+    max_parameters: int = 4_000_000
     compile: bool = False
 
 

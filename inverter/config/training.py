@@ -43,18 +43,18 @@ class ModelConfig:
     text_share: float = 0.15  # share of the steps with the pictures' texts beside the features
     alone_share: float = 0.1  # share of the steps of a tuned denoiser on the texts alone
     head: bool = True  # residual image head on top of the decoded latents
-    head_width: int = 64  # channels of the head
-    latent_weight: float = 1.0  # of the latents' squared error
+    head_width: int = 64
+    latent_weight: float = 1.0
     image_weight: float = 1.0  # 0 with head=false decodes nothing while training
-    head_weight: float = 1.0  # of the error of the picture with the head's residual
+    head_weight: float = 1.0
     image_every_n_steps: int = 8  # steps between two that decode: the losses of image and head cost most of a step
     denoising_weight: float = 1.0  # of the loss that trains conditioner and denoiser
-    denoising_every_n_steps: int = 1  # steps between two with that loss
+    denoising_every_n_steps: int = 1
     snr_gamma: float | None = 5.0  # bound of a timestep's weight; null is none
     text_weight: float = 1.0  # weight of the distance from the pictures' texts, where they have any; of tokens
     strength: float = 1.0  # of the sample operating point: 0 keeps the aligned latents, 1 starts from noise
-    num_inference_steps: int = 10  # DDIM steps of the whole schedule, of which strength is run
-    guidance_scale: float = 2.5  # away from features that are not known; 1 is none
+    num_inference_steps: int = 10
+    guidance_scale: float = 2.5
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])  # shares of the noise schedule
 
 

@@ -48,7 +48,7 @@ class LatentConfig:
     jacobian_free: bool = False  # skip the denoiser's gradient: the latents' goes straight through; ours
     tv_weight: float = 1e-3  # ours, for a normalised mean; the paper's is 1, with distance=sum
     tv_beta: float = 1.0  # ours: the paper does not say which form
-    optimise_conditioning: bool = False  # descend on the prompt's tokens, too
+    optimise_conditioning: bool = False
     conditioning_lr: float = 1e-2  # ours
 
 
@@ -69,10 +69,10 @@ class GuidedConfig:
 
 @dataclass
 class HybridConfig:
-    num_steps: int = 200  # on the latents, before pixels are polished
-    lr: float = 0.1  # Adam, on the latents
-    lr_decay: str = "cosine"  # cosine | constant
-    tv_weight: float = 1e-3  # of the decoded picture's total variation
+    num_steps: int = 200
+    lr: float = 0.1
+    lr_decay: str = "cosine"
+    tv_weight: float = 1e-3
     prior_every_n_steps: int = 4  # between two calls of the denoiser; 0 never calls it
     prior_until: float = 0.3  # share of the steps in which it is called
     strength: float | None = None  # of the first call's noise; null: 0.15 where settled, else 0.8; 1 without a start

@@ -14,8 +14,8 @@ import pytest
 from documents import ROOT, read
 from PIL import Image
 
-import inverter.config
 from inverter.__main__ import STAGES
+from inverter.config import AutoencoderConfig
 
 HOOKS = ROOT / "docs" / "hooks"
 
@@ -46,7 +46,8 @@ def nameless(config: Any, comments: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_key_is_described(stage, hook):
-    assert list(nameless(getattr(inverter.config, STAGES[stage][1])(), hook("keys").comments)) == []
+    keys = hook("keys")
+    assert list(nameless(keys.schema_of(stage)(), keys.comments)) == []
 
 
 def test_a_page_of_keys(hook):
@@ -61,7 +62,7 @@ def test_a_page_of_keys(hook):
 
 
 def test_comments_may_go_on_in_the_next_line(hook):
-    said = hook("keys").comments(inverter.config.AutoencoderConfig)["anchor_weight"]
+    said = hook("keys").comments(AutoencoderConfig)["anchor_weight"]
     assert said.startswith("weight of the latents' squared distance") and said.endswith("with the new autoencoder")
 
 
