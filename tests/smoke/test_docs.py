@@ -40,6 +40,8 @@ STAND_INS = {  # word that asks for what is not here: words on top
     "data.path=s3://bucket/pairs": f"data.path={BLOCKS_2}",
     "gpu.yaml": "trainer.device=cpu trainer.devices=1 trainer.num_nodes=1 compile=false data.pin_memory=false",
     "val=tiny-imagenet-val-000.tar": "val=null",  # the pages of results name the file alone
+    "output=data/shards/start": "prior=embedded",  # pairs of published inverters
+    "output=data/shards/start-deep": "prior=embedded",
     "data.path=PAIRS": f"data.path={BLOCKS_2}",
     "baseline=BASELINE": "baseline=null",  # test_stages.py has one
 }
