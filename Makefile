@@ -17,6 +17,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(s
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEV := .venv/.installed-dev
+DOCS := .venv/.installed-docs
 INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt
 # A process a core, one thread each, whole modules in the order of testpaths: those that take longest come first.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 8 --dist loadscope --no-loadscope-reorder
@@ -46,7 +47,7 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup dev prepare train eval audit invert prior publish bench test test-all lint clean
+.PHONY: help setup dev prepare train eval audit invert prior publish bench test test-all lint docs clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
@@ -69,6 +70,11 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
 $(DEV): $(INSTALLED)
 	@echo 'installing what tests and lint need, which takes a minute the first time'
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+$(DOCS): $(INSTALLED)
+	@echo 'installing what the pages need, which takes half a minute the first time'
+	$(INSTALL) -e '.[docs]'
 	@touch $@
 
 prepare: setup ## write train, dev and val pair shards
@@ -113,6 +119,9 @@ lint: dev ## check style, format, types, and that notebooks hold no outputs
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
+docs: $(DOCS) ## build the pages into site/, strictly: links, anchors, references
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
+
 clean: ## remove runs, pair shards and caches; never checkpoints
-	rm -rf runs data/shards build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf runs data/shards site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find inverter tests -type d -name __pycache__ -prune -exec rm -rf {} +

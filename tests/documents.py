@@ -8,9 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(
-    path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/**/*.md", "data/*.md", "checkpoints/*.md")
-    for path in ROOT.glob(pattern)
+    path.relative_to(ROOT) for pattern in ("*.md", "docs/**/*.md", "checkpoints/*.md") for path in ROOT.glob(pattern)
 )
 CODE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(rf"{CODE.pattern}|`((?:[^`\n]|\n(?!\n))+)`", re.MULTILINE | re.DOTALL)

@@ -30,9 +30,9 @@ class PublishConfig:
     run: str = MISSING  # a training run with its evaluation
     name: str = MISSING  # name of the published inverter
     output: str = "checkpoints"
-    licence: str = "apache-2.0"
+    licence: str = "apache-2.0"  # of the weights, in the model card
     preview: str | None = None  # evaluation folder whose pictures may be shown; null: no preview
-    overwrite: bool = False
+    overwrite: bool = False  # replace a published inverter of this name
 
 
 @dataclass

@@ -40,20 +40,20 @@ class AutoencoderConfig(ImageTrainingConfig):
     # last resolution; null: the best linear one
     anchor_weight: float = 0.0  # weight of the latents' squared distance from those of start_from, a prior's vae, so
     # that the prior's denoiser serves on: OUTPUT/prior is then that prior with the new autoencoder
-    latent_channels: int = 12
+    latent_channels: int = 12  # more keep more of a picture, and are drawn worse
     widths: list[int] = field(default_factory=lambda: [48, 192])  # a stage: half, quarter resolution
     encoder_blocks: list[int] = field(default_factory=lambda: [1, 2])  # residual blocks a stage
-    decoder_blocks: list[int] = field(default_factory=lambda: [1, 4])
+    decoder_blocks: list[int] = field(default_factory=lambda: [1, 4])  # the same of the decoder
     relative_loss: bool = False  # the logarithm of each picture's loss: easy pictures count as much as hard ones
-    l1_weight: float = 0.2
+    l1_weight: float = 0.2  # of the absolute error
     multi_scale_weight: float = 0.1  # absolute error over a pyramid: counts what is wrong at large
     gradient_weight: float = 0.1  # absolute error of the finite differences: counts edges
     moment_weight: float = 0.01  # keeps each latent channel near mean 0 and variance 1
     latent_noise: float = 0.03  # std of the noise added to the unit-variance latents while training
     adversarial_weight: float = 0.0  # weight of the patch discriminator, relative to the other terms; 0 trains none
     adversarial_start: float = 0.7  # share of the training after which the discriminator takes part
-    adversarial_lr: float = 4e-4
-    discriminator_width: int = 48
+    adversarial_lr: float = 4e-4  # of the discriminator
+    discriminator_width: int = 48  # channels of its first layer
     compile: bool = False
 
 
@@ -62,13 +62,13 @@ class DenoiserConfig(ImageTrainingConfig):
     autoencoder: str = MISSING  # diffusers folder of the trained autoencoder
     resolution: int = 64
     views: int = 4  # latents cached of each picture: itself, its mirror image, then slight crops and theirs
-    widths: list[int] = field(default_factory=lambda: [64, 128, 192])
-    layers_per_block: int = 1
-    head_dim: int = 32
-    text_width: int = 128
-    text_layers: int = 2
+    widths: list[int] = field(default_factory=lambda: [64, 128, 192])  # channels of each resolution of the U-Net
+    layers_per_block: int = 1  # residual layers a stage
+    head_dim: int = 32  # channels of an attention head
+    text_width: int = 128  # of the text encoder, and of a token's conditioning
+    text_layers: int = 2  # of the text encoder
     num_tokens: int = 24  # length of a tokenised prompt
-    vocabulary: int = 1024
+    vocabulary: int = 1024  # entries of the tokenizer, learned from the captions
     prompt_dropout: float = 0.1  # share of training prompts replaced by "" (classifier-free guidance)
     prediction_type: str = "v_prediction"  # v_prediction | epsilon
     snr_gamma: float | None = 5.0  # largest weight of a timestep's x0 error (min-SNR); null: the prediction's own

@@ -27,10 +27,10 @@ class DataConfig(PairsConfig):
 class OptimConfig:
     algorithm: str = "adamw"  # adamw | muon
     lr: float = 1e-3
-    weight_decay: float = 1e-2
-    warmup_steps: int = 100
-    gradient_clip: float = 1.0
-    ema_decay: float = 0.999
+    weight_decay: float = 1e-2  # decoupled from the gradient
+    warmup_steps: int = 100  # over which the learning rate rises
+    gradient_clip: float = 1.0  # largest norm of the gradient
+    ema_decay: float = 0.999  # of the averaged weights, which are validated and published; 0 averages nothing
     max_steps: int | None = None  # null: max_time alone ends the training
     max_time: int | None = 360  # seconds of training; the learning rate falls over whichever ends first
     precision: str = "auto"  # auto | bf16 | fp32
@@ -41,11 +41,11 @@ class OptimConfig:
 class TrainerConfig:
     device: str = "auto"  # auto | cpu | cuda
     devices: int = 1  # processes a node, each with a GPU of its own; -1 takes all GPUs
-    num_nodes: int = 1
+    num_nodes: int = 1  # machines
     strategy: str = "auto"  # auto | ddp | any other of Lightning's
     every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
     loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
-    progress: bool = True
+    progress: bool = True  # a bar in a terminal, lines elsewhere
 
 
 @dataclass
