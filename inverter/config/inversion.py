@@ -16,7 +16,7 @@ from inverter.config.whitebox import MethodsConfig
 class SenderConfig:
     """What sends the features; null is what the inverter says, with white-box methods what other stages take."""
 
-    name: str | None = None  # timm:NAME | torchvision:NAME | module:package.module:factory
+    name: str | None = None  # timm:, torchvision: or transformers:NAME, module:PACKAGE.MODULE:FACTORY
     layer: str | None = None  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
     input_size: int | None = None  # pixels a side that the target sees
     payload: str | None = None  # identity | int8 | gaussian:STD

@@ -11,7 +11,9 @@ from inverter.config.memory import MemoryConfig
 
 @dataclass
 class ArchitectureConfig:
-    name: str = "timm:tf_efficientnet_lite0"  # timm:NAME | torchvision:NAME | module:package.module:factory
+    name: str = (
+        "timm:tf_efficientnet_lite0"  # timm:, torchvision: or transformers:NAME, module:PACKAGE.MODULE:FACTORY
+    )
     input_size: int = 224  # pixels a side that the target sees
 
 
