@@ -22,6 +22,7 @@ STAGES = {  # stage: (module, schema, what it does)
     "audit": ("stages.audit", "AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
+    "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
     "invert": ("stages.invert", "InvertConfig", "reconstruct pictures from features"),
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),

@@ -12,7 +12,7 @@ from inverter.config.experiments import (
     SmoothingExperimentConfig,
     SummaryConfig,
 )
-from inverter.config.inversion import InvertConfig, ListConfig, PublishConfig, SenderConfig
+from inverter.config.inversion import DoctorConfig, InvertConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.load import (
     YAML,
     changed_keys,
@@ -73,6 +73,7 @@ __all__ = [
     "DenoiserConfig",
     "DirectConfig",
     "DistillConfig",
+    "DoctorConfig",
     "DrawConfig",
     "EvaluateConfig",
     "EvaluatePriorConfig",

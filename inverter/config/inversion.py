@@ -66,3 +66,8 @@ class PublishConfig:
 @dataclass
 class ListConfig:
     path: str | None = None  # folder of published priors and inverters; null: checkpoints/
+
+
+@dataclass
+class DoctorConfig:
+    path: str = "."  # folder on whose disk runs and pair shards would be written
