@@ -11,9 +11,7 @@ from inverter.config.memory import MemoryConfig
 
 @dataclass
 class ArchitectureConfig:
-    name: str = (
-        "timm:tf_efficientnet_lite0"  # timm:, torchvision: or transformers:NAME, module:PACKAGE.MODULE:FACTORY
-    )
+    name: str = "timm:tf_efficientnet_lite0"  # timm:, torchvision: or transformers:NAME, module:PACKAGE.MODULE:FACTORY
     input_size: int = 224  # pixels a side that the target sees
 
 
