@@ -35,6 +35,7 @@ STAGES = {  # stage: (module, schema, what it does)
         "SummaryConfig",
         "the paper's figures beside the experiments'",
     ),
+    "ladder": ("lab.stages.ladder", "LadderConfig", "train, evaluate and publish a list of inverters"),
     "bench": ("lab.stages.bench", "BenchConfig", "measure how fast this machine is"),
     "evaluate_prior": ("lab.stages.evaluate_prior", "EvaluatePriorConfig", "measure a prior: numbers, samples, card"),
     "train_judge": ("lab.stages.train_judge", "JudgeConfig", "train the second judge on labelled pictures"),

@@ -13,6 +13,7 @@ from inverter.config.experiments import (
     SummaryConfig,
 )
 from inverter.config.inversion import DoctorConfig, InvertConfig, ListConfig, PublishConfig, SenderConfig
+from inverter.config.ladder import LadderConfig, RungConfig
 from inverter.config.load import (
     YAML,
     changed_keys,
@@ -84,6 +85,7 @@ __all__ = [
     "InvertConfig",
     "InverterDistillConfig",
     "JudgeConfig",
+    "LadderConfig",
     "LatentConfig",
     "LayersConfig",
     "ListConfig",
@@ -100,6 +102,7 @@ __all__ = [
     "PrepareConfig",
     "PromptsExperimentConfig",
     "PublishConfig",
+    "RungConfig",
     "SenderConfig",
     "SmoothingConfig",
     "SmoothingExperimentConfig",
