@@ -104,7 +104,7 @@ def test_a_rung_of_another_process_is_left_to_it(config: Path, caplog: pytest.Lo
         (["only=[third]"], "only holds 'third'; allowed: first, second"),
         (["rungs=[{name: a}, {name: a}]"], "rungs: name 'a'; allowed: .* each name once"),
         (["rungs=[{name: a, train: [optim.lr=fast]}]"], "key 'optim.lr'"),
-        (["splits={train: []}"], "splits lacks 'dev'; needed: train, dev, val"),
+        (["splits={valid: []}"], "splits holds 'valid'; allowed: train, dev, val"),
     ],
 )
 def test_bad_values_are_named_before_anything_runs(config: Path, words: list[str], message: str) -> None:

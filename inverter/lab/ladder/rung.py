@@ -144,8 +144,8 @@ def plan_rungs(config: LadderConfig) -> list[Rung]:
             raise ValueError(f"rungs: name {name!r}; allowed: letters, digits, '_', '.', '+' and '-', each name once")
     if unknown := sorted(set(config.only or []) - set(names)):
         raise ValueError(f"only holds {unknown[0]!r}; allowed: {', '.join(names)}")
-    if missing := [split for split in SPLITS if split not in config.splits]:
-        raise ValueError(f"splits lacks {missing[0]!r}; needed: {', '.join(SPLITS)}")
+    if unknown := sorted(set(config.splits) - set(SPLITS)):
+        raise ValueError(f"splits holds {unknown[0]!r}; allowed: {', '.join(SPLITS)}")
     return [_plan(config, rung) for rung in config.rungs if config.only is None or rung.name in config.only]
 
 
