@@ -47,7 +47,7 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup dev prepare train eval audit invert prior publish bench test test-all lint docs clean
+.PHONY: help setup dev prepare train eval audit invert prior publish ladder bench test test-all lint docs clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
@@ -103,6 +103,9 @@ prior: setup ## train a prior and its few-step variant on the image shards in IM
 
 publish: setup ## publish the evaluated run RUN under checkpoints/ as NAME
 	$(BIN)/inverter publish $(PUBLISH)
+
+ladder: setup ## train, evaluate and publish the inverters of configs/ladder.yaml; goes on where it was stopped
+	$(BIN)/inverter ladder configs/ladder.yaml $(ARGS)
 
 bench: setup ## measure how fast this machine is
 	$(BIN)/inverter bench configs/bench.yaml $(BENCH)

@@ -24,6 +24,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
+    "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
     "invert": ("stages.invert", "whitebox.InvertConfig", "reconstruct pictures from features"),
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
@@ -48,6 +49,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
         "lab.experiments.SummaryConfig",
         "the paper's figures beside the experiments'",
     ),
+    "ladder": ("lab.stages.ladder", "lab.ladder.LadderConfig", "train, evaluate and publish a list of inverters"),
     "bench": ("lab.stages.bench", "lab.bench.BenchConfig", "measure how fast this machine is"),
     "evaluate_prior": (
         "lab.stages.evaluate_prior",

@@ -2,7 +2,7 @@
 
 from inverter.config.errors import ConfigError
 from inverter.config.evaluation import DrawConfig, EvaluateConfig
-from inverter.config.inversion import ListConfig, PublishConfig, SenderConfig
+from inverter.config.inversion import DoctorConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.keys import changed_keys
 from inverter.config.load import (
     YAML,
@@ -51,6 +51,7 @@ __all__ = [
     "DatasetConfig",
     "DenoiserConfig",
     "DistillConfig",
+    "DoctorConfig",
     "DrawConfig",
     "EvaluateConfig",
     "ImageDataConfig",

@@ -14,7 +14,7 @@ from inverter.config.values import CHAIN
 class SenderConfig:
     """What sends the features; null is what the inverter says, with white-box methods what other stages take."""
 
-    name: str | None = None  # timm:NAME | torchvision:NAME | module:package.module:factory
+    name: str | None = None  # timm:, torchvision: or transformers:NAME, module:PACKAGE.MODULE:FACTORY
     layer: str | None = None  # dotted name, as in named_modules(); `inverter layers TARGET` lists them
     input_size: int | None = None  # pixels a side that the target sees
     payload: str | None = field(default=None, metadata=CHAIN)  # docs/payloads.md; several: [topk:0.1,int8]
@@ -38,3 +38,8 @@ class PublishConfig:
 @dataclass
 class ListConfig:
     path: str | None = None  # folder of published priors and inverters; null: checkpoints/
+
+
+@dataclass
+class DoctorConfig:
+    path: str = "."  # folder on whose disk runs and pair shards would be written

@@ -12,7 +12,7 @@ from inverter.config.values import CHAIN
 
 @dataclass
 class ArchitectureConfig:
-    name: str = "timm:tf_efficientnet_lite0"  # timm:NAME | torchvision:NAME | module:package.module:factory
+    name: str = "timm:tf_efficientnet_lite0"  # timm:, torchvision: or transformers:NAME, module:PACKAGE.MODULE:FACTORY
     input_size: int = 224  # pixels a side that the target sees
 
 

@@ -44,7 +44,8 @@ class TrainerConfig:
     num_nodes: int = 1  # machines
     strategy: str = "auto"  # auto | ddp | any other of Lightning's
     every_n_seconds: int = 60  # between two validations, reconstruction grids and checkpoints
-    loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb (offline)
+    loggers: list[str] = field(default_factory=lambda: ["csv"])  # csv | tensorboard | wandb
+    wandb_mode: str = "offline"  # offline | online, with the account that `wandb login` stored
     progress: bool = True  # a bar in a terminal, lines elsewhere
 
 

@@ -15,6 +15,10 @@ from inverter.run.processes import rank
 LOCK = ".lock"
 
 
+class InUse(ValueError):
+    """Another process holds a folder's lock."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold ``folder/.lock`` while the block runs; the folder is made. Of several processes the first holds it for all.
@@ -23,7 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     file systems know it. It does not keep out the process that holds it.
 
     Raises:
-        ValueError: Another process holds it; the message names it.
+        InUse: Another process holds it; the message names it.
     """
     if rank():
         yield
@@ -34,7 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
         if not _take(stream):
             stream.seek(0)
             holder = stream.read().strip() or "another run"
-            raise ValueError(f"output: {folder} is in use by {holder}; wait for it or choose another output")
+            raise InUse(f"output: {folder} is in use by {holder}; wait for it or choose another output")
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}")
         stream.flush()

@@ -1,4 +1,4 @@
-"""Where curves and pictures of a training go: below the run's folder, with no account and no network."""
+"""Where curves and pictures of a training go: below the run's folder; with no account and no network, unless asked."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from inverter.run.files import write_text
 from inverter.run.processes import rank
 
 LOGGERS = ("csv", "tensorboard", "wandb")
+WANDB_MODES = ("offline", "online")
 
 
-def build_loggers(names: Iterable[str], output: Path) -> list[Logger]:
-    """Loggers by name.
+def build_loggers(names: Iterable[str], output: Path, wandb_mode: str = "offline") -> list[Logger]:
+    """Loggers by name; ``wandb_mode`` is ``offline`` or ``online``.
 
-    A resumed run adds to what is there: a further ``logs/version_N``, event file, or offline run of the same id.
+    A resumed run adds to what is there: a further ``logs/version_N``, event file, or offline run of the same id; an
+    online one goes on.
 
     Raises:
-        ValueError: A name that is not allowed, or a logger whose package is not installed.
+        ValueError: A name or mode that is not allowed, or a logger whose package is not installed.
     """
+    if wandb_mode not in WANDB_MODES:
+        raise ValueError(f"trainer.wandb_mode is {wandb_mode!r}; allowed: {', '.join(WANDB_MODES)}")
     loggers: list[Logger] = []
     for name in names:
         if name not in LOGGERS:
             raise ValueError(f"trainer.loggers holds {name!r}; allowed: {', '.join(LOGGERS)}")
         try:
-            loggers.append(_build(name, output))
+            loggers.append(_build(name, output, wandb_mode))
         except ModuleNotFoundError as error:
             raise ValueError(
                 f"trainer.loggers holds {name!r}, which is not installed; pip install 'inverter[loggers]', or use csv"
@@ -38,24 +42,25 @@ def build_loggers(names: Iterable[str], output: Path) -> list[Logger]:
     return loggers
 
 
-def _build(name: str, output: Path) -> Logger:
+def _build(name: str, output: Path, wandb_mode: str) -> Logger:
     if name == "csv":
         return CSVLogger(output, name="logs", flush_logs_every_n_steps=1)
     if name == "tensorboard":
         return TensorBoardLogger(output, name="tensorboard", version="")
     import wandb
 
-    return OfflineWandb(
+    return Wandb(
         project="inverter",
         name=output.name,
         id=run_id(output) if rank() == 0 else None,  # the other processes log nothing
         save_dir=output,
-        offline=True,
+        offline=wandb_mode == "offline",
+        resume="allow",
         settings=wandb.Settings(console="off", silent=True),
     )
 
 
-class OfflineWandb(WandbLogger):
+class Wandb(WandbLogger):
     """wandb whose steps are the training's and never go back: it drops what comes for a step that is over.
 
     Lightning lets wandb count the calls, in a resumed run from 0 again, and gives the metrics of a validation the step

@@ -99,7 +99,7 @@ def build_trainer(
             strategy=strategy,
             plugins=plugins,
             precision=LIGHTNING[precision],  # type: ignore[arg-type]
-            logger=build_loggers(config.loggers, output),
+            logger=build_loggers(config.loggers, output, config.wandb_mode),
             callbacks=[*common, *callbacks],
             max_steps=optim.max_steps if optim.max_steps is not None else -1,
             gradient_clip_val=optim.gradient_clip,

@@ -1,4 +1,4 @@
-"""Networks by name (timm, torchvision, a factory of your own) or as a module, and targets made of them."""
+"""Networks by name (of a library, or a factory of your own) or as a module, and targets made of them."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from inverter.targets.spec import TargetSpec
 from inverter.targets.target import MultiTarget, Target
 
 log = logging.getLogger(__name__)
-ALLOWED = "timm:NAME, torchvision:NAME, module:package.module:factory or an nn.Module"
+ALLOWED = "timm:NAME, torchvision:NAME, transformers:NAME, module:package.module:factory or an nn.Module"
 
 
 def load_target(
@@ -30,8 +30,8 @@ def load_target(
     """Load a frozen network tapped at a layer.
 
     Args:
-        target: ``timm:NAME``, ``torchvision:NAME``, ``module:package.module:factory`` (a function without arguments)
-            or an ``nn.Module``, which is copied.
+        target: ``timm:NAME``, ``torchvision:NAME``, ``transformers:NAME`` (a hub id or folder),
+            ``module:package.module:factory`` (a function without arguments) or an ``nn.Module``, which is copied.
         layer: Dotted name as in ``named_modules()``; several, as a sequence or joined by ``+``, are tapped in one pass
             and travel as one. Without one the error names the network's outermost layers.
         input_size: Side in pixels of the square that the network sees.
@@ -97,10 +97,11 @@ def load_same_target(
 ) -> Target | None:
     """The target that ``spec`` describes; None, with a warning, where it cannot be had or has other weights.
 
-    A spec may come from somebody else's file, so ``module:`` factories are only called when ``named``, what the user
-    gave, is the same. ``pretrained=False`` builds the random weights that ``load_target`` would.
+    A spec may come from somebody else's file, so ``module:`` factories are only called, and repositories of
+    ``transformers:`` only fetched, when ``named``, what the user gave, is the same. ``pretrained=False`` builds the
+    random weights that ``load_target`` would.
     """
-    if spec.name.startswith("module:") and spec.name != named:
+    if spec.name.startswith(("module:", "transformers:")) and spec.name != named:
         log.warning("target %s is not built: give target.name=%s to allow it", spec.name, spec.name)
         return None
     try:

@@ -83,6 +83,15 @@ def test_loggers_by_name(tmp_path):
     assert isinstance(tensorboard, TensorBoardLogger) and Path(tensorboard.log_dir) == tmp_path / "tensorboard"
     with pytest.raises(ValueError, match=r"trainer.loggers holds 'mlflow'; allowed: csv, tensorboard, wandb"):
         build_loggers(["csv", "mlflow"], tmp_path)
+    with pytest.raises(ValueError, match=r"trainer.wandb_mode is 'on'; allowed: offline, online"):
+        build_loggers(["wandb"], tmp_path, "on")
+
+
+@pytest.mark.parametrize(("mode", "offline"), [("offline", True), ("online", False)])
+def test_wandb_goes_on_with_the_run_of_its_id(tmp_path, mode, offline):
+    (logger,) = build_loggers(["wandb"], tmp_path, mode)  # begins no run before the first value
+    assert logger._offline is offline
+    assert (logger._wandb_init["id"], logger._wandb_init["resume"]) == (run_id(tmp_path), "allow")
 
 
 def test_a_logger_that_is_not_installed(tmp_path, monkeypatch):

@@ -1,0 +1,120 @@
+"""Two rungs of a tiny network: killed, gone on with, and left alone once they are done."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inverter.__main__ import main
+from inverter.config import load_config
+from inverter.lab.ladder import rung as rungs
+from inverter.lab.ladder.config import LadderConfig
+from inverter.run.lock import locked
+
+SMALL = ["model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"]
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def config(tmp_path: Path, audit_words: Callable[[Path], list[str]]) -> Path:
+    target = ["target.name=module:nets_to_audit:build", "target.input_size=32"]
+    values = {
+        "rungs": [
+            {"name": name, "prepare": [f"target.layer={layer}"], "train": [f"target.layer={layer}"]}
+            for name, layer in (("first", 1), ("second", 3))
+        ],
+        "prepare": ["prepare.yaml", *target, "num_inference_steps=1", "max_time=null"],
+        "splits": {
+            "train": ["pairs=16"],
+            "dev": ["prepare_dev.yaml", "pairs=32"],
+            "val": ["prepare_val.yaml", "pairs=24"],
+        },
+        "train": [
+            *("train.yaml", *target, *SMALL, "data.batch_size=4", "data.num_workers=0", "optim.max_time=null"),
+            *("optim.max_steps=4", "optim.precision=fp32", "trainer.progress=false", "trainer.device=cpu"),
+        ],
+        "evaluate": ["limit=8", "num_bootstrap=50", "precision=fp32"],
+        "draws": [{"guidance_scale": 1.0}, {"guidance_scale": 2.0, "num_inference_steps": 4}],
+        "num_dev": 8,
+        "judges": ["residual"],
+        **{key: str(tmp_path / key) for key in ("pairs", "published", "output")},
+    }
+    (tmp_path / "ladder.yaml").write_text(json.dumps(values))
+    return tmp_path / "ladder.yaml"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_rungs_are_climbed_once(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, root = [], config.parent
+
+    def spy(stage: str, run: Callable) -> Callable:
+        def call(given):
+            done.append(stage)
+            if done == ["train", "evaluate"]:
+                raise Killed
+            return run(given)
+
+        return call
+
+    for stage in ("train", "evaluate", "publish"):
+        monkeypatch.setattr(getattr(rungs, stage), "run", spy(stage, getattr(rungs, stage).run))
+    words = ["ladder", str(config), "only=[first]"]
+    with pytest.raises(Killed):
+        main(words)
+    done[:] = ["resumed"]
+    assert main(words) == 0
+    assert done == ["resumed", "evaluate", "publish"]
+    chosen = json.loads((root / "output" / "first" / "draws.json").read_text())
+    best = max(chosen["compared"], key=lambda found: found["reid_mrr/residual"])["draw"]
+    assert json.loads((root / "published" / "first" / "metrics.json").read_text())["config"]["draw"] == best
+    page = (root / "output" / "README.md").read_text()
+    assert "1 of 1 inverters are published" in page
+    assert "| first | published | 16 |" in page
+    assert main(words) == 0
+    assert done == ["resumed", "evaluate", "publish"]
+
+
+def test_a_rung_of_another_process_is_left_to_it(config: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = config.parent / "output" / "locks" / "second"
+    child = os.fork()
+    if not child:
+        with locked(folder):
+            signal.pause()
+    try:
+        while not (folder / ".lock").is_file() or not (folder / ".lock").read_text():
+            pass
+        with caplog.at_level("INFO"):
+            assert main(["ladder", str(config), "only=[second]"]) == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert "second is left to the run that works on it" in caplog.text
+    assert "| second | waiting |" in (config.parent / "output" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["only=[third]"], "only holds 'third'; allowed: first, second"),
+        (["rungs=[{name: a}, {name: a}]"], "rungs: name 'a'; allowed: .* each name once"),
+        (["rungs=[{name: a, train: [optim.lr=fast]}]"], "key 'optim.lr'"),
+        (["splits={valid: []}"], "splits holds 'valid'; allowed: train, dev, val"),
+    ],
+)
+def test_bad_values_are_named_before_anything_runs(config: Path, words: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rungs.plan_rungs(load_config(LadderConfig, [config], words))
+
+
+def test_the_projects_own_ladder_is_read() -> None:
+    planned = rungs.plan_rungs(load_config(LadderConfig, ["ladder.yaml"]))
+    assert len(planned) >= 12
+    assert {rung.train.model.tune for rung in planned} == {"full", "lora"}
+    assert all(rung.train.target == rung.prepare["val"].target for rung in planned)
