@@ -81,7 +81,8 @@ def hashes(spec: TargetSpec, prior: DiffusionPrior | None, published: Published 
 def without_polish_of_clips(config: InvertConfig) -> InvertConfig:
     """Where frames are smoothed, ``hybrid.polish=auto`` is false: pixels are polished frame by frame, and flicker."""
     if config.smoothing.weight > 0 and str(config.hybrid.polish).lower() == "auto":
-        return replace(config, hybrid=replace(config.hybrid, polish="false"))
+        sections = {"hybrid": replace(config.hybrid, polish="false")}
+        return replace(config, **sections)
     return config
 
 
