@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,21 +18,9 @@ from inverter.targets.load import load_network
 from inverter.targets.tap import tap
 
 PAYLOADS = (
-    *(
-        "identity",
-        "zlib",
-        "fp16",
-        "bf16",
-        "int8",
-        "int8+zlib",
-        "minmax:8",
-        "minmax:8:fit",
-        "minmax:8:channel",
-        "minmax:4",
-    ),
-    *("minmax:4+zlib", "minmax:2", "topk:0.1", "topk:0.1+int8", "mosaic-jpeg:90", "mosaic-jpeg:42", "mosaic-webp:42"),
-    *("minmax:8:fit+mosaic-jpeg:42", "gaussian:0.5", "laplace:0.5", "dropout:0.5", "packets:0.1", "int8+packets:0.1"),
-    *("private:100", "private:10000"),
+    *("identity", "zlib", "fp16", "int8", "int8+zlib", "minmax:8", "minmax:8:fit", "minmax:4", "minmax:4:channel"),
+    *("minmax:2", "topk:0.1", "topk:0.1+int8", "mosaic-jpeg:90", "mosaic-jpeg:42", "mosaic-webp:42", "gaussian:0.5"),
+    *("laplace:0.5", "dropout:0.5", "packets:0.1", "private:10000", "minmax:8:fit+mosaic-jpeg:42", "bf16"),
 )
 SIZE = 224
 """Pixels a side of the pictures, and that the network sees."""
@@ -58,14 +46,12 @@ def answers(classifier: Classifier, layer: str, images: Tensor, arrived: Tensor)
 
 
 @torch.no_grad()
-def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", count: int = 50) -> str:
+def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", count: int = 40) -> Iterator[str]:
     """Rows of Markdown: mean bytes a picture, relative error of what arrives, share of answers that stay the same."""
     classifier = Classifier(load_network(target, input_size=SIZE))
     images, training = pictures("val", count), pictures("train", count)
-    lines = [
-        "| payload | " + " | ".join(f"{layer}: bytes | error | same answer" for layer in layers) + " |",
-        "| --- |" + " --- |" * 3 * len(layers),
-    ]
+    yield "| payload | " + " | ".join(f"{layer}: bytes | error | same answer" for layer in layers) + " |"
+    yield "| --- |" + " --- |" * 3 * len(layers)
     features, fitted = (
         tap(classifier.network, list(layers), classifier.preprocess(each)) for each in (images, training)
     )
@@ -77,9 +63,10 @@ def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", cou
             error = (sent.features - features[layer]).norm() / features[layer].norm()
             same = (answers(classifier, layer, images, sent.features) == plain).float().mean()
             cells += [f"{sum(sent.num_bytes()) / count:,.0f}", f"{error:.3f}", f"{same:.0%}"]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        yield f"| `{name}` | " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(sys.argv[1:] or ["blocks.2", "blocks.4"]) + "\n")
+    for row in table(sys.argv[1:] or ["blocks.2", "blocks.4"]):
+        sys.stdout.write(row + "\n")
+        sys.stdout.flush()
