@@ -13,8 +13,8 @@ from inverter.blackbox.inverter import Inverter
 from inverter.config import DrawConfig
 from inverter.data.datamodule import pair_loader
 from inverter.evaluation.judges import Judge, draw_gallery, reidentification
-from  import to_pictures
 from inverter.evaluation.pairs import NUM_DISTRACTORS
+from inverter.evaluation.thumbnail import to_thumbnails
 from inverter.losses.quality import psnr
 
 
@@ -60,7 +60,7 @@ def compare_draws(
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             drawn = [inverter.sample(batch["features"].to(device), generator=generator) for batch in batches]
         recon = torch.cat(drawn).float().cpu()
-        excluded = gallery.excluded(groups, to_pictures(recon))
+        excluded = gallery.excluded(groups, to_thumbnails(recon))
         scores = {"psnr": psnr(recon, images).mean().item()}
         for judge in judges:
             ranked = reidentification(judge.embed(recon), originals[judge.name], distractors[judge.name], excluded)
