@@ -17,6 +17,7 @@ from omegaconf import MISSING
 
 from inverter.__main__ import STAGES
 from inverter.config import config_root
+from inverter.config.kinds import KindConfig
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -36,6 +37,7 @@ CONFIGS = {  # stage: configs that go with it, in the order in which they are gi
     "experiment methods": ("experiment_methods.yaml",),
     "experiment prompts": ("experiment_prompts.yaml",),
     "experiment smoothing": ("experiment_smoothing.yaml",),
+    "ladder": ("ladder.yaml",),
     "bench": ("bench.yaml",),
     "train_judge": ("judge.yaml",),
 }
@@ -49,6 +51,7 @@ USUAL = {  # what a key is in a schema that says nothing beside it
     "guidance_scale": "away from features that are not known; 1 is none",
     "head_weight": "of the error of the picture with the head's residual",
     "head_width": "channels of the head",
+    "kind": "which part it is, and so which keys are beside it",
     "judges": "networks that judge; one without weights is reported as missing",
     "kinds": "of prompts",
     "label_smoothing": "share of a label spread over all classes",
@@ -80,6 +83,7 @@ USUAL = {  # what a key is in a schema that says nothing beside it
     "tv_weight": "of the picture's total variation",
     "widths": "channels of each resolution",
 }
+HAS = "with {key}.kind={kind}"
 HEAD = "| key | default | type | what it is |\n| --- | --- | --- | --- |"
 
 
@@ -144,13 +148,22 @@ def _tables(config: Any, prefix: str = "", note: str = "") -> Iterator[tuple[str
     for entry in dataclasses.fields(config):
         value, key = getattr(config, entry.name), prefix + entry.name
         if dataclasses.is_dataclass(value):
-            inside.append((value, f"{key}.", said[entry.name]))
+            text = said.get(entry.name, "")  # a registered section has no line of its own
+            if isinstance(value, KindConfig):
+                inside += [
+                    (value.of_kind(kind), f"{key}.", f"{text} {HAS.format(key=key, kind=kind)}".lstrip())
+                    for kind in (value.kind, *(other for other in value.kinds() if other != value.kind))
+                ]
+            else:
+                inside.append((value, f"{key}.", text))
             continue
         kind = types[entry.name]
         entries = [item for item in get_args(kind) if dataclasses.is_dataclass(item)]
         rows.append(f"| `{key}` | {_default(value)} | {_cell(_name(kind, entries))} | {_cell(said[entry.name])} |")
         inside += [(item(), f"{key}[].", f"keys of each entry of {key}") for item in entries]
     heading = f"## `{prefix}*`" if prefix else "## Keys"
+    if isinstance(config, KindConfig):
+        heading += f" of `{config.kind}`"
     yield heading, "\n\n".join(part for part in (_sentence(note), "\n".join([HEAD, *rows])) if part and rows)
     for value, key, text in inside:
         yield from _tables(value, key, text)
@@ -159,7 +172,7 @@ def _tables(config: Any, prefix: str = "", note: str = "") -> Iterator[tuple[str
 def _default(value: Any) -> str:
     if isinstance(value, str) and value == MISSING:
         return "needed"
-    text = {None: "null", True: "true", False: "false"}.get(value) if not isinstance(value, list) else None
+    text = {None: "null", True: "true", False: "false"}.get(value) if not isinstance(value, list | dict) else None
     if isinstance(value, int | float) and not isinstance(value, bool):
         text = f"{value:_}" if isinstance(value, int) else f"{value:g}"
     return f"`{text or value}`" if value != "" else "empty"

@@ -16,6 +16,7 @@ from PIL import Image
 
 from inverter.__main__ import STAGES
 from inverter.config import AutoencoderConfig
+from inverter.config.kinds import KindConfig
 
 HOOKS = ROOT / "docs" / "hooks"
 
@@ -38,7 +39,10 @@ def nameless(config: Any, comments: Any) -> Iterator[str]:
     """Keys of a schema of which nothing says what they are."""
     for entry in dataclasses.fields(config):
         value = getattr(config, entry.name)
-        if dataclasses.is_dataclass(value):
+        if isinstance(value, KindConfig):
+            for kind in value.kinds():
+                yield from nameless(value.of_kind(kind), comments)
+        elif dataclasses.is_dataclass(value):
             yield from nameless(value, comments)
         elif not comments(type(config))[entry.name]:
             yield f"{type(config).__name__}.{entry.name}"
@@ -54,6 +58,7 @@ def test_a_page_of_keys(hook):
     page = hook("keys").render("train")
     assert "| `seed` | `0` | int | of whatever is drawn |" in page
     assert "## `data.*`\n\n| key | default | type | what it is |" in page
+    assert "## `model.*` of `surrogate`\n\n" in page
     assert "| `data.path` | needed | str | folder with train/ and dev/ pair shards |" in page
     assert "## `train.yaml`\n\n```yaml\n" + read(Path("configs/train.yaml")).rstrip() in page
     experiment = hook("keys").render("experiment methods")

@@ -14,25 +14,25 @@ from inverter.config.evaluation import JUDGES
 class RungConfig:
     name: str = MISSING  # of the published inverter
     prepare: list[str] = field(default_factory=list)  # words of the stage, behind the ladder's own
-    train: list[str] = field(default_factory=list)
-    evaluate: list[str] = field(default_factory=list)
+    train: list[str] = field(default_factory=list)  # likewise
+    evaluate: list[str] = field(default_factory=list)  # likewise
 
 
 @dataclass
 class LadderConfig:
-    rungs: list[RungConfig] = MISSING
+    rungs: list[RungConfig] = MISSING  # the inverters, in the order in which they are trained
     only: list[str] | None = None  # names of those that this machine takes; null: every one that no other works on
     prepare: list[str] = field(default_factory=lambda: ["prepare.yaml"])  # words of every rung's stage
     splits: dict[str, list[str]] = field(
         default_factory=lambda: {"train": [], "dev": ["prepare_dev.yaml"], "val": ["prepare_val.yaml"]}
-    )
-    train: list[str] = field(default_factory=lambda: ["train.yaml", "train_long.yaml"])
-    evaluate: list[str] = field(default_factory=list)
+    )  # words of prepare for each split, behind those
+    train: list[str] = field(default_factory=lambda: ["train.yaml", "train_long.yaml"])  # likewise
+    evaluate: list[str] = field(default_factory=list)  # likewise
     draws: list[DrawConfig] = field(
         default_factory=lambda: [DrawConfig(guidance_scale=scale) for scale in (1.5, 2.5, 4.0)]
     )  # ways to draw, of which the best on dev is published
     num_dev: int = 160  # pictures of dev on which they are compared
-    judges: list[str] = field(default_factory=lambda: list(JUDGES))
+    judges: list[str] = field(default_factory=lambda: list(JUDGES))  # that compare them
     pairs: str = "data/shards"  # pairs go to PAIRS/NAME
     published: str = "checkpoints"  # folder of the published inverters
     output: str = "runs/ladder"  # runs go to OUTPUT/NAME
