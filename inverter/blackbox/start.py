@@ -15,8 +15,9 @@ from inverter.targets.spec import TargetSpec
 
 SIZES = (
     *("feature_shape", "latent_shape", "conditioning_shape", "resolution"),
-    *("conditioning", "width", "coarse_width", "depth", "num_tokens", "head_width"),
+    *("conditioning", "width", "depth", "head_width"),
 )
+OWN_SIZES = {"control": "coarse_width", "tokens": "num_tokens"}  # of a conditioning
 
 
 def start(module: PairModule, name: str, target: TargetSpec) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ def start(module: PairModule, name: str, target: TargetSpec) -> list[dict[str, A
     try:
         published = read_published(name)
         check_target(published, target)
-        for key in SIZES:
+        for key in (*SIZES, OWN_SIZES[module.inverter.spec.conditioning]):
             its, ours = getattr(published.spec, key), getattr(module.inverter.spec, key)
             if its != ours:
                 raise ValueError(f"its {key} is {its}; allowed: {ours}, that of model, pairs and prior")
