@@ -20,7 +20,7 @@ from inverter.targets.tap import tap
 PAYLOADS = (
     *("identity", "zlib", "fp16", "int8", "int8+zlib", "minmax:8", "minmax:8:fit", "minmax:4", "minmax:4:channel"),
     *("minmax:2", "topk:0.1", "topk:0.1+int8", "mosaic-jpeg:90", "mosaic-jpeg:42", "mosaic-webp:42", "gaussian:0.5"),
-    *("laplace:0.5", "dropout:0.5", "packets:0.1", "private:10000", "minmax:8:fit+mosaic-jpeg:42", "bf16"),
+    *("laplace:0.5", "dropout:0.5", "packets:0.1", "private:10000", "minmax:8:fit+mosaic-jpeg:42"),
 )
 SIZE = 224
 """Pixels a side of the pictures, and that the network sees."""
