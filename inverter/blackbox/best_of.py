@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -59,7 +60,7 @@ def best_of(
             fit = F.cosine_similarity(found, goal, dim=1)
             better = fit > best
             best = torch.where(better, fit, best)
-            shown = better.view(-1, 1, 1, 1)
+            shown = rearrange(better, "b -> b 1 1 1")
             best_latents = torch.where(shown, drawn, best_latents)
             best_image = torch.where(shown, image, best_image)
     return best_image

@@ -122,7 +122,7 @@ class Conditioner(nn.Module):
         x = self.stem(self.grid(standardised.to(self.stem.weight.dtype)))  # (B, first, s, s)
         x = x + self.noise(noise_level[:, None].to(x.dtype))[:, :, None, None]
         if keep is not None:
-            x = torch.where(keep.view(-1, 1, 1, 1), x, self.null.to(x.dtype))
+            x = torch.where(rearrange(keep, "b -> b 1 1 1"), x, self.null.to(x.dtype))
         return self._read(x)
 
     def null_control(self, batch_size: int) -> Control:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
@@ -60,7 +61,7 @@ class InverterDistillModule(Distillation):
                 control=control,
                 unconditional=empty if self.guidance_scale != 1 else None,
                 null_control=null_control,
-                guidance_scale=scale.view(-1, 1, 1, 1),
+                guidance_scale=rearrange(scale, "b -> b 1 1 1"),
             )
 
         phase = self.config.num_ddim_steps // self.config.num_inference_steps

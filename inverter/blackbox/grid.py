@@ -143,10 +143,12 @@ class FeatureGrid(nn.Module):
         spread = self.spread(vectors)
         if self.compact:
             return spread[:, :, None, None] * self.weight + self.shift  # (B, out_channels, 4, 4)
-        return spread.unflatten(1, (SPREAD, 4, 4))
+        return rearrange(spread, "b (c h w) -> b c h w", h=4, w=4)
 
     def _narrow(self, grid: Tensor) -> Tensor:
-        return grid if self.narrow is None else self.narrow(grid.movedim(1, -1)).movedim(-1, 1)
+        if self.narrow is None:
+            return grid
+        return rearrange(self.narrow(rearrange(grid, "b c h w -> b h w c")), "b h w c -> b c h w")
 
     def _fold(self, size: int) -> int:
         return max(1, math.ceil(size / self.side))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,7 +69,7 @@ class TokenConditioner(nn.Module):
         standardised = self.standardise(features).to(self.stem.weight.dtype)
         trunk = self.trunk(self.stem(self.grid(standardised)))
         latents = self.to_latents(trunk)
-        shift = self.to_tokens(trunk.mean((2, 3))).unflatten(1, (self.num_tokens, -1))  # (B, num_tokens, D)
+        shift = rearrange(self.to_tokens(trunk.mean((2, 3))), "b (k d) -> b k d", k=self.num_tokens)
         shift = F.pad(shift, (0, 0, 0, self.base.shape[0] - self.num_tokens))
         return Encoding(latents, Control(None, (), None, self.base + shift, in_place_of_text=True), trunk)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from inverter.run.files import write_bytes
@@ -45,7 +46,7 @@ def write_clip(path: Path, frames: Tensor, rate: Fraction = DEFAULT_RATE) -> Non
     with av.open(stream, "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=rate.limit_denominator(65535), options={"crf": "10"})
         video.width, video.height, video.pix_fmt = padded.shape[-1], padded.shape[-2], "yuv420p"
-        for picture in padded:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture.permute(1, 2, 0).contiguous().numpy())))
+        for picture in rearrange(padded, "t c h w -> t h w c").contiguous().numpy():
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(video.encode())
     write_bytes(path, stream.getvalue())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -158,7 +159,7 @@ def fit(features: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     if tuple(features.shape) == shape:
         return features
     turned = features.ndim == 3 and (features.shape[2], *features.shape[:2]) == shape
-    return features.permute(2, 0, 1).contiguous() if turned else None
+    return rearrange(features, "h w c -> c h w").contiguous() if turned else None
 
 
 def split_advice(found: tuple[int, ...], shape: tuple[int, ...]) -> str:

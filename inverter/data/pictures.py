@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import v2
@@ -119,4 +120,4 @@ AUGMENTS: dict[str, Callable[[Image.Image, int, int], Image.Image]] = {
 
 def to_tensor(picture: Image.Image) -> Tensor:
     """``(3, H, W)`` uint8 of an RGB picture."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+    return rearrange(torch.from_numpy(np.array(picture)), "h w c -> c h w").contiguous()

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
@@ -313,7 +314,7 @@ def _encode_array(array: np.ndarray) -> bytes:
 
 def _encode_image(image: Tensor) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(buffer, format="PNG", compress_level=3)
+    Image.fromarray(rearrange(image, "c h w -> h w c").cpu().numpy()).save(buffer, format="PNG", compress_level=3)
     return buffer.getvalue()
 
 
@@ -329,7 +330,7 @@ def _decode_image(data: bytes, side: int) -> Tensor:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             found = (picture.mode, *picture.size)
             if found == ("RGB", side, side):
-                return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+                return rearrange(torch.from_numpy(np.array(picture)), "h w c -> c h w")
     except Exception as error:  # decoders of damaged files fail with errors of many classes
         raise ValueError("image is no PNG, or a damaged one") from error
     raise ValueError(f"image is {found}; the manifest says {('RGB', side, side)}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from einops import rearrange
 from torch import Tensor
 
 
@@ -31,7 +32,7 @@ def channels_first(features: Tensor) -> Tensor:
     not, the last holds the channels. A cube, whose axes are all equal, is taken as ``(B, C, h, w)``.
     """
     if features.ndim == 4 and features.shape[1] == features.shape[2] != features.shape[3]:
-        return features.permute(0, 3, 1, 2)
+        return rearrange(features, "b h w c -> b c h w")
     return features
 
 

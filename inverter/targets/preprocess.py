@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from inverter.config.errors import one_line, raise_if_out_of_memory
@@ -41,8 +42,8 @@ class Preprocess(nn.Module):
             )
         self.input_size = input_size
         self.description = {"resize": RESIZE, "mean": [float(x) for x in mean], "std": [float(x) for x in std]}
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, rearrange(torch.tensor(values, dtype=torch.float32), "c -> 1 c 1 1"), False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(B, 3, H, W)``, floating point in [0, 1], to network input ``(B, 3, S, S)``.

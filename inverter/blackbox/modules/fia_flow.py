@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from diffusers.training_utils import cast_training_params
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -70,8 +71,8 @@ class SpaceAlignment(nn.Module):
             seen.append(x)
             if number < len(self.smaller):
                 x = self.smaller[number](x)
-        flat = self.norm(x).flatten(2).transpose(1, 2)  # (B, h * w, C)
-        x = x + self.attention(flat, flat, flat, need_weights=False)[0].transpose(1, 2).reshape(x.shape)
+        flat = rearrange(self.norm(x), "b c h w -> b (h w) c")
+        x = x + rearrange(self.attention(flat, flat, flat, need_weights=False)[0], "b (h w) c -> b c h w", h=x.shape[2])
         x = self.up[-1](x)
         for number in reversed(range(len(self.larger))):
             x = F.interpolate(self.larger[number](x), size=seen[number].shape[-2:], mode="nearest") + seen[number]
@@ -144,7 +145,7 @@ class FIAFlowModule(PairModule):
         with torch.no_grad():
             aligned, truth = self.alignment(batch["features"]).float(), self._truth(batch)
         share = torch.rand(len(truth), device=truth.device)
-        place = share.view(-1, 1, 1, 1)
+        place = rearrange(share, "b -> b 1 1 1")
         velocity = self.velocity((1 - place) * aligned + place * truth, share)
         image = self.prior.decode(self.step(aligned), clamp=False)
         seen = image_distance(image, batch["image"], "l1") + multi_scale_distance(image, batch["image"])

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Protocol
 
 import torch
+from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
@@ -71,7 +72,8 @@ class PriorSource(ImageSource):
         for start in range(numbers.start, numbers.stop, self.batch_size):
             batch = range(start, min(start + self.batch_size, numbers.stop))
             prompts = [words.choice(self.prior.prompts) if self.prior.prompts else "" for _ in batch]
-            pictures = (self._draw(prompts, generator) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+            drawn = (self._draw(prompts, generator) * 255).round().to(torch.uint8)
+            pictures = rearrange(drawn, "b c h w -> b h w c").cpu()
             for number, prompt, picture in zip(batch, prompts, pictures, strict=True):
                 yield SourceImage(f"{self.split}-{number:07d}", Image.fromarray(picture.numpy()), text=prompt)
 

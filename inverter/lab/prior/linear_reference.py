@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor
-from torch.nn import functional as F
 
 from inverter.losses.quality import quantise
 
@@ -20,13 +20,13 @@ def linear_round_trip(images: Tensor, train: Tensor, latent_shape: tuple[int, in
         8-bit pictures ``(N, 3, S, S)`` in [0, 1].
     """
     channels, side = latent_shape[0], images.shape[-1] // latent_shape[1]
-    patches = _patches(train, side).flatten(0, 2)
+    patches = rearrange(_patches(train, side), "n h w d -> (n h w) d")
     mean = patches.mean(0)
     directions = torch.linalg.eigh(torch.cov(patches.T)).eigenvectors[:, -channels:]
     kept = (_patches(images, side) - mean) @ directions @ directions.T + mean
-    return quantise(F.pixel_shuffle(kept.movedim(-1, 1), side).clamp(0, 1))
+    return quantise(rearrange(kept, "n h w (c i j) -> n c (h i) (w j)", i=side, j=side).clamp(0, 1))
 
 
 def _patches(images: Tensor, side: int) -> Tensor:
     """Patches ``(N, h, w, 3 * side * side)`` of images."""
-    return F.pixel_unshuffle(images, side).movedim(1, -1)
+    return rearrange(images, "n c (h i) (w j) -> n h w (c i j)", i=side, j=side)

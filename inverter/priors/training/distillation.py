@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from inverter.config import DistillConfig, OptimConfig
@@ -68,7 +69,7 @@ def phased_loss(
         nearer, goal = path[place + hop], there
         if hop < phase:
             goal = jump(process, student, there, nearer.clamp_min(0), end)
-            goal = torch.where((nearer == end).view(-1, 1, 1, 1), there, goal)
+            goal = torch.where(rearrange(nearer == end, "b -> b 1 1 1"), there, goal)
         (signal, spread), (end_signal, end_spread) = (
             process.coefficients(t, latents),
             process.coefficients(end, latents),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from diffusers import AutoencoderDC
+from einops import rearrange
 from torch import Tensor
 
 
@@ -26,9 +27,9 @@ def fold_statistics(vae: AutoencoderDC, mean: Tensor, std: Tensor) -> None:
         raise ValueError(f"std is {std.tolist()}; allowed: positive numbers")
     last, first = vae.encoder.conv_out, vae.decoder.conv_in
     last.bias.sub_(mean).div_(std)
-    last.weight.div_(std.view(-1, 1, 1, 1))
+    last.weight.div_(rearrange(std, "c -> c 1 1 1"))
     first.bias.add_((first.weight.sum((2, 3)) * mean).sum(1))
-    first.weight.mul_(std.view(1, -1, 1, 1))
+    first.weight.mul_(rearrange(std, "c -> 1 c 1 1"))
 
 
 @torch.no_grad()

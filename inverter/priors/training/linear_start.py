@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from diffusers import AutoencoderDC
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -76,16 +77,17 @@ def start_decoder(decoder: nn.Module, latents: Tensor, pixels: Tensor) -> None:
     norm.weight[-1] = 0
     norm.bias.fill_(LIFT)
     hidden = nn.Sequential(decoder.conv_in, *(layer for level in levels for layer in level))(latents)
-    seen = decoder.conv_act(norm(hidden.movedim(1, -1)).movedim(-1, 1))
+    seen = decoder.conv_act(rearrange(norm(rearrange(hidden, "n c h w -> n h w c")), "n h w c -> n c h w"))
     fit(decoder.conv_out.conv, seen, F.pixel_unshuffle(pixels, 2), size=1)
 
 
 def principal_components(patches: Tensor, count: int) -> Tensor:
     """The first components ``(N, count, h, w)`` of patches ``(N, P, h, w)``, each of mean 0 and variance 1."""
-    flat = patches.movedim(1, -1)
+    flat = rearrange(patches, "n p h w -> n h w p")
     centred = flat - flat.mean((0, 1, 2))
-    variances, directions = torch.linalg.eigh(torch.cov(centred.flatten(0, 2).T))
-    return (centred @ (directions / variances.clamp_min(1e-8).sqrt()).flip(1)[:, :count]).movedim(-1, 1)
+    variances, directions = torch.linalg.eigh(torch.cov(rearrange(centred, "n h w p -> (n h w) p").T))
+    components = centred @ (directions / variances.clamp_min(1e-8).sqrt()).flip(1)[:, :count]
+    return rearrange(components, "n h w c -> n c h w")
 
 
 def fit(convolution: nn.Conv2d, inputs: Tensor, goals: Tensor, size: int) -> None:
@@ -100,13 +102,15 @@ def fit(convolution: nn.Conv2d, inputs: Tensor, goals: Tensor, size: int) -> Non
     count = size**2 * inputs.shape[1] + 1
     products, moments = torch.zeros(count, count).double(), torch.zeros(count, goals.shape[1]).double()
     for batch, goal in zip(inputs.split(16), goals.split(16), strict=True):
-        taps = F.unfold(batch, size, padding=size // 2).transpose(0, 1).flatten(1)
+        taps = rearrange(F.unfold(batch, size, padding=size // 2), "n c l -> c (n l)")
         taps = torch.cat([taps, torch.ones(1, taps.shape[1])])
         products += (taps @ taps.T).double()
-        moments += (taps @ goal.transpose(0, 1).flatten(1).T).double()
+        moments += (taps @ rearrange(goal, "n t h w -> (n h w) t")).double()
     products.diagonal().add_(RIDGE * products.trace() / count)
     solved = torch.linalg.solve(products, moments).T.float()  # (T, count)
     used, edge = len(solved), (3 - size) // 2
     convolution.weight[:used] = 0
-    convolution.weight[:used, :, edge : 3 - edge, edge : 3 - edge] = solved[:, :-1].unflatten(1, (-1, size, size))
+    convolution.weight[:used, :, edge : 3 - edge, edge : 3 - edge] = rearrange(
+        solved[:, :-1], "t (c i j) -> t c i j", i=size, j=size
+    )
     convolution.bias[:used] = solved[:, -1]
