@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,18 @@ TOO_WIDE = """[...document.querySelectorAll('body *')]
 OPEN = "document.querySelectorAll('details').forEach(fold => fold.open = true)"
 
 
-@contextmanager
-def browser() -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
     """A Chromium that is installed; without one, or without what drives it, the test is skipped."""
+    pytest.importorskip("axe_playwright_python", reason="axe is not installed: make dev")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make dev")
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip(f"no browser is installed; looked for {', '.join(BROWSERS)}")
     with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+        launched = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 def open_page(chromium: Any, page: Path, width: int, scheme: str) -> Any:
@@ -41,14 +41,15 @@ def open_page(chromium: Any, page: Path, width: int, scheme: str) -> Any:
 
 def check(chromium: Any, page: Path) -> None:
     """Nothing is wider than the window, and axe-core finds nothing serious, in every view."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: make dev").Axe()
+    from axe_playwright_python.sync_playwright import Axe
+
     for width, scheme in VIEWS:
         shown = open_page(chromium, page, width, scheme)
         for script in ("", OPEN):
             shown.evaluate(script)
             wide, window = shown.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
             assert wide <= window == width, (width, scheme, script, shown.evaluate(TOO_WIDE))
-        found = axe.run(shown).response
+        found = Axe().run(shown).response
         assert found["passes"]
         serious = [rule for rule in found["violations"] if rule["impact"] in ("serious", "critical")]
         assert not serious, (width, scheme, [(rule["id"], rule["nodes"][0]["html"]) for rule in serious])
