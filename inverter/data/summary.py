@@ -40,7 +40,7 @@ def summarise(
     num_pairs, sent_bytes = sum(record.info.count for record in records), total(r.sent_bytes for r in records)
     pairs = _pairs(config, texts=any(record.num_texts for record in records))
     manifest = Manifest(
-        split=config.split,
+        split=config.split,  # type: ignore[arg-type]  # pydantic looks
         target=spec,
         prior=config.prior,
         autoencoder_sha256=prior.autoencoder_sha256,
@@ -48,7 +48,7 @@ def summarise(
         num_pairs=num_pairs,
         num_sources=len(groups) + ungrouped if origins is None else origins.num_sources,
         resolution=prior.resolution,
-        feature_dtype=config.feature_dtype,
+        feature_dtype=config.feature_dtype,  # type: ignore[arg-type]
         feature_mean=statistics.mean.tolist(),
         feature_std=statistics.std.tolist(),
         latents=config.latents,
@@ -56,7 +56,7 @@ def summarise(
         threat_model=threat_model(pairs, spec.payload),
         seed=config.seed,
         augment=config.augment,
-        precision=precision if config.features is None else UNKNOWN,
+        precision=precision if config.features is None else UNKNOWN,  # type: ignore[arg-type]
         origins_sha256=None if origins is None else origins.sha256(),
         sent_bytes=None if sent_bytes is None else sent_bytes / num_pairs,
     )

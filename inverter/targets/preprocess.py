@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from inverter.config.errors import one_line, raise_if_out_of_memory
-from inverter.targets.spec import RESIZE
+from inverter.targets.spec import RESIZE, Preprocessing
 from inverter.targets.tap import LayerError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -41,7 +41,7 @@ class Preprocess(nn.Module):
                 f"mean={mean!r} and std={std!r} must hold 3 numbers each, std positive ones; images have 3 channels"
             )
         self.input_size = input_size
-        self.description = {"resize": RESIZE, "mean": [float(x) for x in mean], "std": [float(x) for x in std]}
+        self.description: Preprocessing = {"resize": RESIZE, "mean": [*map(float, mean)], "std": [*map(float, std)]}
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, rearrange(torch.tensor(values, dtype=torch.float32), "c -> 1 c 1 1"), False)
 

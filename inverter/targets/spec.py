@@ -22,7 +22,7 @@ from inverter.targets.shape import (
     to_lists,
 )
 
-RESIZE = "bilinear-antialias"
+RESIZE: Literal["bilinear-antialias"] = "bilinear-antialias"
 """The one way in which images reach the target's input size."""
 
 

@@ -33,7 +33,11 @@ def run(config: JudgeConfig) -> Path:
 def train(config: JudgeConfig, output: Path) -> Path:
     """What ``run`` does in an output that is its own."""
     spec = JudgeSpec(
-        config.resolution, tuple(config.widths), tuple(config.depths), config.num_classes, read_classes(config.classes)
+        config.resolution,
+        tuple(config.widths),  # type: ignore[arg-type]  # pydantic counts them
+        tuple(config.depths),  # type: ignore[arg-type]
+        config.num_classes,
+        read_classes(config.classes),
     )
     run = TrainingRun(config, STAGE)
     side = config.resolution
