@@ -12,10 +12,11 @@ import torch
 from inverter.blackbox.inverter import Inverter
 from inverter.config import DrawConfig
 from inverter.data.datamodule import pair_loader
-from inverter.evaluation.judges import Judge, draw_gallery, reidentification
-from inverter.evaluation.pairs import NUM_DISTRACTORS
+from inverter.evaluation.judges import Judge, reidentification
+from inverter.evaluation.metrics import Missing
+from inverter.evaluation.pairs import draw_distractors
 from inverter.evaluation.thumbnail import to_thumbnails
-from inverter.losses.quality import psnr
+from inverter.losses.quality import psnr, quantise
 
 
 def compare_draws(
@@ -43,30 +44,34 @@ def compare_draws(
     Returns:
         For each way its settings (``draw``), ``psnr`` and ``reid_mrr/JUDGE``, means over the pictures.
     Raises:
-        ValueError: There is no judge, or no way.
+        ValueError: There is no judge or no way, or ``dev`` has too few pictures of other sources.
     """
     if not judges or not draws:
         raise ValueError(f"judges are {len(judges)} and draws {len(draws)}; needed: one or more of both")
     batches = list(pair_loader(dev, batch_size, limit=limit))
     images = torch.cat([batch["image"] for batch in batches])
     groups = [group for batch in batches for group in batch["group"]]
-    gallery = draw_gallery(pair_loader(dev, batch_size), NUM_DISTRACTORS, seed)
+    gallery = draw_distractors(dev, batch_size, seed)
+    if isinstance(gallery, Missing):
+        raise ValueError(f"{dev}: {gallery.reason}")
     originals = {judge.name: judge.embed(images) for judge in judges}
     distractors = {judge.name: judge.embed(gallery.images) for judge in judges}
     device, before, compared = next(inverter.parameters()).device, inverter.spec, []
     for draw in draws:
-        inverter.redraw(draw)
         generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            drawn = [inverter.sample(batch["features"].to(device), generator=generator) for batch in batches]
-        recon = torch.cat(drawn).float().cpu()
+        try:
+            inverter.redraw(draw)
+            with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                drawn = [inverter.sample(batch["features"].to(device), generator=generator) for batch in batches]
+        finally:
+            inverter.spec = before
+        recon = quantise(torch.cat(drawn).float().cpu())
         excluded = gallery.excluded(groups, to_thumbnails(recon))
         scores = {"psnr": psnr(recon, images).mean().item()}
         for judge in judges:
             ranked = reidentification(judge.embed(recon), originals[judge.name], distractors[judge.name], excluded)
             scores[f"reid_mrr/{judge.name}"] = ranked.reciprocal_rank.mean().item()
         compared.append({"draw": asdict(draw), **scores})
-        inverter.spec = before
     return compared
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from inverter.blackbox.published import CONFIG, LORA, SCHEMA_VERSION, WEIGHTS
 from inverter.priors.few_step import lora_state
 from inverter.run.files import write_bytes, write_text
 from inverter.targets.spec import TargetSpec
+
+
+def check_name(name: str, key: str) -> None:
+    """Raise ValueError unless an inverter may be published under a name, which ``key`` holds."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"{key} is {name!r}; allowed: letters, digits, '_', '.' and '-', no '.' or '-' in front")
 
 
 def save_inverter(inverter: Inverter, folder: Path, target: TargetSpec, training: dict[str, Any]) -> None:

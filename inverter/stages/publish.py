@@ -28,7 +28,7 @@ from inverter.priors.parts import write_control_denoiser
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.variant import CONTROL, CONTROL_FOLDER, SUFFIX, split_control
 from inverter.publish.card import render_card
-from inverter.publish.inverter import save_inverter
+from inverter.publish.inverter import check_name, save_inverter
 from inverter.run.files import whole_folder
 from inverter.run.hub import checkpoints_root, find_prior
 from inverter.run.lock import locked
@@ -50,8 +50,7 @@ def run(config: PublishConfig) -> Path:
         ValueError: The run was not finished or evaluated, trained a baseline, the name is taken or no plain name, the
             licence is no plain name, or another run is writing to the output.
     """
-    if not re.fullmatch(r"\w[\w.-]*", config.name):
-        raise ValueError(f"name is {config.name!r}; allowed: letters, digits, '_', '.' and '-', no '.' or '-' in front")
+    check_name(config.name, "name")
     if not re.fullmatch(r"[\w.+-]+", config.licence):
         raise ValueError(f"licence is {config.licence!r}; allowed: one of the hub's names, such as apache-2.0")
     with locked(Path(config.output)):

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from inverter.__main__ import main
 from inverter.config import load_config
 from inverter.lab.ladder import rung as rungs
 from inverter.lab.ladder.config import LadderConfig
+from inverter.lab.ladder.plan import plan_rungs
+from inverter.publish.inverter import check_name
 from inverter.run.lock import locked
 
 SMALL = ["model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"]
@@ -75,7 +78,7 @@ def test_rungs_are_climbed_once(config: Path, monkeypatch: pytest.MonkeyPatch) -
     best = max(chosen["compared"], key=lambda found: found["reid_mrr/residual"])["draw"]
     assert json.loads((root / "published" / "first" / "metrics.json").read_text())["config"]["draw"] == best
     page = (root / "output" / "README.md").read_text()
-    assert "1 of 1 inverters are published" in page
+    assert "1 of 2 inverters are published" in page
     assert "| first | published | 16 |" in page
     assert main(words) == 0
     assert done == ["resumed", "evaluate", "publish"]
@@ -102,19 +105,34 @@ def test_a_rung_of_another_process_is_left_to_it(config: Path, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["only=[third]"], "only holds 'third'; allowed: first, second"),
-        (["rungs=[{name: a}, {name: a}]"], "rungs: name 'a'; allowed: .* each name once"),
+        (["only=[third]"], r"only holds \['third'\]; allowed: first, second"),
+        (["rungs=[{name: a}, {name: a}]"], "rungs: name 'a' occurs twice"),
+        (["rungs=[{name: a+b}]"], "rungs is 'a[+]b'; allowed: letters"),
+        (["rungs=[{name: a, after: b}, {name: b}]"], "after='b' of a; allowed: a rung before it: null, for the first"),
         (["rungs=[{name: a, train: [optim.lr=fast]}]"], "key 'optim.lr'"),
-        (["splits={valid: []}"], "splits holds 'valid'; allowed: train, dev, val"),
+        (["rungs=[{name: a, evaluate: [draw.strength=0.5]}]"], "rung a: evaluate holds draw.strength"),
+        (["rungs=[{name: a, train: [trainer.devices=2]}]"], "rung a: trainer.devices is 2"),
     ],
 )
 def test_bad_values_are_named_before_anything_runs(config: Path, words: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        rungs.plan_rungs(load_config(LadderConfig, [config], words))
+        plan_rungs(load_config(LadderConfig, [config], words))
+
+
+def test_unknown_splits_are_named(config: Path) -> None:
+    given = replace(load_config(LadderConfig, [config]), splits={"train": [], "valid": []})
+    with pytest.raises(ValueError, match=r"splits holds \['valid'\]; allowed: train, dev, val"):
+        plan_rungs(given)
 
 
 def test_the_projects_own_ladder_is_read() -> None:
-    planned = rungs.plan_rungs(load_config(LadderConfig, ["ladder.yaml"]))
+    config = load_config(LadderConfig, ["ladder.yaml"])
+    with pytest.raises(ValueError, match=r"blocks\.6 exists and is not of this ladder's run; set overwrite=true"):
+        plan_rungs(config)
+    planned = plan_rungs(replace(config, overwrite=True))
+    for rung in planned:
+        check_name(rung.name, "name")
+    assert [rung.after for rung in planned if rung.train.prior != "embedded"] == ["blocks.6"] * (len(planned) - 1)
     assert len(planned) >= 12
     assert {rung.train.model.tune for rung in planned} == {"full", "lora"}
     assert all(rung.train.target == rung.prepare["val"].target for rung in planned)

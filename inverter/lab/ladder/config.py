@@ -13,6 +13,7 @@ from inverter.config.evaluation import JUDGES
 @dataclass
 class RungConfig:
     name: str = MISSING  # of the published inverter
+    after: str | None = None  # rung that has to be published first, as where its denoiser is the prior's
     prepare: list[str] = field(default_factory=list)  # words of the stage, behind the ladder's own
     train: list[str] = field(default_factory=list)  # likewise
     evaluate: list[str] = field(default_factory=list)  # likewise
@@ -21,7 +22,9 @@ class RungConfig:
 @dataclass
 class LadderConfig:
     rungs: list[RungConfig] = MISSING  # the inverters, in the order in which they are trained
-    only: list[str] | None = None  # names of those that this machine takes; null: every one that no other works on
+    only: list[str] | None = (
+        None  # names that this machine takes, [] for the page alone; null: all that no other works on
+    )
     prepare: list[str] = field(default_factory=lambda: ["prepare.yaml"])  # words of every rung's stage
     splits: dict[str, list[str]] = field(
         default_factory=lambda: {"train": [], "dev": ["prepare_dev.yaml"], "val": ["prepare_val.yaml"]}
@@ -35,5 +38,6 @@ class LadderConfig:
     judges: list[str] = field(default_factory=lambda: list(JUDGES))  # that compare them
     pairs: str = "data/shards"  # pairs go to PAIRS/NAME
     published: str = "checkpoints"  # folder of the published inverters
+    overwrite: bool = False  # replace inverters of these names there, and the tuned denoiser that others may need
     output: str = "runs/ladder"  # runs go to OUTPUT/NAME
     seed: int = 0

@@ -2,7 +2,15 @@ import json
 
 import pytest
 import torch
-from transformers import AutoModel, CLIPConfig, CLIPTextConfig, ConvNextConfig, Dinov2Config, ViTConfig
+from transformers import (
+    AutoModel,
+    CLIPConfig,
+    CLIPTextConfig,
+    ConvNextConfig,
+    Dinov2Config,
+    ViTConfig,
+    ViTForImageClassification,
+)
 
 from inverter.targets.load import load_network, load_same_target, load_target
 
@@ -88,3 +96,32 @@ def test_a_repository_that_a_file_names_is_not_fetched(tmp_path, caplog):
     assert load_same_target(spec, "") is None
     assert f"give target.name={name} to allow it" in caplog.text
     assert load_same_target(spec, name).spec == spec
+
+
+def test_code_beside_the_weights_is_not_run(tmp_path, monkeypatch):
+    marker = tmp_path / "ran"
+    (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
+    automatic = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "evil", "auto_map": automatic}))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    for pretrained in (True, False):
+        with pytest.raises(ValueError, match="cannot be built here"):
+            load_network(f"transformers:{tmp_path}", pretrained=pretrained)
+    assert not marker.exists()
+
+
+def test_a_damaged_image_processor_is_an_error_and_an_absent_one_a_warning(tmp_path, caplog):
+    save(tmp_path, VIT)
+    assert load_network(f"transformers:{tmp_path}").mean == (0.485, 0.456, 0.406)
+    assert "has no preprocessor_config.json" in caplog.text
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.5')
+    with pytest.raises(ValueError, match="cannot be built here"):
+        load_network(f"transformers:{tmp_path}")
+
+
+def test_a_part_without_weights_cannot_be_tapped(tmp_path):
+    ViTForImageClassification(VIT).save_pretrained(tmp_path)
+    name = f"transformers:{tmp_path}"
+    assert load_target(name, "layernorm", input_size=32).spec.feature_shape == (17, 16)
+    with pytest.raises(ValueError, match="no weights of pooler; allowed: layers in front of it"):
+        load_target(name, "pooler", input_size=32)
