@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ CHANCE = {"reid_top1/a": 0.001, "reid_top1/b": 0.001, "agreement/a": 0.005}
 
 
 def build(
-    methods: dict[str, dict[str, tuple[float, float, float]]],
+    methods: Mapping[str, Mapping[str, tuple[float, float | None, float | None]]],
     num_sources: int = 40,
     comparisons: tuple[Comparison, ...] = (),
     target: dict | None = None,
