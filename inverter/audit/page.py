@@ -32,6 +32,7 @@ def render_page(audit: Audit, sheet: PictureSheet) -> str:
         summary=summarise(audit),
         recommendation=verdict(audit),
         metrics=metrics,
+        plotted=PLOTTED,
         scores=score_figures(audit),
         values=[Figure("", render([metric_chart(audit, metric)]), heading(metric)) for metric in metrics],
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from inverter.audit.diagnosis import diagnose_depth
 from inverter.audit.recommend import recommend
 from inverter.audit.record import Audit
 from inverter.audit.score import LeakScore
 from inverter.evaluation.intervals import MIN_SOURCES
+from inverter.evaluation.labels import share
 
 
 @dataclass(frozen=True)
@@ -25,34 +28,66 @@ class Summary:
 def summarise(audit: Audit) -> Summary:
     """Which layer leaks most by the headline score, which least, and what limits that.
 
-    The sentence says where no attack clears guessing, where another judge would recommend another split, and where
-    fewer than 20 sources were evaluated.
+    Least is said of layers only whose attack was trained and that no deeper layer clearly exceeds. Layers whose
+    intervals overlap are named together. The sentence says where no attack clears guessing, where another judge would
+    recommend another split, and where fewer than 20 sources were evaluated.
     """
     scores = audit.scores()
     if not scores:
         return Summary("What leaks could not be scored at any audited layer.")
-    most = max(scores, key=lambda layer: scores[layer].value)
-    least = min(scores, key=lambda layer: scores[layer].value)
-    figure = _percent(scores[most])
-    scale = f"{figure} of the way from guessing to the best that the prior can draw"
-    if not any(_clears_guessing(score) for score in scores.values()):
+    most = max(scores, key=lambda layer: (_clears_guessing(scores[layer]), scores[layer].value))
+    figure = share(scores[most].value)
+    scale = f"{figure}{_interval(scores[most])} of the way from guessing to the prior's own round trip"
+    if not _clears_guessing(scores[most]):
         parts = [
             "No attack clearly beats guessing at any audited layer, which does not show that they are safe: the most "
             f"is `{most}` with {scale}"
         ]
-    elif most == least:
-        parts = [f"What `{most}` sends takes an attacker {scale}"]
     else:
-        parts = [
-            f"What `{most}` sends leaks most and takes an attacker {scale}",
-            f"`{least}` leaks least, {_percent(scores[least])}",
-        ]
+        level = _level(scores, most)
+        leads = "leaks most and " if len(level) == 1 < len(scores) else ""
+        parts = [f"What `{most}` sends {leads}takes an attacker {scale}"]
+        if len(level) > 1:
+            parts.append(f"{_named(scores, level[1:])} cannot be told apart from it")
+        parts += _least(audit, scores, most)
     others = _other_splits(audit)
     if others:
         parts.append(f"but the judges disagree: {' and '.join(others)}")
     if audit.num_sources < MIN_SOURCES:
         parts.append(f"but sources are too few to rely on this: {audit.num_sources}, where {MIN_SOURCES} are needed")
     return Summary("; ".join(parts) + ".", figure, most)
+
+
+def _least(audit: Audit, scores: Mapping[str, LeakScore], most: str) -> list[str]:
+    """Which layers leak least; nothing where none is clearly below the most."""
+    weak = diagnose_depth([layer.layer for layer in audit.layers], scores)
+    known = {layer: score for layer, score in audit.bounds().items() if layer not in weak}
+    if not known:
+        return []
+    level = _level(known, min(known, key=lambda layer: known[layer].value))
+    if not _apart(scores[most], known[level[0]]):
+        return []
+    among = "" if len(known) == len(scores) else "of the layers that were attacked well enough to tell, "
+    return [f"{among}{_named(scores, level)} {'leaks' if len(level) == 1 else 'leak'} least"]
+
+
+def _level(scores: Mapping[str, LeakScore], layer: str) -> list[str]:
+    """The layer, then those whose intervals overlap with its own."""
+    return [layer, *(other for other in scores if other != layer and not _apart(scores[layer], scores[other]))]
+
+
+def _apart(a: LeakScore, b: LeakScore) -> bool:
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return False
+    return a.low > b.high or b.low > a.high
+
+
+def _named(scores: Mapping[str, LeakScore], layers: Sequence[str]) -> str:
+    return " and ".join(f"`{layer}` ({share(scores[layer].value)})" for layer in layers)
+
+
+def _interval(score: LeakScore) -> str:
+    return "" if score.low is None or score.high is None else f" [{share(score.low)}, {share(score.high)}]"
 
 
 def _clears_guessing(score: LeakScore) -> bool:
@@ -74,7 +109,3 @@ def _other_splits(audit: Audit) -> list[str]:
         if split != audit.recommended:
             found.append(f"`{metric.partition('/')[2]}` would recommend {f'`{split}`' if split else 'no split'}")
     return found
-
-
-def _percent(score: LeakScore) -> str:
-    return f"{100 * score.value:.0f} %"

@@ -12,7 +12,7 @@ from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.modules.surrogate import Surrogate
 from inverter.blackbox.pair_module import PairModule
-from inverter.evaluation.methods import Method
+from inverter.evaluation.methods import WITHOUT_HEAD, Method
 from inverter.priors.steps import count_steps
 
 
@@ -58,7 +58,7 @@ def attack_methods(
     methods = {"mean": Method(under(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:
         plain = under(lambda features: inverter.mean(features, head=False))
-        methods["mean without head"] = Method(plain, operating_point="mean", cost=one_pass)
+        methods[WITHOUT_HEAD] = Method(plain, operating_point="mean", cost=one_pass)
     drawn = under(inverter.sample)
     methods["sample"] = Method(drawn, operating_point="sample", cost=one_pass | {"denoiser_calls": steps})
     if best_draws is not None:

@@ -38,6 +38,14 @@ def interval(metric: str, low: float | None, high: float | None, signed: bool = 
     return f"[{low:{form}}, {high:{form}}]"
 
 
+def share(value: float) -> str:
+    """A share in per cent, with a decimal below 10 and above 99; ``0 %`` and ``100 %`` are exact."""
+    percent = round(100 * value, 1)
+    if value != percent / 100 and percent in (0, 100):
+        return "under 0.1 %" if percent == 0 else "over 99.9 %"
+    return f"{percent:.1f} %" if 0 < percent < 10 or 99 < percent < 100 else f"{100 * value:.0f} %"
+
+
 def score(metric: str, value: Score) -> str:
     """Mean and interval in one string."""
     return f"{number(metric, value.mean)} {interval(metric, value.low, value.high)}".strip()

@@ -7,6 +7,8 @@ from torch import Tensor
 
 KINDS = ("attack", "floor", "ceiling")
 SEES = ("features", "image")
+WITHOUT_HEAD = "mean without head"
+"""Name of ``mean`` without its image head: what the head adds, and no attack to choose."""
 
 
 @dataclass(frozen=True)

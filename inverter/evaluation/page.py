@@ -56,6 +56,7 @@ def page_environment(*folders: Path) -> jinja2.Environment:
         number=labels.number,
         interval=labels.interval,
         label=labels.label,
+        share=labels.share,
         verdict=labels.verdict,
         chart=inline_chart,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,6 +18,9 @@ from inverter.evaluation.results import Results, Row
 
 KIND_COLOURS = {"attack": ACCENT, "floor": MUTED, "ceiling": INK}
 MARKERS = "osD^vP"
+DASHES: Any = ("--", ":", "-.", (0, (8, 3)), (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)), (0, (3, 4)), (0, (9, 2, 3, 2)))
+RANKS = (1, 10, 100)
+"""Ranks of the table that goes with the curves."""
 WIDTH = 4.2
 """Inches."""
 MAX_NAME = 24
@@ -36,10 +41,12 @@ def recognition_chart(results: Results, kind: str) -> str | None:
     if not rows:
         return None
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH, 0.3 * len(rows) + 0.9), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.3 * len(rows) + 1.1), layout="constrained")
         axes = figure.add_subplot()
         for number, metric in enumerate(metrics):
             _marks(axes, rows, metric, 0.22 * (number - (len(metrics) - 1) / 2), MARKERS[number % len(MARKERS)])
+        for kind in dict.fromkeys(row.kind for row in rows):
+            axes.plot([], [], color=KIND_COLOURS[kind], linewidth=3, label=kind)
         guesses = [results.chance[metric] for metric in metrics if metric in results.chance]
         if guesses:
             axes.axvline(max(guesses), color=MUTED, linestyle=":", linewidth=1, label="guessing")
@@ -68,8 +75,9 @@ def rank_chart(results: Results, judge: str, first: str = "") -> str | None:
     shown = [row for row in results.rows if row.kind != "ceiling" and metric in results.per_image.get(row.name, {})]
     if not shown:
         return None
-    choices = max(2.0, 2 * results.chance.get(metric, 0.0) - 1)
-    dashes = iter(["--", ":", "-."] * len(shown))
+    mean_choices = 2 * results.chance.get(metric, 0.0) - 1
+    choices = max(2.0, mean_choices, *(max(results.per_image[row.name][metric]) for row in shown))
+    dashes = cycle(DASHES)
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
         axes = figure.add_subplot()
@@ -87,7 +95,7 @@ def rank_chart(results: Results, judge: str, first: str = "") -> str | None:
             )
         if metric in results.chance:
             guess = np.geomspace(1, choices, 100)
-            axes.plot(guess, guess / choices, color=MUTED, linewidth=0.8, label="guessing")
+            axes.plot(guess, np.minimum(guess / mean_choices, 1), color=MUTED, linewidth=0.8, label="guessing")
         axes.set_xscale("log")
         axes.minorticks_off()
         axes.set_xlim(1, choices)
@@ -99,6 +107,14 @@ def rank_chart(results: Results, judge: str, first: str = "") -> str | None:
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside upper left", ncols=2, fontsize=8, frameon=False)
         return to_svg(figure)
+
+
+def found_within(results: Results, judge: str) -> dict[str, tuple[float, ...]]:
+    """Method to the share of pictures whose original a judge ranks within each of :data:`RANKS`; empty if unranked."""
+    metric = f"reid_rank/{judge}"
+    shown = [row.name for row in _from_the_top(results.rows) if metric in results.per_image.get(row.name, {})]
+    ranks = {name: np.asarray(results.per_image[name][metric]) for name in shown}
+    return {name: tuple(float(np.mean(found <= k)) for k in RANKS) for name, found in ranks.items()}
 
 
 def cumulative(ranks: Sequence[float], choices: float) -> tuple[list[float], list[float]]:

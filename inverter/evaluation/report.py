@@ -8,7 +8,7 @@ from typing import NamedTuple
 from inverter.evaluation.harness import ORIGINAL, WARNING
 from inverter.evaluation.methods import KINDS
 from inverter.evaluation.page import render_page
-from inverter.evaluation.recognition import rank_chart, recognition_chart
+from inverter.evaluation.recognition import RANKS, found_within, rank_chart, recognition_chart
 from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Comparison, Results
 from inverter.evaluation.summary import Summary, summarise
@@ -47,6 +47,8 @@ def render_report(results: Results, title: str = "Evaluation") -> str:
         key_metrics={kind: found for kind in KEY_METRICS if (found := _metrics(results, kind))},
         kinds={kind: [row for row in results.rows if row.kind == kind and row.name != ORIGINAL] for kind in KINDS},
         figures=figures(results, summary),
+        ranks=RANKS,
+        found_within={judge: shares for judge in _judges(results) if (shares := found_within(results, judge))},
         pairs=_pairs(results),
     )
 
@@ -64,10 +66,16 @@ def figures(results: Results, summary: Summary) -> list[Figure]:
         ("Original found first", recognition_chart(results, "reid_top1"), known),
         ("Same class as the original", recognition_chart(results, "agreement"), known),
     ]
-    judges = [metric.partition("/")[2] for metric in _metrics(results, "reid_rank")]
     within = "Share of the pictures whose original is among the first k that the judge names."
-    drawn += [(f"How early `{judge}` finds it", rank_chart(results, judge, summary.method), within) for judge in judges]
+    drawn += [
+        (f"How early `{judge}` finds it", rank_chart(results, judge, summary.method), within)
+        for judge in _judges(results)
+    ]
     return [Figure(title, svg, caption) for title, svg, caption in drawn if svg is not None]
+
+
+def _judges(results: Results) -> list[str]:
+    return [metric.partition("/")[2] for metric in _metrics(results, "reid_rank")]
 
 
 def _metrics(results: Results, kind: str) -> list[str]:

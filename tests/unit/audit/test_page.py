@@ -43,6 +43,8 @@ def test_page_is_self_contained_and_says_what_is_needed(audit, sheet, tmp_path):
         "No score" not in page and "no span",
     ):
         assert text in page, text
+    own = page[page.index("The metrics themselves") :]
+    assert "20.00<small>[19.00, 21.00]" in own and '<tr><th scope="row">mean</th>' in own
     assert "[0.400, 0.600]" in page and "25.0&nbsp;%" in page and "4,096" in page
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from inverter.evaluation import Judge, Method, Results, evaluate, print_table, write_report
 from inverter.evaluation.floors import MeanImage
-from inverter.evaluation.labels import heading, interval, number, verdict
+from inverter.evaluation.labels import heading, interval, number, share, verdict
 from inverter.evaluation.report import render_report
 from inverter.evaluation.results import Comparison
 from inverter.evaluation.summary import summarise
@@ -224,3 +224,19 @@ def test_numbers_have_three_significant_digits_and_never_a_negative_zero() -> No
     ]
     assert number("kid", 4.2e-6) == "0.000004"
     assert interval("ssim", -0.0002, 0.0031, signed=True) == "[-0.0002, +0.0031]"
+
+
+def test_shares_are_never_rounded_to_a_certainty() -> None:
+    shares = {0.0: "0 %", 0.0004: "under 0.1 %", 0.002: "0.2 %", 0.0995: "10 %", 0.5: "50 %", 0.9904: "99 %"}
+    shares |= {0.996: "99.6 %", 0.9996: "over 99.9 %", 1.0: "100 %"}
+    assert {value: share(value) for value in shares} == shares
+
+
+def test_ranks_drawn_are_in_a_table(results: Results) -> None:
+    metric = "reid_rank/colour"
+    values = {"mean image": {metric: [1.0, 5.0, 50.0, 500.0]}}
+    rows = tuple(dataclasses.replace(row, scores=row.scores | {metric: row.scores["psnr"]}) for row in results.rows)
+    page = render_report(dataclasses.replace(results, rows=rows, per_image=values))
+    cells = "".join(f"<td>{value}</td>" for value in ("25 %", "50 %", "75 %"))
+    assert f'<th scope="row">mean image</th>{cells}</tr>' in page
+    assert "Found within" not in render_report(results)
