@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from inverter.config import read_config
+from inverter.config import read_config, unread_keys
 from inverter.run.callbacks.resume_record import ResumeRecord
 from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.callbacks.weights_hash import WeightsHash
@@ -158,7 +158,7 @@ def resume_path(config: Any, stage: str) -> str | None:
         raise ValueError(f"output: {output} holds a run of another stage than {stage}; train in a new output")
     earlier = read_config(type(config), output / f"{stage}.yaml")
     advice = "train in a new output, or set resume=false to begin anew there"
-    Recipe(config, MAY_CHANGE).check(earlier, f"output: the run in {output}", advice)
+    Recipe(config, [*MAY_CHANGE, *unread_keys(config)]).check(earlier, f"output: the run in {output}", advice)
     log.info("resuming from %s", path)
     return str(path)
 
