@@ -136,7 +136,8 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         SystemExit: SIGTERM or Ctrl-C came; the state after the step is in ``last.ckpt``, the status says which it was.
     """
     if checkpoint:
-        check_resumable(module, Path(checkpoint))
+        module.trainer = trainer  # the learning rate follows its progress
+        check_resumable(module, Path(checkpoint), module.configure_optimizers()["optimizer"])  # type: ignore[call-overload,index]
     with interrupt_as_termination() as interrupts:
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
