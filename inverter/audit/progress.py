@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inverter.audit.plan import Step
+from inverter.config import unread_keys
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
 from inverter.data.manifest import MANIFEST, stream_sha256
@@ -43,9 +44,11 @@ class LayerProgress:
             "train": _sha256(step.pairs / "train"),
             "dev": _sha256(step.pairs / "dev"),
         }
-        training = Recipe(values, IGNORED, type(step.train)())
+        unread = unread_keys(step.train)
+        training = Recipe(values, [*IGNORED, *unread], type(step.train)())
         values = {**asdict(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training.values}
-        self.recipes = {"train": training, "evaluate": Recipe(values, IGNORED, type(step.evaluate)())}
+        ignored = [*IGNORED, *(f"training.{key}" for key in unread)]
+        self.recipes = {"train": training, "evaluate": Recipe(values, ignored, type(step.evaluate)())}
         self.saved = _read(self.path) if self.path.is_file() else {}
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")

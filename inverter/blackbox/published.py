@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic.dataclasses import dataclass as strict_dataclass
-
 from inverter.blackbox.spec import InverterSpec
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_yaml
-from inverter.config.strict import STRICT, read_strictly
+from inverter.config.strict import read_strictly, strict_dataclass
 from inverter.run.hub import checkpoints_root, find_published
 from inverter.targets.spec import TargetSpec, check_same_features
 
@@ -24,7 +22,7 @@ READERS = {1: InverterSpec.from_first_version, 2: InverterSpec.from_second_versi
 WEIGHTS, CONFIG, LORA = "model.safetensors", "config.yaml", "denoiser_lora.safetensors"
 
 
-@strict_dataclass(config=STRICT)
+@strict_dataclass
 class _Config:
     schema_version: Literal[1, 2, 3]
     inverter: dict[str, Any]

@@ -6,9 +6,8 @@ from dataclasses import asdict, field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PlainValidator
-from pydantic.dataclasses import dataclass
 
-from inverter.config.strict import STRICT, read_strictly
+from inverter.config.strict import read_strictly, strict_dataclass
 from inverter.priors.steps import check_interval, count_steps
 from inverter.targets.shape import FeatureShape, layer_shapes, num_channels, read_shape, to_lists
 
@@ -19,7 +18,7 @@ Conditioning = Literal["control", "tokens"]
 CONDITIONINGS = get_args(Conditioning)
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class InverterSpec:
     """Plain data that rebuilds an inverter's modules; shapes without the batch.
 

@@ -4,6 +4,7 @@ from inverter.config.errors import ConfigError
 from inverter.config.evaluation import DrawConfig, EvaluateConfig
 from inverter.config.inversion import DoctorConfig, ListConfig, PublishConfig, SenderConfig
 from inverter.config.keys import changed_keys
+from inverter.config.kinds import unread_keys
 from inverter.config.load import (
     YAML,
     config_of,
@@ -78,4 +79,5 @@ __all__ = [
     "names_file",
     "read_config",
     "show_defaults",
+    "unread_keys",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,14 +13,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from inverter.config.errors import ConfigError, one_line
 from inverter.config.keys import all_keys
-from inverter.config.kinds import KindConfig
+from inverter.config.kinds import KindConfig, sections
 from inverter.config.values import join_chains, settle
 
 
 class Filling:
     """Values of a schema, as far as they are known.
 
-    A section with kinds belongs to the kind that was named last; what was said of the one before is dropped.
+    A section with kinds is of the kind that was named last. A source whose section names its kind belongs to it, and is
+    dropped where another one was named later; one whose section names none is applied to the kind chosen in the end.
 
     Args:
         schema: Dataclass whose fields, types and defaults say what is allowed.
@@ -28,31 +31,44 @@ class Filling:
         self.default = schema()
         self.values = OmegaConf.structured(self.default)
 
-    def add(self, update: DictConfig, origin: str, *, saved: bool = False) -> None:
-        """Values of a source that is named ``origin``.
+    def choose_kinds(self, update: DictConfig, origin: str, *, saved: bool = False) -> None:
+        """Take the kinds that a source names; all sources are asked before the first one is added.
 
         Args:
             update: Plain data.
             origin: For errors.
-            saved: A run saved them, perhaps when a section still had the keys of every kind: those are left out.
+            saved: A run saved it, perhaps when a section still had the keys of every kind: those are removed.
+        Raises:
+            ConfigError: There is no such kind, or it has not the keys beside it.
+        """
+        with self._errors_of(origin):
+            for name, given, kind in self._sections_of(update):
+                section = sections(self.default)[name]
+                if kind not in (None, section.kind):
+                    section = section.of_kind(kind)  # type: ignore[arg-type]
+                    self.default = replace(self.default, **{name: section})
+                    self.values[name] = section
+                for key in set(given) & other_keys(section) if saved else ():
+                    del given[key]
+                if kind is not None:
+                    join_chains(section, given)
+                    OmegaConf.merge(self.values, {name: given})
+
+    def add(self, update: DictConfig, origin: str) -> None:
+        """Add the values of a source, but for sections that name another kind than the one chosen.
+
+        Args:
+            update: Plain data.
+            origin: For errors.
         Raises:
             ConfigError: A key is unknown, or a type is wrong.
         """
-        try:
-            for name in sections(self.default):
-                given = update.get(name) if isinstance(update, DictConfig) else None
-                if isinstance(given, DictConfig):
-                    self._choose_kind(name, given, origin)
-                    for key in set(given) & other_keys(sections(self.default)[name]) if saved else ():
-                        del given[key]
+        with self._errors_of(origin):
+            for name, _, kind in self._sections_of(update):
+                if kind not in (None, sections(self.default)[name].kind):
+                    del update[name]
             join_chains(self.default, update)
             self.values = OmegaConf.merge(self.values, update)
-        except OmegaConfBaseException as error:
-            key, message = str(error.full_key or error.key), str(error).splitlines()[0]
-            said = self._unknown(key) if "not in" in message else f"key {key!r}: {message}"
-            raise ConfigError(f"{origin}: {said}") from error
-        except TypeError as error:  # a list where keys are, or the other way round
-            raise ConfigError(f"{origin}: {one_line(error)}") from error
 
     def config(self) -> Any:
         """The schema's instance, no OmegaConf object anywhere inside; ``~`` at the start of a text is home.
@@ -73,17 +89,24 @@ class Filling:
             raise ConfigError(str(error)) from error
         return config
 
-    def _choose_kind(self, name: str, given: DictConfig, origin: str) -> None:
-        section = sections(self.default)[name]
-        kind = OmegaConf.to_container(given).get("kind", section.kind)  # type: ignore[union-attr]
-        if kind == section.kind or not isinstance(kind, str):
-            return
+    def _sections_of(self, update: Any) -> Iterator[tuple[str, DictConfig, str | None]]:
+        """Name, contents and, where it names one, kind of each section with kinds that a source has."""
+        for name in sections(self.default):
+            given = update.get(name) if isinstance(update, DictConfig) else None
+            if isinstance(given, DictConfig):
+                kind = OmegaConf.to_container(given).get("kind")  # type: ignore[union-attr]
+                yield name, given, kind if isinstance(kind, str) else None
+
+    @contextmanager
+    def _errors_of(self, origin: str) -> Iterator[None]:
         try:
-            section = section.of_kind(kind)
-        except ValueError as error:
-            raise ConfigError(f"{origin}: {error}") from error
-        self.default = replace(self.default, **{name: section})
-        self.values[name] = section
+            yield
+        except OmegaConfBaseException as error:
+            key, message = str(error.full_key or error.key), str(error).splitlines()[0]
+            message = self._unknown(key) if "not in" in message else f"key {key!r}: {message}"
+            raise ConfigError(f"{origin}: {message}") from error
+        except (TypeError, ValueError) as error:  # a list where keys are, or the other way round; an unknown kind
+            raise ConfigError(f"{origin}: {one_line(error)}") from error
 
     def _unknown(self, key: str) -> str:
         name, _, own = key.partition(".")
@@ -93,21 +116,13 @@ class Filling:
             return f"key {key!r} has a dot; in a file, write {last} below {outer}"
         if section is not None:
             allowed = [f"{name}.{each}" for each in all_keys(section)]
-            close = [] if own in other_keys(section) else difflib.get_close_matches(key, known, n=3, cutoff=0.4)
-            said = f"unknown key {key!r} of {name}.kind={section.kind}"
+            near = [] if own in other_keys(section) else difflib.get_close_matches(own, all_keys(section))
+            close = [f"{name}.{each}" for each in near]
+            message = f"unknown key {key!r} of {name}.kind={section.kind}"
         else:
             allowed, close = known, difflib.get_close_matches(key, known, n=3, cutoff=0.4)
-            said = f"unknown key {key!r}"
-        return f"{said}; " + (f"did you mean {', '.join(close)}?" if close else f"allowed: {', '.join(allowed)}")
-
-
-def sections(config: Any) -> dict[str, KindConfig]:
-    """Sections of a config that have kinds, by name."""
-    return {
-        entry.name: section
-        for entry in fields(config)
-        if isinstance(section := getattr(config, entry.name), KindConfig)
-    }
+            message = f"unknown key {key!r}"
+        return f"{message}; " + (f"did you mean {', '.join(close)}?" if close else f"allowed: {', '.join(allowed)}")
 
 
 def other_keys(section: KindConfig) -> set[str]:

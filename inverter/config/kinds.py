@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from inverter.config.keys import find_unread, unread_error
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -34,14 +37,44 @@ class KindConfig(ABC):
         """
 
 
-def check_read(name: str, section: KindConfig) -> None:
-    """Raise ValueError where a key was given that the section's other settings leave without effect."""
-    settings = {key: f"{key}={_word(value)}" for key, value in vars(section).items()}
-    for key, read_by in find_unread(section, section.of_kind(section.kind), section.readers, settings.values()):
-        setting = settings[read_by[0].partition("=")[0]]
-        allowed = [f"{name}.{word}" for word in read_by]
-        raise unread_error(f"{name}.{key}", getattr(section, key), f"{name}.{setting}", allowed)
+def sections(config: Any) -> dict[str, KindConfig]:
+    """Sections of a config that have kinds, by name."""
+    return {
+        entry.name: section
+        for entry in fields(config)
+        if isinstance(section := getattr(config, entry.name), KindConfig)
+    }
 
 
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def unread_keys(config: Any) -> list[str]:
+    """Dotted names of the keys that the other settings of their sections leave without effect."""
+    return [
+        f"{name}.{key}"
+        for name, section in sections(config).items()
+        for key, read_by in section.readers.items()
+        if not set(read_by) & set(_settings(section).values())
+    ]
+
+
+def check_read(config: Any, words: Collection[str]) -> None:
+    """Look for keys without effect among those that differ from their defaults; one that a file gave is a warning.
+
+    Args:
+        config: Of any schema.
+        words: Dotted names of the keys that the command line gave.
+    Raises:
+        ValueError: The command line gave one.
+    """
+    for name, section in sections(config).items():
+        settings = _settings(section)
+        for key, read_by in find_unread(section, section.of_kind(section.kind), section.readers, settings.values()):
+            setting = f"{name}.{settings[read_by[0].partition('=')[0]]}"
+            allowed = [f"{name}.{each}" for each in read_by]
+            if f"{name}.{key}" in words:
+                raise unread_error(f"{name}.{key}", getattr(section, key), setting, allowed)
+            log.warning("%s.%s has no effect with %s; it is read with %s", name, key, setting, ", ".join(allowed))
+
+
+def _settings(section: KindConfig) -> dict[str, str]:
+    """``key=value`` by key, as words of the command line."""
+    return {key: f"{key}={str(v).lower() if isinstance(v, bool) else v}" for key, v in vars(section).items()}

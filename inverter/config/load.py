@@ -14,8 +14,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from inverter.config.errors import ConfigError, one_line
-from inverter.config.filling import Filling, sections
-from inverter.config.kinds import check_read
+from inverter.config.filling import Filling
+from inverter.config.kinds import check_read, sections
 from inverter.config.values import PlainWords, Words, find_reference, read_value
 
 T = TypeVar("T")
@@ -35,19 +35,21 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     Returns:
         An instance of ``schema``, no OmegaConf object anywhere inside; ``~`` at the start of a text is home.
     Raises:
-        ConfigError: A file is missing or no YAML, a key is unknown, a type is wrong, a required value is absent, or a
-            section's key was given that its other settings leave without effect.
+        ConfigError: A file is missing or no YAML, a key is unknown, a type is wrong, a required value is absent, or an
+            override gives a section's key that its other settings leave without effect; in a file that is a warning.
     """
     filling = Filling(schema)
-    for file in files:
-        path = find_config(file)
-        filling.add(_read(path, Words), str(path))
-    for override in sorted(overrides, key=lambda word: not _names_kind(filling, word)):  # a kind before its keys
-        _add_word(filling, override)
+    given = [(_read(path, Words), str(path)) for path in map(find_config, files)]
+    for update, origin in [*given, *(_parse(filling, word) for word in overrides if _names_kind(filling, word))]:
+        filling.choose_kinds(update, origin)
+    words = [_parse(filling, word) for word in overrides]
+    for update, origin in [*given, *words]:
+        filling.add(update, origin)
     config = filling.config()
     try:
-        for name, section in sections(config).items():
-            check_read(name, section)
+        check_read(
+            config, {f"{name}.{key}" for name in sections(config) for word, _ in words for key in word.get(name, ())}
+        )
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return config
@@ -62,7 +64,7 @@ def show_defaults(schema: type, words: Sequence[str] = ()) -> str:
     filling = Filling(schema)
     for word in words:
         if _names_kind(filling, word):
-            _add_word(filling, word)
+            filling.choose_kinds(*_parse(filling, word))
     return OmegaConf.to_yaml(filling.values)
 
 
@@ -76,7 +78,8 @@ def read_config(schema: type[T], path: Path) -> T:
     if reference := find_reference(OmegaConf.to_container(values)):
         raise ConfigError(f"config file {path} holds the reference {reference!r}; allowed: plain values")
     filling = Filling(schema)
-    filling.add(values, str(path), saved=True)
+    filling.choose_kinds(values, str(path), saved=True)
+    filling.add(values, str(path))
     return filling.config()
 
 
@@ -86,8 +89,9 @@ def config_of(schema: type[T], values: Any) -> T:
     Raises:
         ConfigError: A key is unknown, a type is wrong or a required value is absent.
     """
-    filling = Filling(schema)
-    filling.add(OmegaConf.create(values), "values", saved=True)
+    filling, update = Filling(schema), OmegaConf.create(values)
+    filling.choose_kinds(update, "values", saved=True)
+    filling.add(update, "values")
     return OmegaConf.to_object(filling.values)  # type: ignore[return-value]
 
 
@@ -128,10 +132,11 @@ def config_root() -> Path:
 
 
 def _names_kind(filling: Filling, word: str) -> bool:
-    return word.startswith(tuple(f"{name}.kind=" for name in sections(filling.default)))
+    return word.startswith(tuple(f"{name}{end}" for name in sections(filling.default) for end in ("=", ".kind=")))
 
 
-def _add_word(filling: Filling, override: str) -> None:
+def _parse(filling: Filling, override: str) -> tuple[DictConfig, str]:
+    """Plain data of a word of the command line, and how errors name it."""
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"argument {override!r} is neither a YAML file nor key=value")
@@ -140,7 +145,7 @@ def _add_word(filling: Filling, override: str) -> None:
         OmegaConf.update(update, key, read_value(filling.default, key, value))
     except Exception as error:  # PyYAML has many error classes
         raise ConfigError(f"argument {override!r}: {one_line(error)}") from error
-    filling.add(update, f"argument {override!r}")
+    return update, f"argument {override!r}"
 
 
 def _read(path: Path, loader: type[yaml.SafeLoader]) -> DictConfig:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, get_args
 
 from pydantic import AfterValidator, Field
-from pydantic.dataclasses import dataclass
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
-from inverter.config.strict import STRICT, Count, Sha256, read_strictly
+from inverter.config.strict import Count, Sha256, read_strictly, strict_dataclass
 from inverter.data.url import is_url, open_url
 from inverter.run.files import write_text
 from inverter.targets.shape import num_channels
@@ -42,7 +41,7 @@ def check_shard_name(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class ShardInfo:
     """One shard: plain file name, number of pairs, SHA-256 of the file."""
 
@@ -51,7 +50,7 @@ class ShardInfo:
     sha256: Sha256
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class Manifest:
     """Contents of one split of pair shards.
 
@@ -144,6 +143,10 @@ class Manifest:
     def save(self, folder: str | Path) -> None:
         """Write ``folder/manifest.json``: either the whole new file is there afterwards or the old one."""
         write_text(Path(folder) / MANIFEST, json.dumps(self.to_dict(), indent=1) + "\n")
+
+    def same_pairs(self, other: Manifest) -> bool:
+        """Whether another one is of the same pairs, whatever it says of the threat model and the bytes that travel."""
+        return self == replace(other, threat_model=self.threat_model, sent_bytes=self.sent_bytes)
 
     def verify(self, folder: str | Path) -> None:
         """Compare every shard in ``folder`` with its SHA-256.

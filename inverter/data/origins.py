@@ -12,11 +12,10 @@ from typing import Annotated
 
 from PIL import Image
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
-from inverter.config.strict import STRICT, read_strictly
+from inverter.config.strict import read_strictly, strict_dataclass
 from inverter.data.manifest import Manifest, open_member
 from inverter.run.files import write_text
 
@@ -26,7 +25,7 @@ NUM_NAMED = 3
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class Origins:
     """Names of pictures and of what they were cut from, by hash; ``origins.json`` beside the manifest holds them.
 

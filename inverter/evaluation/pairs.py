@@ -47,7 +47,11 @@ class EvaluationPairs:
         for found in (manifest, train_manifest):
             if found is not None:
                 check_same_features(what, target, found.target)
-        others = [folder for folder in trained if Manifest.load(folder) != train_manifest]
+        others = [
+            folder
+            for folder in trained
+            if train_manifest is None or not Manifest.load(folder).same_pairs(train_manifest)
+        ]
         for folder in [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()] + others:
             check_disjoint(folder, val)
         manifest.verify(val)

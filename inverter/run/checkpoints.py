@@ -10,6 +10,8 @@ import torch
 from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
 
+from inverter.config.errors import one_line
+
 _ADVICE = "train in a new output, or set resume=false"
 
 
@@ -50,8 +52,14 @@ def fill_weights(module: nn.Module, checkpoint: dict[str, Any], path: Path) -> N
     module.load_state_dict(checkpoint["state_dict"])
 
 
-def check_resumable(module: nn.Module, path: Path) -> None:
-    """Raise ValueError unless training of ``module`` can go on from a checkpoint."""
+def check_resumable(module: nn.Module, path: Path, optimizer: torch.optim.Optimizer | None = None) -> None:
+    """Raise ValueError unless training of ``module`` can go on from a checkpoint.
+
+    Args:
+        module: What is trained.
+        path: The checkpoint.
+        optimizer: A fresh one of the training, whose settings become the checkpoint's.
+    """
     import lightning as L
 
     checkpoint = read_checkpoint(path)
@@ -62,6 +70,19 @@ def check_resumable(module: nn.Module, path: Path) -> None:
     if version > Version(L.__version__):
         raise ValueError(f"checkpoint {path} is of Lightning {version}, here is {L.__version__}; {_ADVICE}")
     _check_network(module, checkpoint["state_dict"], path)
+    if optimizer is not None:
+        _check_optimizer(optimizer, checkpoint, path)
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, checkpoint: dict[str, Any], path: Path) -> None:
+    needed = {key for group in optimizer.param_groups for key in group}
+    try:
+        (saved,) = checkpoint["optimizer_states"]
+        optimizer.load_state_dict({"state": {}, "param_groups": saved["param_groups"]})  # fills in what came later
+        if missing := needed - set.intersection(*map(set, optimizer.param_groups)):
+            raise ValueError(f"its groups lack {sorted(missing)}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint {path} is of another optimizer: {one_line(error)}; {_ADVICE}") from error
 
 
 def _check_network(module: nn.Module, state: dict[str, Any], path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from inverter.config import read_config
+from inverter.config import read_config, unread_keys
 from inverter.run.callbacks.resume_record import ResumeRecord
 from inverter.run.callbacks.step_seed import StepSeed
 from inverter.run.callbacks.weights_hash import WeightsHash
@@ -136,7 +136,8 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         SystemExit: SIGTERM or Ctrl-C came; the state after the step is in ``last.ckpt``, the status says which it was.
     """
     if checkpoint:
-        check_resumable(module, Path(checkpoint))
+        module.trainer = trainer  # the learning rate follows its progress
+        check_resumable(module, Path(checkpoint), module.configure_optimizers()["optimizer"])  # type: ignore[call-overload,index]
     with interrupt_as_termination() as interrupts:
         try:
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
@@ -158,7 +159,7 @@ def resume_path(config: Any, stage: str) -> str | None:
         raise ValueError(f"output: {output} holds a run of another stage than {stage}; train in a new output")
     earlier = read_config(type(config), output / f"{stage}.yaml")
     advice = "train in a new output, or set resume=false to begin anew there"
-    Recipe(config, MAY_CHANGE).check(earlier, f"output: the run in {output}", advice)
+    Recipe(config, [*MAY_CHANGE, *unread_keys(config)]).check(earlier, f"output: the run in {output}", advice)
     log.info("resuming from %s", path)
     return str(path)
 

@@ -40,7 +40,7 @@ def run(config: TrainConfig) -> Path:
 def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     """What ``run`` does in an output that is its own; returns the output."""
     run = TrainingRun(config, STAGE)
-    if run.resumed and Manifest.load(output) != data.manifest:
+    if run.resumed and not Manifest.load(output).same_pairs(data.manifest):
         raise ValueError(f"output: {output} holds a run on other pairs than {config.data.path}; train in a new output")
     manifests = data.manifests if isinstance(data, SeveralPairModule) else [data.manifest]
     module = build_module(config, manifests[0], manifests[1:])

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
-from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict
 
-from inverter.config.strict import STRICT, Count, Sha256, read_strictly
+from inverter.config.strict import Count, Sha256, read_strictly, strict_dataclass
 from inverter.targets.shape import (
     JOINT,
     FeatureShape,
@@ -34,7 +33,7 @@ class Preprocessing(TypedDict):
     std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)]
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class TargetSpec:
     """A frozen network tapped at a layer, or at several jointly, described so that features can be matched to it later.
 

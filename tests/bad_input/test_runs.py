@@ -35,6 +35,11 @@ def test_last_checkpoint(run, train_config, refused, payload):
     last.write_bytes(data)
     save(**{"pytorch-lightning_version": "99.0.0"})
     refused("a checkpoint to resume of a newer Lightning", resume)
+    last.write_bytes(data)
+    (state,) = torch.load(last, weights_only=True)["optimizer_states"]
+    groups = [{key: value for key, value in group.items() if key != "betas"} for group in state["param_groups"]]
+    save(optimizer_states=[state | {"param_groups": groups}])
+    refused("a checkpoint to resume of another optimizer", resume)
     torch.save({"weights": torch.zeros(1)}, last)
     refused("a checkpoint to resume that is another file", resume)
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from timm.models.resnet import BasicBlock, ResNet
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
-from inverter.config.strict import STRICT, Count, read_strictly
+from inverter.config.strict import Count, read_strictly, strict_dataclass
 from inverter.evaluation.judge_networks import JUDGE_NETWORKS, JudgeNetwork
 from inverter.run.checkpoints import check_weights
 from inverter.run.files import write_bytes, write_text
@@ -30,7 +29,7 @@ WEIGHTS, CONFIG = "judge.safetensors", "judge.json"
 Depth = Annotated[int, Field(ge=1, le=64)]
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class JudgeSpec:
     """What rebuilds a judge: side in pixels, channels and residual blocks of each stage, number and names of classes.
 

@@ -36,10 +36,13 @@ def find_family(index: Mapping[str, Any]) -> Family:
     """Family of a prior by the parts that its ``model_index.json`` names.
 
     Raises:
-        ValueError: It is of none.
+        ValueError: It is of none, or of several, none of whose classes is a subclass of the others'.
     """
-    families = [FAMILIES[name] for name in FAMILIES.names() if FAMILIES[name].matches(index)]
-    if not families:
+    matching = {name: FAMILIES[name].prior for name in FAMILIES.names() if FAMILIES[name].matches(index)}
+    bases = {base for prior in matching.values() for base in prior.__mro__[1:]}
+    names = [name for name, prior in matching.items() if prior not in bases]
+    if len(names) != 1:
         known = ", ".join(FAMILIES.names())
-        raise ValueError(f"parts are {sorted(index)}; allowed: those of one of the families {known}")
-    return max(families, key=lambda family: len(family.prior.__mro__))
+        found = f", which families {' and '.join(names)} take" if names else ""
+        raise ValueError(f"parts are {sorted(index)}{found}; allowed: those of one of the families {known}")
+    return FAMILIES[names[0]]

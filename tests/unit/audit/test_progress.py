@@ -81,6 +81,16 @@ def test_another_training_is_refused(step):
         LayerProgress(step)
 
 
+def test_a_key_that_nothing_reads_undoes_nothing(step):
+    for stage in ("train", "evaluate"):
+        leave(step, stage)
+        LayerProgress(step).finish(stage)
+    saved = json.loads((step.run / "steps.json").read_text())
+    saved["train"]["recipe"]["model.rank"] = saved["evaluate"]["recipe"]["training.model.rank"] = 5
+    (step.run / "steps.json").write_text(json.dumps(saved))
+    assert LayerProgress(step).done("train") and LayerProgress(step).done("evaluate")
+
+
 def test_another_evaluation_is_only_done_again(step):
     for stage in ("train", "evaluate"):
         leave(step, stage)

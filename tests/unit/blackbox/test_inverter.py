@@ -9,6 +9,7 @@ import torch
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.models.inverter import InverterConfig
 from inverter.blackbox.spec import CONDITIONINGS, InverterSpec
+from inverter.config import DrawConfig
 from inverter.priors.control import unet_control_shape
 from inverter.priors.load import load_prior
 from inverter.run.hub import checkpoints_root
@@ -187,6 +188,12 @@ def test_the_spec_survives_plain_data(spec):
     values["widht"] = 16
     with pytest.raises(ValueError, match=r"missing keys \['width'\], unknown keys \['widht'\]"):
         InverterSpec.from_dict(values)
+
+
+def test_a_draw_that_no_inverter_can_make_is_one_line(inverter):
+    with pytest.raises(ValueError) as error:
+        inverter.redraw(DrawConfig(strength=2.0))
+    assert str(error.value) == "strength=2.0; allowed: less than or equal to 1"
 
 
 def test_without_guidance_no_null_control_is_made(inverter, features, monkeypatch):

@@ -1,6 +1,6 @@
 """A section with kinds has the keys of its kind, and no others."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from inverter.config import config_of, load_config, read_config
 from inverter.config.errors import ConfigError
 from inverter.run.recipe import Recipe
 from inverter.run.record import save_config
+from inverter.run.training import resume_path
 
 REQUIRED = ["data.path=pairs", "output=out"]
 KINDS = ("fia_flow", "inverter", "surrogate", "upconv")
@@ -46,13 +47,29 @@ def test_what_a_file_says_of_another_kind_is_dropped(write):
     assert model("train.yaml", "model.kind=upconv") == ModelConfig("upconv")
     surrogate = write("mine.yaml", "model: {kind: surrogate, width: 8}\n")
     assert model("train.yaml", "train_long.yaml", surrogate, "model.depth=1") == SurrogateConfig(width=8, depth=1)
-    assert model(write("a.yaml", "model: {width: 8}\n"), surrogate, "model.kind=inverter") == InverterConfig()
+    assert model(surrogate, "model.kind=inverter") == InverterConfig()
+    assert model("train.yaml", "train_long.yaml", "model.kind=upconv") == ModelConfig("upconv")
+
+
+def test_what_a_file_says_of_no_kind_is_of_the_kind_chosen_in_the_end(write):
+    sizes = write("a.yaml", "model: {width: 64, depth: 2}\n")
+    assert model(sizes, "model.kind=surrogate") == SurrogateConfig(width=64, depth=2)
+    assert model(sizes, write("b.yaml", "model: {kind: surrogate, depth: 3}\n")) == SurrogateConfig(width=64, depth=3)
+    with pytest.raises(ConfigError, match=r"a\.yaml: unknown key 'model.width' of model.kind=upconv; allowed: mo"):
+        model(sizes, "model.kind=upconv")
+
+
+def test_a_section_that_is_dropped_is_checked(write):
+    with pytest.raises(ConfigError, match=r"a\.yaml: unknown key 'model.widht' of model.kind=surrogate; did you"):
+        model(write("a.yaml", "model: {kind: surrogate, widht: 8}\n"), "model.kind=inverter")
 
 
 def test_words_are_of_the_kind_that_one_of_them_names():
     for words in (["model.kind=surrogate", "model.width=8"], ["model.width=8", "model.kind=surrogate"]):
         assert model("train.yaml", *words) == SurrogateConfig(width=8)
     assert model("train.yaml", "model={kind: surrogate, width: 8}") == SurrogateConfig(width=8)
+    for words in (["model.depth=9", "model={kind: surrogate}"], ["model={kind: surrogate}", "model.depth=9"]):
+        assert model("train.yaml", *words) == SurrogateConfig(depth=9)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +83,9 @@ def test_words_are_of_the_kind_that_one_of_them_names():
         ),
         (
             ["model.strenght=1"],
-            "'model.strenght' of model.kind=inverter; did you mean model.strength, "
-            "model.latent_weight, model.text_weight?",
+            "'model.strenght' of model.kind=inverter; did you mean model.strength?",
         ),
+        (["model.kind=upconv", "model.widht=3"], "'model.widht' of model.kind=upconv; allowed: model.kind"),
     ],
 )
 def test_a_key_that_a_kind_has_not_is_an_error(words, message):
@@ -79,11 +96,9 @@ def test_a_key_that_a_kind_has_not_is_an_error(words, message):
 
 
 def test_a_later_file_is_of_the_kind_that_was_named_before(write):
-    mine = write("mine.yaml", "model: {kind: upconv}\n")
-    with pytest.raises(
-        ConfigError, match=r"train_long.yaml: unknown key 'model.\w+' of model.kind=upconv; allowed: mo"
-    ):
-        model(mine, "train_long.yaml")
+    mine, later = write("mine.yaml", "model: {kind: upconv}\n"), write("later.yaml", "model: {strength: 0.5}\n")
+    with pytest.raises(ConfigError, match=r"later.yaml: unknown key 'model.strength' of model.kind=upconv; allowed"):
+        model(mine, later)
 
 
 @pytest.mark.parametrize("word", ["model.kind=gan", "model={kind: gan}"])
@@ -116,6 +131,34 @@ def test_a_key_that_other_settings_leave_without_effect_is_an_error(key, setting
         f"model.{name} is {value}, which model.{setting} does not read; allowed: with model.{read_by}"
     )
     assert getattr(model(f"model.{key}", f"model.{read_by.partition(',')[0]}"), name) == float(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "warning"),
+    [
+        (
+            ["train.yaml", "train_long.yaml", "model.conditioning=tokens"],
+            "model.noise_level has no effect with model.conditioning=tokens; it is read with model.con",
+        ),
+        (["head_width: 8", "model.head=false"], "model.head_width has no effect with model.head=false; it is read wi"),
+        (["rank: 8", "model.tune=none"], "model.rank has no effect with model.tune=none; it is read with model.tune="),
+    ],
+)
+def test_a_key_of_a_file_that_other_settings_leave_without_effect_is_a_warning(write, caplog, given, warning):
+    model(*(write("mine.yaml", f"model: {{{each}}}\n") if ": " in each else each for each in given))
+    assert [record.levelname for record in caplog.records] == ["WARNING"] and warning in caplog.text
+
+
+def test_a_run_goes_on_whatever_a_key_without_effect_says(write, tmp_path):
+    config = load_config(TrainConfig, ["train.yaml"], [f"output={tmp_path}", "model.conditioning=tokens"])
+    save_config(replace(config, model=replace(config.model, noise_level=0.2, rank=4)), tmp_path / "train.yaml")
+    (tmp_path / "checkpoints").mkdir()
+    write("checkpoints/last.ckpt", "")
+    assert resume_path(config, "train") == str(tmp_path / "checkpoints" / "last.ckpt")
+    assert resume_path(load_config(TrainConfig, [tmp_path / "train.yaml"]), "train") is not None
+    for key, now in (("num_tokens", 8), ("conditioning", "control")):
+        with pytest.raises(ValueError, match=rf"was made with .*model.{key}=.*, now {now!r}"):
+            resume_path(replace(config, model=replace(config.model, **{key: now})), "train")
 
 
 def test_a_saved_config_has_the_keys_of_its_kind_alone(tmp_path):

@@ -17,6 +17,7 @@ from inverter.lab.experiments.config import (
     SmoothingExperimentConfig,
 )
 from inverter.lab.judge.config import JudgeConfig
+from inverter.lab.ladder.config import LadderConfig
 from inverter.run.record import save_config
 from inverter.whitebox.config import InvertConfig
 
@@ -37,6 +38,7 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "judge": (JudgeConfig, SHARDS),
     "gpu": (TrainConfig, REQUIRED),
     "bench": (BenchConfig, []),
+    "ladder": (LadderConfig, []),
     "experiment_methods": (MethodsExperimentConfig, []),
     "experiment_prompts": (PromptsExperimentConfig, []),
     "experiment_smoothing": (SmoothingExperimentConfig, []),

@@ -1,17 +1,17 @@
 import datetime
+from dataclasses import replace
 
 import pytest
-from pydantic.dataclasses import dataclass
 
-from inverter.config.strict import STRICT, Count, read_strictly
+from inverter.config.strict import Count, read_strictly, strict_dataclass
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class Part:
     size: Count
 
 
-@dataclass(frozen=True, config=STRICT)
+@strict_dataclass
 class Whole:
     shape: tuple[int, int]
     parts: list[Part]
@@ -39,6 +39,18 @@ def test_what_is_wrong_is_one_line(changes, message):
     with pytest.raises(ValueError) as error:
         read_strictly("file", Whole, {"shape": [1, 2], "parts": [], "scale": 1.0, **changes})
     assert str(error.value) == message
+
+
+def test_what_is_wrong_where_it_is_made_is_one_line():
+    for make, message in (
+        (lambda: Part(size=0), "size=0; allowed: greater than or equal to 1"),
+        (lambda: replace(Part(size=1), size="2"), "size='2'; allowed: a valid integer"),
+        (lambda: Part(), "key size is missing"),
+    ):
+        with pytest.raises(ValueError) as error:
+            make()
+        assert str(error.value) == message
+    assert Whole(shape=(1, 2), parts=[Part(size=1)]).parts[0].size == 1
 
 
 def test_a_key_with_a_default_is_missing_unless_it_may_be():

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def test_an_older_one_says_what_it_does_not_know(write_shards):
     (folder / "manifest.json").write_text(json.dumps(values))
     manifest = Manifest.load(folder)
     assert (manifest.precision, manifest.origins_sha256, manifest.sent_bytes) == ("unknown", None, None)
+
+
+def test_the_same_pairs_in_other_words(write_shards):
+    manifest = Manifest.load(write_shards())
+    assert replace(manifest, threat_model="black-box", sent_bytes=7.0).same_pairs(manifest)
+    for changes in ({"seed": 5}, {"source": "photos"}, {"augment": "vary"}):
+        assert not replace(manifest, **changes).same_pairs(manifest)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,18 @@ class TestStableDiffusion3(FamilyContract):
         torch.testing.assert_close(found, drawn, rtol=1e-3, atol=1e-3)
 
 
+def test_a_folder_of_two_families_is_refused(monkeypatch):
+    class Other:
+        pass
+
+    monkeypatch.setattr(FAMILIES, "_parts", {known: FAMILIES[known] for known in FAMILIES.names()})
+    FAMILIES.register("zoo", replace(FAMILIES["stable_diffusion"], prior=Other, matches=lambda index: "mark" in index))
+    with pytest.raises(
+        ValueError, match=r"are \['mark', 'unet'\], which families stable_diffusion and zoo take; allowed"
+    ):
+        find_family({"unet": [], "mark": 1})
+
+
 @pytest.mark.parametrize("name", ["a", "z"])
 def test_a_family_goes_before_the_one_that_it_is_a_subclass_of(name, monkeypatch):
     class Marked(StableDiffusionPrior):
