@@ -78,13 +78,14 @@ class PairBuilder:
         return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}
 
     @torch.no_grad()
-    def fit(self, batch: list[SourceImage]) -> dict[str, str]:
+    def fit(self, pictures: Sequence[SourceImage]) -> dict[str, str]:
         """Names of the target's payloads with the ranges of these pictures' features, by layer."""
         if self.target is None:
             return {}
-        images = torch.stack([to_tensor(self._view(source)[0]) for source in batch])
+        batches = _batches(iter(pictures), self.config.batch_size)
+        images = (torch.stack([to_tensor(self._view(source)[0]) for source in batch]) for batch in batches)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            return self.target.fit(self._inputs(images))
+            return self.target.fit(map(self._inputs, images))
 
     def _inputs(self, images: Tensor) -> Tensor:
         """What the target is given of stored images, uint8 ``(B, 3, S, S)``."""

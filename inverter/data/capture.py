@@ -22,7 +22,7 @@ def capture(target: Target | MultiTarget, inputs: Sequence[Input], seed: int) ->
         inputs: Pictures or features.
         seed: With an input's key it seeds a noisy payload.
     Raises:
-        ValueError: Given features have another shape than the target's.
+        ValueError: Given features have another shape than the target's, or the payload cannot send a picture's.
     """
     device = target.preprocess.mean.device
     rows: list[dict[str, Tensor]] = []
@@ -33,6 +33,6 @@ def capture(target: Target | MultiTarget, inputs: Sequence[Input], seed: int) ->
             )
         elif item.picture is not None:
             target.seed_payload(derive_seed(seed, item.key, "payload"))
-            sent = target.by_layer(item.picture[None].to(device).float() / 255)
+            sent = target.by_layer(item.picture[None].to(device).float() / 255, check=True)
             rows.append({layer: values[0] for layer, values in sent.items()})
     return {layer: torch.stack([row[layer] for row in rows]) for layer in target.layers}

@@ -76,7 +76,11 @@ class OnlinePairModule(PairDataModule):
 
     @torch.no_grad()
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Add ``features`` to a batch of pictures; a batch of stored pairs has them."""
+        """Add ``features`` to a batch of pictures; a batch of stored pairs has them.
+
+        Raises:
+            ValueError: The target's payload cannot send them.
+        """
         if "features" in batch:
             return batch
         images, trainer = batch["image"], self.trainer
@@ -84,5 +88,5 @@ class OnlinePairModule(PairDataModule):
         if trainer is not None:  # a resumed run draws the noise that it would have drawn
             self.target.seed_payload(derive_seed(self.seed, "payload", trainer.global_step, trainer.global_rank))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            features = self.target(images.contiguous(memory_format=torch.channels_last))
-        return {**batch, "features": features.float()}
+            sent = self.target.by_layer(images.contiguous(memory_format=torch.channels_last), check=True)
+        return {**batch, "features": sent[self.target.layer].float()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -11,7 +12,7 @@ from inverter.data.manifest import UNKNOWN, Manifest
 from inverter.data.origins import Origins, merge_origins
 from inverter.data.shards import ShardRecord, total
 from inverter.data.statistics import FeatureStatistics
-from inverter.payloads import make_payload
+from inverter.payloads.payload import find_payload
 from inverter.targets.spec import TargetSpec
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def summarise(
 def threat_model(pairs: str, payload: str = "identity") -> str:
     """Sentence for manifests: what the attacker was given, beside ``pairs``, and what it knows of the payload."""
     sentence = f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
-    return sentence if payload == "identity" else f"{sentence}; of {payload} it knows {make_payload(payload).knows}"
+    found = find_payload(payload)
+    if found is None:
+        return f"{sentence}; of {reprlib.repr(payload)}, which is the device's own, nothing is known here"
+    return sentence if payload == "identity" else f"{sentence}; of {payload} it knows {found.knows}"
 
 
 def _pairs(config: PrepareConfig, texts: bool) -> str:

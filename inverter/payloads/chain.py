@@ -55,11 +55,11 @@ class Chain(Payload):
         for part in self._each:
             part.check(shape)
 
-    def fitted(self, features: Tensor) -> str:
-        names = []
+    def fitted(self, features: Tensor, kept: Tensor | None = None) -> str:
+        names, sent = [], Sent(features, kept=kept)
         for part in self._each:
-            names.append(part.fitted(features))
-            features = make_payload(names[-1])(features)
+            names.append(part.fitted(sent.features, sent.kept))
+            sent = make_payload(names[-1]).transmit(sent)
         return CHAIN.join(names)
 
     def transmit(self, sent: Sent) -> Sent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inverter.payloads.payload import PAYLOADS, Payload, per_image, read_float, short
+from inverter.payloads.payload import PAYLOADS, Payload, each_image, read_float, short
 
 
 class Clip(Payload):
@@ -29,9 +29,9 @@ class Clip(Payload):
         return cls(read_float("RMS", argument, 0))
 
     def forward(self, features: Tensor) -> Tensor:
-        square = features.float().flatten(1).square().mean(1)
+        square = each_image(lambda numbers: numbers.square().mean(), features.float())
         rms = square.clamp_min(torch.finfo(torch.float32).tiny).sqrt()
-        return features * per_image((self.rms / rms).clamp_max(1.0), features).to(features.dtype)
+        return features * (self.rms / rms).clamp_max(1.0).to(features.dtype)
 
 
 PAYLOADS.register("clip", Clip)

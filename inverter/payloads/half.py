@@ -13,8 +13,8 @@ from inverter.payloads.payload import PAYLOADS, Coding, Sent, StraightThrough
 class Half(Coding):
     """Features in a 16-bit floating-point format; the gradient passes straight through.
 
-    Two bytes a number. What the format cannot hold, 65520 and more in fp16, arrives as infinity, and is an error where
-    features are sent.
+    Two bytes a number. What the format cannot hold, 65520 and more in fp16, which would round above 65504, arrives as
+    infinity, and is an error where features are sent.
     """
 
     dtype: torch.dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inverter.payloads.payload import PAYLOADS, Drawing, per_image, read_float, short
+from inverter.payloads.payload import PAYLOADS, Drawing, each_image, read_float, short
 
 
 class Laplace(Drawing):
@@ -14,7 +14,7 @@ class Laplace(Drawing):
     Its deviation is ``b * sqrt(2)``. Four bytes a number. No privacy parameter follows from it: nothing is clipped.
 
     Args:
-        b: Positive.
+        b: Positive and at most 1e6.
         seed: Seeds the generator.
     """
 
@@ -27,11 +27,10 @@ class Laplace(Drawing):
 
     @classmethod
     def from_argument(cls, argument: str | None, seed: int) -> Laplace:
-        return cls(read_float("B", argument, 0), seed)
+        return cls(read_float("B", argument, 0, 1e6), seed)
 
     def forward(self, features: Tensor) -> Tensor:
-        exact = features.detach().float()
-        deviation = per_image(exact.flatten(1).std(1, correction=0), exact)
+        deviation = each_image(lambda numbers: numbers.std(correction=0), features.detach().float())
         return features + (self.b * deviation * self.draw(features, _laplace)).to(features.dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 from functools import partial
 
@@ -57,17 +58,21 @@ class MinMax(Coding):
         if rest in ([], [CHANNEL], [FIT]):
             return cls(bits, by_channel=rest == [CHANNEL], fit=rest == [FIT])
         if len(rest) != 2:
-            raise ValueError(f"behind BITS stands {':'.join(rest)!r}")
+            raise ValueError(f"behind BITS stands {reprlib.repr(':'.join(rest))}")
         low = read_float("LOW", rest[0], -3e38, 3e38)
-        return cls(bits, limits=(low, read_float("HIGH", rest[1], low, 3e38)))
+        high = read_float("HIGH", rest[1], low, 3e38)
+        if high - low > 3e38:
+            raise ValueError(f"HIGH - LOW is {high - low:g}; it must be at most 3e+38")
+        return cls(bits, limits=(low, high))
 
     def check(self, shape: Sequence[int]) -> None:
         if self.by_channel and len(shape) == 1:
             raise ValueError(f"payload={self.name}: a vector has one number a channel; allowed: minmax:{self.bits}")
 
-    def fitted(self, features: Tensor) -> str:
+    def fitted(self, features: Tensor, kept: Tensor | None = None) -> str:
         if not self.fits:
             return self.name
+        features = features if kept is None else features[kept]
         low, high = float(features.min()), float(features.max())
         if not low < high:
             raise ValueError(f"payload={self.name}: all features are {low:g}; allowed: some that differ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 import torch
 from torch import Tensor
 
@@ -37,7 +39,7 @@ class Packets(Drawing):
     def from_argument(cls, argument: str | None, seed: int) -> Packets:
         number, *rest = (argument or "").split(":")
         if len(rest) > 1:
-            raise ValueError(f"behind BURST stands {':'.join(rest[1:])!r}")
+            raise ValueError(f"behind BURST stands {reprlib.repr(':'.join(rest[1:]))}")
         burst = read_float("BURST", rest[0], 0, 1e6) if rest else 4.0
         if burst < 1:
             raise ValueError(f"BURST is {burst:g}; it must be a number from 1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,12 +44,6 @@ class Sent:
         if self.encode is None and self.kept is None:
             return [4 * self.features[0].numel()] * len(self.features)
         return list(map(len, self.codes()))
-
-    @classmethod
-    def stack(cls, each: Sequence[Sent]) -> Sent:
-        """Several as one batch, for whoever receives it."""
-        features = torch.cat([sent.features for sent in each])
-        return cls(features, lambda: [code for sent in each for code in sent.codes()])
 
 
 class Payload(nn.Module):
@@ -102,9 +97,12 @@ class Payload(nn.Module):
             ValueError: They are.
         """
 
-    def fitted(self, features: Tensor) -> str:
+    def fitted(self, features: Tensor, kept: Tensor | None = None) -> str:
         """Name with what was measured on features ``(B, ...)``, where it has a range that is not known yet.
 
+        Args:
+            features: What it would be given.
+            kept: Which numbers travel, as in ``Sent``.
         Raises:
             ValueError: Nothing can be measured on them.
         """
@@ -175,9 +173,11 @@ def make_payload(payload: str | Sequence[str], seed: int = 0) -> Payload:
             by ``+``, are applied in this order.
         seed: Seeds the noise of payloads that draw.
     Raises:
-        ValueError: ``payload`` is unknown, its argument is not allowed, or several cannot follow each other.
+        ValueError: ``payload`` is empty or unknown, its argument is not allowed, or several cannot follow each other.
     """
     names = split_chain(payload)
+    if not names:
+        raise ValueError(f"payload is empty; allowed are {', '.join(forms())}")
     if len(names) == 1:
         return _make_one(names[0], seed)
     from inverter.payloads.chain import Chain
@@ -192,9 +192,23 @@ def split_chain(payload: str | Sequence[str]) -> list[str]:
     return [name for each in payload for name in split_chain(each)]
 
 
+def find_payload(noted: str) -> Payload | None:
+    """The payload of a spec; None where the device has one of its own, whose name is none of these.
+
+    Raises:
+        ValueError: Its name is one of these, but its argument is not allowed, or several cannot follow each other.
+    """
+    known = all(name.partition(":")[0] in PAYLOADS.names() for name in split_chain(noted))
+    return make_payload(noted) if known else None
+
+
 def same_payload(given: str, noted: str) -> bool:
     """Whether a spec's payload is the one that was given, which may leave to ``fit`` what the spec notes."""
-    pairs = split_chain(make_payload(given).name), split_chain(noted)
+    wanted = make_payload(given).name
+    try:
+        pairs = split_chain(wanted), split_chain(make_payload(noted).name)
+    except ValueError:
+        return False
     return len(pairs[0]) == len(pairs[1]) and all(map(_same, *pairs))
 
 
@@ -207,11 +221,11 @@ def _same(given: str, noted: str) -> bool:
 def _make_one(payload: str, seed: int) -> Payload:
     name, separator, argument = payload.partition(":")
     if name not in PAYLOADS.names():
-        raise ValueError(f"payload={payload!r} is unknown; allowed are {', '.join(forms())}")
+        raise ValueError(f"payload={reprlib.repr(payload)} is unknown; allowed are {', '.join(forms())}")
     try:
         return PAYLOADS[name].from_argument(argument if separator else None, seed)
     except ValueError as error:
-        raise ValueError(f"payload={payload!r}: {error}; allowed: {PAYLOADS[name].form}") from error
+        raise ValueError(f"payload={reprlib.repr(payload)}: {error}; allowed: {PAYLOADS[name].form}") from error
 
 
 def forms() -> list[str]:
@@ -222,6 +236,11 @@ def forms() -> list[str]:
 def per_image(values: Tensor, features: Tensor) -> Tensor:
     """``(B,)`` shaped to broadcast over ``(B, ...)``."""
     return values.view(-1, *[1] * (features.ndim - 1))
+
+
+def each_image(measure: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """``measure`` of every image's numbers ``(n,)``, shaped to broadcast; of a batch the last bits would be others."""
+    return per_image(torch.stack([measure(image.flatten()) for image in features]), features)
 
 
 def channel_axis(features: Tensor) -> int:
@@ -253,7 +272,7 @@ def read_float(what: str, text: str | None, low: float, high: float = math.inf) 
         value = math.nan
     if not (low < value <= high and math.isfinite(value)):
         allowed = f"above {low:g}" + ("" if high == math.inf else f" and at most {high:g}")
-        raise ValueError(f"{what} is {text!r}; it must be a number {allowed}")
+        raise ValueError(f"{what} is {reprlib.repr(text)}; it must be a number {allowed}")
     return value
 
 
@@ -264,7 +283,7 @@ def read_int(what: str, text: str | None, low: int, high: int) -> int:
         ValueError: It is none.
     """
     if not re.fullmatch(r"[0-9]{1,9}", text or "") or not low <= int(text or "") <= high:
-        raise ValueError(f"{what} is {text!r}; it must be a whole number from {low} to {high}")
+        raise ValueError(f"{what} is {reprlib.repr(text)}; it must be a whole number from {low} to {high}")
     return int(text or "")
 
 

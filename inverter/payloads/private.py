@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class Private(Drawing):
     def from_argument(cls, argument: str | None, seed: int) -> Private:
         number, *rest = (argument or "").split(":")
         if len(rest) > 1:
-            raise ValueError(f"behind RMS stands {':'.join(rest[1:])!r}")
+            raise ValueError(f"behind RMS stands {reprlib.repr(':'.join(rest[1:]))}")
         rms = read_float("RMS", rest[0], 0, 1e6) if rest else 1.0
         return cls(read_float("EPSILON", number, 0, 1e4), rms, seed)
 

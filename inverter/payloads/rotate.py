@@ -12,10 +12,12 @@ class Rotate(Payload):
     """Channels mixed by a secret orthogonal map, the same at every position; the gradient is the map's own.
 
     The key is drawn once a session, uniformly among orthogonal maps, and a session begins where noise would begin anew:
-    with every shard of `prepare`, with every picture of `invert`. Who holds the key undoes it without loss. An attacker
-    without it trains on pairs of other sessions, whose keys are not that of the session attacked, and is left with what
-    no rotation changes: norms and angles between positions. Features that the target gives in another session are of no
-    use to compare with, so that the feature cosine of an evaluation says nothing. Four bytes a number.
+    with every shard of `prepare`, with every picture of `invert`. One key serves all pictures of a session. Who holds
+    it undoes it without loss. An attacker without it trains on pairs of other sessions, whose keys are not that of the
+    session attacked, and so learns from what no rotation changes: norms and angles between positions. Attacks that
+    align sessions by their statistics, such as the covariance of channels, were not tried. Features that the target
+    gives in another session are of no use to compare with, so that the feature cosine of an evaluation says nothing.
+    Four bytes a number.
 
     Args:
         seed: Seeds the key.

@@ -22,7 +22,7 @@ class TopK(Coding):
     """
 
     form = "topk:SHARE"
-    knows = "all of it: the places travel"
+    knows = "all of it"
 
     def __init__(self, share: float) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.payloads import Payload, Sent, make_payload
+from inverter.run.seeds import derive_seed
 from inverter.targets.digest import weights_sha256 as weights_sha256
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.shape import FeatureShape, join_features, layer_names, layer_shapes
@@ -39,21 +40,21 @@ class _Tapped(nn.Module):
         self.layers = tuple(layers)
         self.preprocess = Preprocess(input_size, mean, std)
         self.network = network
-        self.payloads = nn.ModuleList(make_payload(payload, payload_seed) for _ in layers)
+        self.payloads = nn.ModuleList(_make_payloads(payload, layer, payload_seed) for layer in layers)
         self.eval()
         for parameter in self.parameters():
             parameter.requires_grad = False  # the method refuses lazy ones
         shapes, sha256 = self._probe(name), weights_sha256(network)
-        for found in shapes.values():
-            for shape in layer_shapes(found):
-                cast(Payload, self.payloads[0]).check(shape)
+        for layer, found in shapes.items():
+            for each, shape in zip(self._payloads(layer), layer_shapes(found), strict=True):
+                each.check(shape)
         self.specs = {
             layer: TargetSpec(
                 name=name,
                 layer=layer,
                 input_size=input_size,
                 feature_shape=shapes[layer],
-                payload=str(self.payloads[0].name),
+                payload=self._payloads(layer)[0].name,
                 preprocessing=self.preprocess.description,
                 weights_sha256=sha256,
             )
@@ -66,12 +67,20 @@ class _Tapped(nn.Module):
 
     def seed_payload(self, seed: int) -> None:
         """Begin the noise of payloads that draw anew."""
-        for payload in self.payloads:
-            cast(Payload, payload).restart(seed)
+        for layer in self.layers:
+            for payload, own in zip(self._payloads(layer), _seeds(layer, seed), strict=True):
+                payload.restart(own)
 
-    def by_layer(self, images: Tensor) -> dict[str, Tensor]:
-        """What arrives of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer."""
-        sent = self._send(images, lambda payload, features: Sent(payload(features)))
+    def by_layer(self, images: Tensor, check: bool = False) -> dict[str, Tensor]:
+        """What arrives of images ``(B, 3, H, W)`` in [0, 1]: features of each tapped layer, float32 of a payload.
+
+        Args:
+            images: As ``forward`` takes them.
+            check: Refuse what ``transmit`` refuses.
+        Raises:
+            ValueError: As ``transmit``, with ``check``.
+        """
+        sent = self._send(images, _send_checked if check else _send)
         return {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
 
     def transmit(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, list[int]]]:
@@ -80,7 +89,7 @@ class _Tapped(nn.Module):
         Raises:
             ValueError: Features, or what arrives of them, hold NaN or infinity, and the payload is not ``identity``.
         """
-        sent = self._send(images, lambda payload, features: payload.send(features))
+        sent = self._send(images, _send_checked)
         features = {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
         counts = {layer: [part.num_bytes() for part in parts] for layer, parts in sent.items()}
         return features, {layer: [sum(each) for each in zip(*parts, strict=True)] for layer, parts in counts.items()}
@@ -88,8 +97,18 @@ class _Tapped(nn.Module):
     def _send(self, images: Tensor, send: Callable[[Payload, Tensor], Sent]) -> dict[str, list[Sent]]:
         """What is sent, by tapped layer, one for each of the layers that it joins."""
         features = self._tap(images)
-        payloads = zip(self.layers, self.payloads, strict=True)
-        return {layer: _send_each(features[layer], cast(Payload, payload), send) for layer, payload in payloads}
+        with torch.autocast(images.device.type, enabled=False):
+            return {
+                layer: [
+                    send(payload, part if payload.name == "identity" else _exact(part))
+                    for payload, part in zip(self._payloads(layer), features[layer], strict=True)
+                ]
+                for layer in self.layers
+            }
+
+    def _payloads(self, layer: str) -> list[Payload]:
+        """Of a tapped layer, one for each of the layers that it joins."""
+        return [cast(Payload, each) for each in cast(nn.ModuleList, self.payloads[self.layers.index(layer)])]
 
     def _tap(self, images: Tensor) -> dict[str, list[Tensor]]:
         """Features by tapped layer, one tensor for each of the layers that it joins."""
@@ -196,25 +215,28 @@ class MultiTarget(_Tapped):
     @property
     def fits(self) -> bool:
         """Whether the payloads have ranges that are not known yet."""
-        return cast(Payload, self.payloads[0]).fits
+        return self._payloads(self.layers[0])[0].fits
 
-    def fit(self, images: Tensor) -> dict[str, str]:
-        """Names of payloads with the ranges of the features of images ``(B, 3, H, W)``, by layer.
+    def fit(self, batches: Iterable[Tensor]) -> dict[str, str]:
+        """Names of payloads with the ranges of the features of all batches of images ``(B, 3, H, W)``, by layer.
 
         Raises:
             ValueError: Layers are joint, which have no common range, or features are all the same.
         """
-        names = {}
-        for layer, parts in self._tap(images).items():
-            payload = cast(Payload, self.payloads[self.layers.index(layer)])
-            if len(parts) > 1:
+        payloads = {layer: self._payloads(layer) for layer in self.layers}
+        for layer, (payload, *others) in payloads.items():
+            if others:
                 raise ValueError(f"payload={payload.name}: {layer} are several layers; allowed: one, or a fixed range")
-            names[layer] = payload.fitted(parts[0])
-        return names
+        tapped = [{layer: _exact(part).cpu() for layer, (part,) in self._tap(each).items()} for each in batches]
+        with torch.autocast("cpu", enabled=False):
+            return {
+                layer: payload.fitted(torch.cat([features[layer] for features in tapped]))
+                for layer, (payload,) in payloads.items()
+            }
 
     def use_payloads(self, names: Mapping[str, str]) -> None:
         """Send each layer's features by the payload that is named for it."""
-        self.payloads = nn.ModuleList(make_payload(names[layer]) for layer in self.layers)
+        self.payloads = nn.ModuleList(_make_payloads(names[layer], layer) for layer in self.layers)
         self.specs = {layer: replace(spec, payload=names[layer]) for layer, spec in self.specs.items()}
 
 
@@ -235,9 +257,24 @@ def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
         raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
 
 
-def _send_each(parts: Sequence[Tensor], payload: Payload, send: Callable[[Payload, Tensor], Sent]) -> list[Sent]:
-    """One or joint layers, each sent alone, image by image where the payload draws."""
-    if len(parts) == 1 or not payload.draws:
-        return [send(payload, part) for part in parts]
-    rows = [[send(payload, part) for part in row] for row in zip(*(part.split(1) for part in parts), strict=True)]
-    return [Sent.stack(column) for column in zip(*rows, strict=True)]
+def _make_payloads(payload: str | Sequence[str], layer: str, seed: int = 0) -> nn.ModuleList:
+    return nn.ModuleList(make_payload(payload, own) for own in _seeds(layer, seed))
+
+
+def _seeds(layer: str, seed: int) -> list[int]:
+    """Of a tapped layer's payloads; joint layers have one each, as those of equal width would share key and noise."""
+    names = layer_names(layer)
+    return [seed] if len(names) == 1 else [derive_seed(seed, name) for name in names]
+
+
+def _exact(features: Tensor) -> Tensor:
+    """Float32 of features in half precision."""
+    return features if features.dtype == torch.float64 else features.float()
+
+
+def _send(payload: Payload, features: Tensor) -> Sent:
+    return Sent(payload(features))
+
+
+def _send_checked(payload: Payload, features: Tensor) -> Sent:
+    return payload.send(features)

@@ -19,6 +19,8 @@ def test_names_and_arguments(refused):
         ("a payload behind lost packets", "packets:0.1+int8"),
         ("lost packets of one picture", "mosaic-jpeg:42+packets:0.1"),
         ("`identity` in a chain", "identity+int8"),
+        ("no payload", []),
+        ("a range too wide", "minmax:8:-2e38:2e38"),
     ):
         refused(what, lambda name=name: make_payload(name))
 
@@ -48,4 +50,4 @@ def test_ranges_to_fit(refused, tmp_path):
     refused("a range to fit before the training pairs", lambda: fitted_payloads([config], None, prints))
     options = {"name": "tiny", "input_size": 4, "mean": [0.0] * 3, "std": [1.0] * 3, "payload": "minmax:8:fit"}
     target = MultiTarget(nn.Sequential(nn.Tanh(), nn.Identity()), ["0+1"], **options)
-    refused("a range to fit of joint layers", lambda: target.fit(torch.rand(2, 3, 4, 4)))
+    refused("a range to fit of joint layers", lambda: target.fit([torch.rand(2, 3, 4, 4)]))

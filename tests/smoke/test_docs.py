@@ -29,6 +29,7 @@ NOT_RUN = {  # command: why
     "make test": "runs this",
     "make test-all": "runs this",
     "sbatch configs/cluster.sbatch target.layer=blocks.4": "needs SLURM; tests/unit/test_docs.py reads its commands",
+    "wandb login": "needs an account",
     "wandb sync runs/*/wandb/offline-run-*": "needs an account",
 }
 BLOCKS_2 = "data/shards/timm-tf_efficientnet_lite0-blocks.2"

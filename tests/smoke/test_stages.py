@@ -17,6 +17,7 @@ from inverter.priors.load import load_prior
 
 TARGET = ["target.layer=blocks.1", "target.input_size=64"]
 LAYER_SHAPE = (24, 16, 16)
+SIZES = ["model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +29,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_prior_folder: Path) -> 
     for config, pairs in (("prepare.yaml", 16), ("prepare_dev.yaml", 8), ("prepare_val.yaml", 24)):
         files = ["configs/prepare.yaml"] if config == "prepare.yaml" else ["configs/prepare.yaml", f"configs/{config}"]
         assert main(["prepare", *files, *shared, f"pairs={pairs}"]) == 0
-    sizes = ["model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8", "data.batch_size=4"]
-    short = ["optim.max_steps=12", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
+    short = ["data.batch_size=4", "optim.max_steps=12", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
     pairs = f"data.path={root / 'pairs'}"
-    for kind in ("inverter", "upconv"):
+    for kind, sizes in (("inverter", SIZES), ("upconv", [])):
         words = [*TARGET, prior, pairs, *sizes, *short, f"model.kind={kind}", f"output={root / kind}"]
         assert main(["train", "configs/train.yaml", *words, "data.num_workers=0"]) == 0
     evaluation = [f"inverter={root / 'inverter'}", f"baseline={root / 'upconv'}", "device=cpu", "num_bootstrap=100"]

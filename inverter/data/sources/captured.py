@@ -24,6 +24,7 @@ from inverter.data.files import extension, listed, relative_stem, visible_files
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
 from inverter.data.sources.source import SourceImage
+from inverter.payloads.payload import find_payload
 from inverter.targets.spec import RESIZE, TargetSpec
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ def read_spec(folder: Path, first: Path, feature_shape: Sequence[int] | None = N
         first: A feature file, which says the shape where nothing else does.
         feature_shape: Shape of one image's features, where it is known.
     Raises:
-        ValueError: ``spec.json`` is invalid or of another shape, or ``first`` allows more than one shape.
+        ValueError: ``spec.json`` or its payload is invalid, or of another shape, or ``first`` allows more than one.
     """
     path = folder / "spec.json"
     shape = None if feature_shape is None else tuple(feature_shape)
@@ -116,6 +117,7 @@ def read_spec(folder: Path, first: Path, feature_shape: Sequence[int] | None = N
     if path.is_file():
         try:
             spec = TargetSpec.from_dict(parse_json(path.read_bytes()))
+            find_payload(spec.payload)
         except ValueError as error:
             raise ValueError(f"{path}: {one_line(error)}") from error
         if shape not in (None, spec.feature_shape):

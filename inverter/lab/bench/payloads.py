@@ -47,7 +47,7 @@ def answers(classifier: Classifier, layer: str, images: Tensor, arrived: Tensor)
 
 @torch.no_grad()
 def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", count: int = 40) -> Iterator[str]:
-    """Rows of Markdown: mean bytes a picture, relative error of what arrives, share of answers that stay the same."""
+    """Rows of Markdown: mean bytes a picture, relative error of what arrives, number of answers that stay the same."""
     classifier = Classifier(load_network(target, input_size=SIZE))
     images, training = pictures("val", count), pictures("train", count)
     yield "| payload | " + " | ".join(f"{layer}: bytes | error | same answer" for layer in layers) + " |"
@@ -61,8 +61,8 @@ def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", cou
         for layer in layers:
             sent = make_payload(make_payload(name).fitted(fitted[layer])).send(features[layer])
             error = (sent.features - features[layer]).norm() / features[layer].norm()
-            same = (answers(classifier, layer, images, sent.features) == plain).float().mean()
-            cells += [f"{sum(sent.num_bytes()) / count:,.0f}", f"{error:.3f}", f"{same:.0%}"]
+            same = int((answers(classifier, layer, images, sent.features) == plain).sum())
+            cells += [f"{sum(sent.num_bytes()) / count:,.0f}", f"{error:.3f}", f"{same} of {count}"]
         yield f"| `{name}` | " + " | ".join(cells) + " |"
 
 

@@ -55,6 +55,7 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
         gaps={judge: share for judge, share in gaps.items() if share is not None},
         machine=_machine(parts["speed"]),
         speed=_speed(parts["speed"]),
+        fid=_fid,
         interval=_interval,
         number=_number,
     )
@@ -103,6 +104,11 @@ def _number(found: Mapping[str, Any]) -> str:
 
 def _count(number: int | str, noun: str) -> str:
     return f"{number} {noun}{'' if int(number) == 1 else 's'}"
+
+
+def _fid(found: float | str) -> str:
+    """The distance, or why there is none."""
+    return f"{found:.1f}" if isinstance(found, float) else str(found)
 
 
 def _interval(found: Mapping[str, float | None] | None, digits: int) -> Markup:

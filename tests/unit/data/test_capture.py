@@ -52,3 +52,11 @@ def test_features_of_another_shape_are_refused():
     target = load_targets(NETWORK, ["1"], input_size=8)
     with pytest.raises(ValueError, match=r"features of 'x' have shape \(4, 6, 5\); 1 gives \(4, 6, 6\)"):
         capture(target, [Input("x", features={"1": torch.zeros(4, 6, 5)})], 0)
+
+
+def test_what_the_payload_cannot_send_is_refused():
+    network = nn.Conv2d(3, 4, 3)
+    network.bias.data += 7e4
+    target = load_targets(nn.Sequential(network), ["0"], input_size=8, payload="fp16")
+    with pytest.raises(ValueError, match="payload=fp16: NaN or infinity in what arrives"):
+        capture(target, pictures(1), 0)

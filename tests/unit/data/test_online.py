@@ -75,6 +75,13 @@ def test_batches_are_those_of_stored_pairs_without_latents(make_data, make_targe
     assert data.on_after_batch_transfer(dev, 0) is dev
 
 
+def test_what_the_payload_cannot_send_is_refused(make_data):
+    data = make_data("fp16")
+    data.target.network[0].bias.data += 7e4
+    with pytest.raises(ValueError, match="payload=fp16: NaN or infinity in what arrives"):
+        data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+
+
 def test_pictures_are_augmented_anew_in_each_epoch_and_repeat_with_the_seed(make_data):
     def epochs() -> list[dict[str, torch.Tensor]]:
         loader = make_data().train_dataloader()

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from inverter.payloads import make_payload
@@ -15,3 +16,9 @@ def test_it_is_relative_seeded_and_fresh():
     assert not torch.equal(first, second)
     assert torch.equal(first, make_payload("gaussian:0.1", seed=3)(features))
     assert not torch.equal(first, make_payload("gaussian:0.1", seed=4)(features))
+
+
+@pytest.mark.parametrize("std", ["0.1", "0.1234567", "1e-05"])
+def test_the_name_is_the_noise(std):
+    payload = make_payload(f"gaussian:{std}")
+    assert (payload.name, payload.std) == (f"gaussian:{std}", float(std))

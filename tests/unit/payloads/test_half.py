@@ -23,4 +23,7 @@ def test_by_hand():
 def test_what_half_precision_cannot_hold_is_an_error():
     with pytest.raises(ValueError, match="payload=fp16: NaN or infinity in what arrives of features up to 70000"):
         make_payload("fp16").send(torch.tensor([[1.0, -70000.0]]))
+    with pytest.raises(ValueError, match="up to 65520"):
+        make_payload("fp16").send(torch.tensor([[65520.0]]))
+    assert make_payload("fp16").send(torch.tensor([[65519.0]])).features.item() == 65504
     assert make_payload("bf16").send(torch.tensor([[1.0, -70000.0]])).features[0, 1] == -70144

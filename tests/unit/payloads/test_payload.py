@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inverter.payloads import PAYLOADS, Sent, make_payload, same_payload
-from inverter.payloads.payload import forms, split_chain
+from inverter.payloads.payload import find_payload, forms, split_chain
 
 EACH = [
     *("identity", "fp16", "bf16", "int8", "minmax:5", "minmax:9:-1:1", "topk:0.2", "zlib", "mosaic-jpeg:60"),
@@ -41,6 +41,20 @@ def test_batch_equals_one_by_one_and_input_is_kept(name, shape):
     assert sent.features.shape == features.shape
     assert len(sent.num_bytes()) == 3
     assert payload.name == make_payload(payload.name).name == name
+
+
+@pytest.mark.parametrize("name", ["clip:0.5", "clip:0.5+minmax:8"])
+def test_batch_equals_one_by_one_where_sums_are_long(name):
+    features, threads = (
+        torch.randn(4, 16, 112, 112, generator=torch.Generator().manual_seed(0)),
+        torch.get_num_threads(),
+    )
+    payload = make_payload(name)
+    torch.set_num_threads(2)  # which share the sum of one picture, but not those of several
+    try:
+        assert torch.equal(make_payload(name)(features), torch.cat([payload(one[None]) for one in features]))
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -101,7 +115,7 @@ def test_what_the_attacker_can_do_too():
     }.items():
         assert make_payload(name).known == known
         assert not make_payload(make_payload(name).known).draws
-    assert make_payload("topk:0.1+int8").knows.startswith("topk:0.1: all of it: the places travel; int8: ")
+    assert make_payload("topk:0.1+int8").knows.startswith("topk:0.1: all of it; int8: ")
 
 
 def test_a_chain_is_a_sequence_or_joined():
@@ -140,6 +154,11 @@ def test_a_codec_behind_noise_works_on_what_the_noise_made():
     assert sent.num_bytes()[0] < 4 * 256
 
 
+def test_no_payload_at_all_is_refused():
+    with pytest.raises(ValueError, match="payload is empty; allowed are bf16, "):
+        make_payload([])
+
+
 @pytest.mark.parametrize("name", ["int4", "", "jpeg:3"])
 def test_unknown_payload_lists_the_allowed(name):
     with pytest.raises(ValueError, match=re.escape(f"payload={name!r} is unknown; allowed are {', '.join(forms())}")):
@@ -156,6 +175,7 @@ def test_unknown_payload_lists_the_allowed(name):
         *("laplace", "laplace:0", "laplace:inf", "clip", "clip:-1", "private", "private:0", "private:1:0"),
         *("private:1:1:1", "private:nan", "mosaic-jpeg", "mosaic-jpeg:0", "mosaic-jpeg:101", "mosaic-webp:1.5"),
         *("gaussian:", "gaussian:x", "gaussian:-1", "gaussian:0", "gaussian:nan", "gaussian:inf", "gaussian"),
+        *("gaussian:1e39", "laplace:1e39", "minmax:8:-2e38:2e38"),
     ],
 )
 def test_an_argument_that_is_not_allowed_names_the_form(name):
@@ -174,6 +194,9 @@ def test_an_argument_that_is_not_allowed_names_the_form(name):
         ("minmax:8:fit", "minmax:8", False),
         ("topk:0.1+minmax:8:fit+zlib", "topk:0.1+minmax:8:-1:2+zlib", True),
         ("topk:0.1+minmax:8:fit", "minmax:8:-1:2", False),
+        ("minmax:8:fit", "minmax:8:nan:evil<b>", False),
+        ("minmax:8:fit", "minmax:8:6:0", False),
+        ("int8", "ours-v1", False),
     ],
 )
 def test_what_is_given_may_leave_a_range_to_the_spec(given, noted, same):
@@ -185,3 +208,18 @@ def test_a_chain_is_fitted_part_by_part():
     assert make_payload("minmax:1:0:1+minmax:8:fit+zlib").fitted(features) == "minmax:1:0:1+minmax:8:0:1+zlib"
     assert make_payload("minmax:8:fit+zlib").fits
     assert not make_payload("minmax:8+zlib").fits
+    assert make_payload("topk:0.5+minmax:8:fit").fitted(features.abs()) == "topk:0.5+minmax:8:8:9"  # no zeros
+
+
+def test_a_payload_of_the_devices_own_is_none_of_these():
+    assert find_payload("ours-v1") is find_payload("int8+ours:2") is None
+    assert find_payload("topk:0.1+int8").name == "topk:0.1+int8"
+    with pytest.raises(ValueError, match="payload='int8:3': it takes no argument"):
+        find_payload("int8:3")
+
+
+def test_a_long_text_is_cut():
+    for name in ("x" * 9999, "int8:" + "3" * 9999):
+        with pytest.raises(ValueError, match=r"^payload='[^']{9,13}\.\.\.[^']{9,13}'") as caught:
+            make_payload(name)
+        assert len(str(caught.value)) < 999

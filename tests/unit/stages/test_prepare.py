@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +223,12 @@ def test_captured_pairs_need_no_target(config, tmp_path, monkeypatch):
     config.source, config.features, config.pairs = f"folder:{pictures}", str(features), None
     (batch,) = pair_loader(prepare.run(config), 4)
     assert batch["features"].tolist() == [[2.0] * 5] * 2
+    spec = {**Manifest.load(Path(config.output) / "train").target.to_dict(), "payload": "ours-v1" + "x" * 99}
+    (features / "spec.json").write_text(json.dumps(spec))
+    config.output = f"{tmp_path}/own"
+    manifest = Manifest.load(prepare.run(config))
+    assert manifest.target.payload == spec["payload"]
+    assert re.search(r"; of 'ours-v1x*\.\.\.x*', .* own, nothing is known here$", manifest.threat_model)
     config.output, config.augment = f"{tmp_path}/other", "jitter"
     with pytest.raises(ValueError, match="with captured features allowed: folder:PATH and none"):
         prepare.run(config)
@@ -402,7 +409,10 @@ def test_a_range_is_fitted_to_the_training_pairs_and_kept(config, monkeypatch):
     config.target.payload, config.output = "minmax:8:fit+zlib", f"{config.output}-fit"
     with pytest.raises(ValueError, match=r"takes its range from .*train, where no pairs are: prepare them first"):
         prepare.run(replace(config, split="dev"))
+    fit, sizes = MultiTarget.fit, []
+    monkeypatch.setattr(MultiTarget, "fit", lambda self, given: fit(self, [sizes.append(len(x)) or x for x in given]))
     train = Manifest.load(prepare.run(config)).target.payload
+    assert sizes == [2, 1]
     low, high = map(float, train.removesuffix("+zlib").split(":")[2:])
     assert train.startswith("minmax:8:")
     assert low == min(each.min() for each in exact[:3])

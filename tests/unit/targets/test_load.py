@@ -78,7 +78,7 @@ def test_without_a_layer_the_name_is_looked_up_first():
 
 @pytest.mark.parametrize("name", ["resnet18", "hub:resnet18", "timm:", "", 5, None])
 def test_unknown_sources_list_the_allowed(name):
-    with pytest.raises(ValueError, match=r"timm:NAME, torchvision:NAME, module:package"):
+    with pytest.raises(ValueError, match=r"timm:NAME, torchvision:NAME, transformers:NAME, module:package"):
         load_network(name)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.payloads import make_payload
 from inverter.targets import MultiTarget, Target, TargetSpec, list_layers, load_target, load_targets
 from inverter.targets.shape import split_features
 
@@ -469,10 +470,45 @@ class TestTransmit:
             assert sizes == {"0": [64 + 4] * 3, "0+2": [2 * (64 + 4)] * 3}
         assert all(len(counts) == 3 and min(counts) > 0 for counts in sizes.values())
 
+    @pytest.mark.parametrize("payload", ["minmax:16", "rotate", "clip:0.1", "int8", "gaussian:0.5"])
+    def test_a_payload_computes_in_float32_under_autocast(self, payload):
+        plain, target = self.build(["1"], "identity"), self.build(["1"], payload)
+        target.network.load_state_dict(plain.network.state_dict())
+        images = torch.rand(2, 3, 8, 8)
+        with torch.autocast("cpu", torch.bfloat16):
+            exact, arrived = plain(images)["1"], target.transmit(images)[0]["1"]
+        assert (exact.dtype, arrived.dtype) == (torch.bfloat16, torch.float32)
+        assert torch.equal(arrived, make_payload(payload)(exact.float()))
+
+    def test_what_cannot_be_sent_is_found_where_it_is_asked_for(self):
+        target = self.build(["0"], "fp16")
+        target.network[0].bias.data += 7e4
+        assert target(torch.rand(1, 3, 8, 8))["0"].isinf().all()
+        with pytest.raises(ValueError, match="payload=fp16: NaN or infinity in what arrives of features up to 7000"):
+            target.by_layer(torch.rand(1, 3, 8, 8), check=True)
+
+    def test_joint_layers_of_equal_width_have_keys_of_their_own(self):
+        target, images = self.build(["0+1"], "rotate"), torch.rand(1, 3, 8, 8)
+        exact = self.build(["0+1"], "identity")
+        exact.network.load_state_dict(target.network.state_dict())
+        target.seed_payload(3)
+        parts = zip(exact(images)["0+1"].view(2, 4, 16), target(images)["0+1"].view(2, 4, 16), strict=True)
+        keys = [torch.linalg.lstsq(one.T, other.T).solution for one, other in parts]
+        for key in keys:
+            torch.testing.assert_close(key @ key.T, torch.eye(4), rtol=0, atol=1e-3)
+        assert (keys[0] - keys[1]).abs().max() > 0.1
+
+    def test_ranges_are_those_of_all_batches(self):
+        target, images = self.build(["0", "1"], "minmax:8:fit"), torch.rand(5, 3, 8, 8)
+        for layer, name in target.fit(images.split(2)).items():
+            low, high = map(float, name.split(":")[2:])
+            values = target.network[: int(layer) + 1](images)
+            assert (low, high) == (pytest.approx(values.min().item()), pytest.approx(values.max().item()))
+
     def test_a_payload_that_is_not_for_a_layer_is_refused_at_once(self):
         with pytest.raises(ValueError, match="a vector has one number a channel"):
             self.build(["0+2"], "minmax:8:channel")
 
     def test_joint_layers_have_no_range_to_fit(self):
         with pytest.raises(ValueError, match="0\\+2 are several layers; allowed: one, or a fixed range"):
-            self.build(["0+2"], "minmax:8:fit").fit(torch.rand(2, 3, 8, 8))
+            self.build(["0+2"], "minmax:8:fit").fit([torch.rand(2, 3, 8, 8)])

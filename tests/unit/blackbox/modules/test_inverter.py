@@ -135,7 +135,7 @@ def test_a_tuned_denoiser_is_trained_along(make, batch, how):
 
 
 def test_how_the_denoiser_is_tuned_is_checked(make):
-    with pytest.raises(ValueError, match=r"tune is 'some'; allowed: none, lora, full"):
+    with pytest.raises(ValueError, match=r"tune='some'; allowed: 'none', 'lora' or 'full'"):
         make(tune="some")
 
 

@@ -1,6 +1,7 @@
 import torch
 from torch import nn
 
+from inverter.lab.bench import payloads
 from inverter.lab.bench.payloads import answers
 from inverter.targets.classifier import Classifier
 from inverter.targets.libraries import LoadedNetwork
@@ -14,3 +15,13 @@ def test_the_answer_is_that_of_what_arrives():
         found = answers(classifier, "1", images, arrived)
         assert torch.equal(found, network[2](arrived).argmax(1))
     assert torch.equal(classifier(images), network(images))  # as before
+
+
+def test_answers_are_counted(monkeypatch):
+    network = nn.Sequential(nn.Conv2d(3, 4, 32, 32), nn.Flatten(), nn.Linear(196, 3)).eval()
+    found = LoadedNetwork("tiny", network, 224, (0.0,) * 3, (1.0,) * 3)
+    monkeypatch.setattr(payloads, "load_network", lambda *_, **__: found)
+    monkeypatch.setattr(payloads, "pictures", lambda split, count: torch.rand(count, 3, 224, 224))
+    _, _, *rows = payloads.table(["0"], count=2)
+    assert rows[0] == "| `identity` | 784 | 0.000 | 2 of 2 |"
+    assert all(row.endswith((" 0 of 2 |", " 1 of 2 |", " 2 of 2 |")) for row in rows)

@@ -120,12 +120,13 @@ def test_what_smooths_nothing_is_refused(changed, message):
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (Difference(0.1, 0.05, 0.2, 8, 4), "loses (feature loss +5.0%"),
-        (Difference(0.1, -0.05, 0.2, 8, 4), "cannot be told (feature loss +5.0%"),  # too few frames to say
-        (Difference(0.01, 0.005, 0.05, 8, 4), "cannot be told (feature loss +0.5%"),
+        (Difference(0.1, 0.05, 0.2, 8, 4), "too few sources (feature loss +5.0%"),
+        (Difference(0.1, 0.05, 0.2, 40, 20), "loses (feature loss +5.0%"),
+        (Difference(0.1, -0.05, 0.2, 40, 20), "cannot be told (feature loss +5.0%"),
+        (Difference(0.01, 0.005, 0.05, 40, 20), "cannot be told (feature loss +0.5%"),
         (Difference(0.1, None, None, 8, 1), "cannot be told (feature loss +5.0%"),
-        (Difference(0.01, 0.005, 0.015, 8, 4), "loses nothing (feature loss +0.5%"),
-        (Difference(-0.1, -0.2, -0.05, 8, 4), "loses nothing (feature loss -5.0%"),
+        (Difference(0.01, 0.005, 0.015, 40, 20), "loses nothing (feature loss +0.5%"),
+        (Difference(-0.1, -0.2, -0.05, 40, 20), "loses nothing (feature loss -5.0%"),
     ],
 )
 def test_a_side_loses_a_hundredth_or_less_than_that_or_nothing_is_said(found, said):
