@@ -1,18 +1,19 @@
-"""Tables of the published inverters, from their metrics; `python docs/hooks/published.py` prints that of the README."""
+"""Tables of the published inverters, from their metrics; `python docs/hooks/published.py` writes them in place."""
 
 from __future__ import annotations
 
 import json
+from math import sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import NormalDist
+from typing import Any
 
 import yaml
 
-if TYPE_CHECKING:
-    from mkdocs.structure.pages import Page
-
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
-MARK = "<!-- tables of the published inverters -->"
+ROOT = Path(__file__).parents[2]
+CHECKPOINTS = ROOT / "checkpoints"
+BEGIN = "<!-- tables by docs/hooks/published.py -->"
+END = "<!-- end of the tables -->"
 ORDER = ("blocks.2", "blocks.4", "blocks.6", "global_pool", "blocks.2-64", "blocks.4-64")  # others follow
 ROWS = ("mean", "sample", "nearest training image", "round trip")
 COLUMNS = {  # metric: heading, decimals
@@ -28,11 +29,30 @@ COLUMNS = {  # metric: heading, decimals
     "kid/residual": ("KID (residual)", 4),
 }
 JUDGES = ("efficientnet-lite1", "residual")
+SHARES = ("agreement/", "reid_top1/")
+MIN_SEEN = 5
+"""Sources that have to show each outcome of a share, as in inverter/evaluation/intervals.py."""
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Put the tables where a page has the mark."""
-    return markdown.replace(MARK, "\n\n".join([what_travels(), *map(measured, names())]))
+def write() -> None:
+    """Put the tables between the marks of each page that has them."""
+    for page, tables in pages().items():
+        path = ROOT / page
+        path.write_text(filled(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """Tables of each page."""
+    return {"README.md": short(), "docs/published.md": "\n\n".join([what_travels(), *map(measured, names())])}
+
+
+def filled(text: str, tables: str) -> str:
+    """A page with these tables between its marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"the page needs the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
 def names() -> list[str]:
@@ -46,6 +66,7 @@ def short() -> str:
     head = [
         "name",
         "what travels",
+        "pictures",
         "PSNR `mean`, dB",
         "`sample` re-identified first",
         "nearest training image",
@@ -54,11 +75,10 @@ def short() -> str:
     rows = []
     for name in names():
         record, scores = _record(name), _scores(name)
-        first = [
-            " / ".join(f"{scores[row][f'reid_top1/{judge}']['mean']:.2f}" for judge in JUDGES)
-            for row in ("sample", "nearest training image")
-        ]
-        rows.append([f"`{name}`", _shape(record), _figure(scores["mean"]["psnr"], 2), *first, _size(name)])
+        drawn = [_figure(f"reid_top1/{judge}", scores["sample"], 2) for judge in JUDGES]
+        floor = [f"{scores['nearest training image'][f'reid_top1/{judge}']['mean']:.2f}" for judge in JUDGES]
+        figures = [_figure("psnr", scores["mean"], 2), " / ".join(drawn), " / ".join(floor)]
+        rows.append([f"`{name}`", _shape(record), f"{record['num_images']:,}", *figures, _size(name)])
     return _table(head, rows)
 
 
@@ -77,9 +97,20 @@ def what_travels() -> str:
 def measured(name: str) -> str:
     """Attack, floor and ceiling of one inverter, with intervals."""
     scores = _scores(name)
-    rows = [[row, *(_figure(scores[row].get(key), digits) for key, (_, digits) in COLUMNS.items())] for row in ROWS]
+    rows = [[row, *(_figure(key, scores[row], digits) for key, (_, digits) in COLUMNS.items())] for row in ROWS]
     card = f"Every row, and what each difference is worth: [model card](../checkpoints/{name}/README.md)."
     return f"### {name}\n\n{_table(['', *(heading for heading, _ in COLUMNS.values())], rows)}\n\n{card}"
+
+
+def ends(score: dict[str, Any]) -> tuple[float, float]:
+    """Interval of a share, together with Wilson's over its sources where few of them show one of its outcomes."""
+    share, count, low, high = score["mean"], score["groups"], score["low"], score["high"]
+    if min(share, 1 - share) * count >= MIN_SEEN - 0.5:
+        return low, high
+    squared = NormalDist().inv_cdf(0.975) ** 2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    half = sqrt(squared * (share * (1 - share) + squared / (4 * count)) / count) / (1 + squared / count)
+    return max(0.0, min(low, centre - half)), min(1.0, max(high, centre + half))
 
 
 def _record(name: str) -> dict[str, Any]:
@@ -100,10 +131,13 @@ def _size(name: str) -> str:
     return f"{sum(path.stat().st_size for path in (CHECKPOINTS / name).rglob('*.safetensors')) / 1e6:.1f} MB"
 
 
-def _figure(score: dict[str, Any] | None, digits: int) -> str:
+def _figure(key: str, scores: dict[str, Any], digits: int) -> str:
+    score = scores.get(key)
     if not score:
         return ""
-    return f"{score['mean']:.{digits}f} [{score['low']:.{digits}f}, {score['high']:.{digits}f}]"
+    share = key.startswith(SHARES) or (key.startswith("reid_mrr/") and score["mean"] == 1)  # all are found first
+    low, high = ends(score) if share else (score["low"], score["high"])
+    return f"{score['mean']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -111,4 +145,4 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    print(short())  # noqa: T201
+    write()

@@ -44,7 +44,6 @@ STAND_INS = {  # word that asks for what is not here: words on top
     "output=data/shards/start": "prior=embedded",  # pairs of published inverters
     "output=data/shards/start-deep": "prior=embedded",
     "data.path=PAIRS": f"data.path={BLOCKS_2}",
-    "baseline=BASELINE": "baseline=null",  # test_stages.py has one
 }
 FEATURES = {"docs/guides/whitebox.md": (112, 14, 14)}  # shape of features.npy; else those of blocks.2
 MODEL = "model.width=16 model.depth=1 model.coarse_width=16 model.head_width=8"
@@ -90,7 +89,10 @@ def run(tiny_prior_folder: Path, stable_diffusion: Callable[[str], Path]) -> Run
 
     def call(words: list[str]) -> None:
         stage = " ".join(words[:2]) if words[0] in ("train_prior", "experiment") else words[0]
-        more = " ".join([SIZES.get(stage, ""), *(STAND_INS.get(word, "") for word in words)])
+        sizes = SIZES.get(stage, "")
+        if "model.conditioning=tokens" in words:  # it has no coarser map
+            sizes = sizes.replace("model.coarse_width=16 ", "")
+        more = " ".join([sizes, *(STAND_INS.get(word, "") for word in words)])
         try:
             status = main([*words, *more.format(**folders).split()])
         except SystemExit as ended:

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from documents import ROOT, read
 from PIL import Image
 
 from inverter.__main__ import STAGES
 from inverter.config import AutoencoderConfig
 from inverter.config.kinds import KindConfig
+from inverter.evaluation.intervals import Bootstrap
 
 HOOKS = ROOT / "docs" / "hooks"
 
@@ -82,19 +84,42 @@ def test_keys_are_read_without_torch():
     assert done.stdout.strip() == "False"
 
 
-def test_the_table_of_the_readme_is_that_of_the_metrics(hook):
-    table = hook("published").short()
-    assert table in read(Path("README.md")), f"README.md needs this table:\n{table}"
+@pytest.mark.parametrize("page", ["README.md", "docs/published.md"])
+def test_the_tables_of_a_page_are_those_of_the_metrics(page, hook):
+    published, text = hook("published"), read(Path(page))
+    assert published.filled(text, published.pages()[page]) == text, "run python docs/hooks/published.py"
 
 
-def test_the_tables_have_every_published_inverter(hook):
+def test_every_published_inverter_has_its_rows(hook):
     published = hook("published")
     folders = {path.parent.name for path in (ROOT / "checkpoints").glob("*/model.safetensors")}
     assert set(published.names()) == folders
-    page = published.on_page_markdown(read(Path("docs/published.md")), page=None)
+    page, readme = published.pages()["docs/published.md"], published.pages()["README.md"]
     assert [f"### {name}\n" in page for name in folders] == [True] * len(folders)
     assert "| nearest training image | 9.43 [9.18, 9.69] | 0.097 [0.086, 0.108] | 0.465 [0.402, 0.527] |" in page
     assert "| `blocks.2` | 40 x 28 x 28, 2.55 times the picture | 40,000, then 18,000 | 1,000 | 4.7 MB |" in page
+    row = "| `blocks.4` | 112 x 14 x 14, 1.79 times the picture | 256 | 19.03 [18.69, 19.38] | "
+    assert row + "0.29 [0.23, 0.34] / 0.20 [0.15, 0.25] | 0.04 / 0.04 | 4.6 MB |" in readme
+
+
+@pytest.mark.parametrize("share", [0.0, 2 / 192, 5 / 192, 0.5, 1.0])
+def test_intervals_of_shares_are_those_of_an_evaluation(share, hook):
+    outcomes = (torch.arange(192) < round(192 * share)).double()
+    bootstrap = Bootstrap(192)
+    score = dataclasses.asdict(bootstrap.interval(bootstrap.mean(outcomes)))
+    ends = hook("published").ends(score)
+    wanted = bootstrap.interval(bootstrap.mean(outcomes, share=True))
+    assert ends == pytest.approx((wanted.low, wanted.high))
+    assert ends[1] - ends[0] > 0.019
+
+
+def test_marks_are_needed(hook):
+    published = hook("published")
+    assert published.filled(f"a {published.BEGIN} old {published.END} b", "new") == (
+        f"a {published.BEGIN}\n\nnew\n\n{published.END} b"
+    )
+    with pytest.raises(ValueError, match="the page needs the marks <!-- tables by"):
+        published.filled(f"a {published.BEGIN}", "new")
 
 
 def test_the_picture_of_the_readme_is_that_of_the_previews(hook):
