@@ -29,7 +29,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_prior_folder: Path) -> 
     for config, pairs in (("prepare.yaml", 16), ("prepare_dev.yaml", 8), ("prepare_val.yaml", 24)):
         files = ["configs/prepare.yaml"] if config == "prepare.yaml" else ["configs/prepare.yaml", f"configs/{config}"]
         assert main(["prepare", *files, *shared, f"pairs={pairs}"]) == 0
-    short = ["data.batch_size=4", "optim.max_steps=12", "optim.max_time=null", "trainer.progress=false", "trainer.device=cpu"]
+    short = ["data.batch_size=4", "optim.max_steps=12", "optim.max_time=null", "trainer.progress=false"]
+    short.append("trainer.device=cpu")
     pairs = f"data.path={root / 'pairs'}"
     for kind, sizes in (("inverter", SIZES), ("upconv", [])):
         words = [*TARGET, prior, pairs, *sizes, *short, f"model.kind={kind}", f"output={root / kind}"]

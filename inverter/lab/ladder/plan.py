@@ -36,10 +36,10 @@ def plan_rungs(config: LadderConfig) -> list[Rung]:
             raise ValueError(f"{key} holds {sorted(set(given or ()) - set(allowed))}; allowed: {', '.join(allowed)}")
     if world_size() > 1:
         raise ValueError(f"{world_size()} processes; a ladder runs in one, and several ladders share an output")
-    rungs = [_plan(config, rung) for rung in config.rungs]
-    for rung in rungs:
-        _check(rung, config)
-    return rungs
+    planned = [_plan(config, rung) for rung in config.rungs]
+    for each in planned:
+        _check(each, config)
+    return planned
 
 
 def _plan(config: LadderConfig, rung: RungConfig) -> Rung:

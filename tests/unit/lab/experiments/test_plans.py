@@ -124,7 +124,7 @@ def test_what_smooths_nothing_is_refused(changed, message):
         (Difference(0.1, 0.05, 0.2, 40, 20), "loses (feature loss +5.0%"),
         (Difference(0.1, -0.05, 0.2, 40, 20), "cannot be told (feature loss +5.0%"),
         (Difference(0.01, 0.005, 0.05, 40, 20), "cannot be told (feature loss +0.5%"),
-        (Difference(0.1, None, None, 8, 1), "cannot be told (feature loss +5.0%"),
+        (Difference(0.1, None, None, 8, 1), "too few sources (feature loss +5.0%"),
         (Difference(0.01, 0.005, 0.015, 40, 20), "loses nothing (feature loss +0.5%"),
         (Difference(-0.1, -0.2, -0.05, 40, 20), "loses nothing (feature loss -5.0%"),
     ],
