@@ -75,11 +75,12 @@ def check_resumable(module: nn.Module, path: Path, optimizer: torch.optim.Optimi
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer, checkpoint: dict[str, Any], path: Path) -> None:
-    needed = {key for group in optimizer.param_groups for key in group}
+    needed = [set(group) for group in optimizer.param_groups]
     try:
         (saved,) = checkpoint["optimizer_states"]
         optimizer.load_state_dict({"state": {}, "param_groups": saved["param_groups"]})  # fills in what came later
-        if missing := needed - set.intersection(*map(set, optimizer.param_groups)):
+        pairs = zip(needed, optimizer.param_groups, strict=True)
+        if missing := {key for keys, group in pairs for key in keys - group.keys()}:
             raise ValueError(f"its groups lack {sorted(missing)}")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"checkpoint {path} is of another optimizer: {one_line(error)}; {_ADVICE}") from error

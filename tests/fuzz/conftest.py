@@ -19,7 +19,7 @@ PLAIN = st.recursive(
     st.sampled_from(HOSTILE) | st.integers() | st.floats() | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=5,
-)
+).map(copy.deepcopy)  # an alteration may change what an earlier one put in
 
 
 @st.composite
