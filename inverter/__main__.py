@@ -142,15 +142,14 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
             return report(error, debug)
         print(f"usage: inverter {stage} [config.yaml ...] [key=value ...]\n\nkeys and defaults:\n{defaults}")
         return 0
-    paths = [word for word in words if schemas.names_file(schema, word)]
-    files = [word for word in paths if word.endswith(schemas.YAML)]
-    if stage in POSITIONAL and words and words[0] in paths and words[0] not in files:
+    bare = words and not words[0].endswith(schemas.YAML) and schemas.names_file(schema, words[0])
+    if stage in POSITIONAL and bare:
         words[0] = f"{POSITIONAL[stage]}={words[0]}"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     config: Any = None
     try:
         keep_freed_memory()
-        config = schemas.load_config(schema, files, [word for word in words if word not in files])
+        config = schemas.load_words(schema, words)
         with importing():
             stage_module = importlib.import_module(f"inverter.{module}")
         for noisy in NOISY:  # now: Lightning sets its own level when it is imported

@@ -7,7 +7,6 @@ import dataclasses
 import html
 import inspect
 import io
-import pkgutil
 import textwrap
 import tokenize
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from omegaconf import MISSING
 
-from inverter.__main__ import STAGES
+from inverter.__main__ import STAGES, find_schema
 from inverter.config import config_root
 from inverter.config.kinds import KindConfig
 
@@ -108,16 +107,10 @@ def page_of(stage: str) -> str:
     return f"{FOLDER}{stage.replace(' ', '_')}.md"
 
 
-def schema_of(stage: str) -> type:
-    """Schema of a stage: of ``inverter.config`` or, behind a package's name, of that package's ``config``."""
-    package, _, name = STAGES[stage][1].rpartition(".")
-    return pkgutil.resolve_name(".".join(filter(None, ("inverter", package, "config"))) + f":{name}")
-
-
 def render(stage: str) -> str:
     """The page of a stage."""
     lines = [f"# {stage}", f"`inverter {stage}`: {STAGES[stage][2]}."]
-    lines += [f"{title}\n\n{text}" for title, text in _tables(schema_of(stage)())]
+    lines += [f"{title}\n\n{text}" for title, text in _tables(find_schema(stage)())]
     for file in CONFIGS.get(stage, ()):
         text = (config_root() / file).read_text(encoding="utf-8").rstrip()
         lines += [f"## `{file}`\n\n```yaml\n{text}\n```"]

@@ -9,8 +9,8 @@ from inverter.audit.diagnosis import diagnose_depth
 from inverter.audit.recommend import recommend
 from inverter.audit.record import Audit
 from inverter.audit.score import LeakScore
-from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.labels import share
+from inverter.evaluation.summary import few_sources
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ def summarise(audit: Audit) -> Summary:
     others = _other_splits(audit)
     if others:
         parts.append(f"but the judges disagree: {' and '.join(others)}")
-    if audit.num_sources < MIN_SOURCES:
-        parts.append(f"but sources are too few to rely on this: {audit.num_sources}, where {MIN_SOURCES} are needed")
+    parts += few_sources(audit.num_sources)
     return Summary("; ".join(parts) + ".", figure, most)
 
 

@@ -55,6 +55,16 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
     return config
 
 
+def load_words(schema: type[T], words: Sequence[str]) -> T:
+    """As :func:`load_config` of words as the command line has them: YAML files and ``key=value``, in any order.
+
+    Raises:
+        ConfigError: As for :func:`load_config`.
+    """
+    files = [word for word in words if word.endswith(YAML) and names_file(schema, word)]
+    return load_config(schema, files, [word for word in words if word not in files])
+
+
 def show_defaults(schema: type, words: Sequence[str] = ()) -> str:
     """YAML of a schema's keys and defaults; of a section with kinds, those of the kind that a word names.
 

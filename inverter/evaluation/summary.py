@@ -148,9 +148,15 @@ def _sentence(results: Results, kind: str, found: list[Finding]) -> Summary:
     if others:
         said = " and ".join(_contradiction(kind, other, lead) for other in others.values())
         parts.append(f"but the judges disagree: {said}")
-    if results.num_sources < MIN_SOURCES:
-        parts.append(f"but sources are too few to rely on this: {results.num_sources}, where {MIN_SOURCES} are needed")
+    parts += few_sources(results.num_sources)
     return Summary("; ".join(parts) + ".", _figure(kind, lead.value), lead.method, lead.metric, len(found))
+
+
+def few_sources(num_sources: int) -> list[str]:
+    """What a sentence ends with where pictures of fewer than 20 sources were evaluated; else nothing."""
+    if num_sources >= MIN_SOURCES:
+        return []
+    return [f"but sources are too few to rely on this: {num_sources}, where {MIN_SOURCES} are needed"]
 
 
 def _said(results: Results, kind: str, lead: Finding, found: list[Finding]) -> str:

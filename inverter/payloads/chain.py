@@ -7,11 +7,11 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from inverter.payloads.payload import CHAIN, Payload, Sent, make_payload
+from inverter.payloads.payload import CHAIN, Coding, Payload, Sent, make_payload
 from inverter.run.seeds import derive_seed
 
 
-class Chain(Payload):
+class Chain(Coding):
     """Payloads in order; the last that codes decides in which bytes features travel.
 
     Args:
@@ -66,9 +66,6 @@ class Chain(Payload):
         for part in self._each:
             sent = part.transmit(sent)
         return sent
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.transmit(Sent(features)).features
 
     def restart(self, seed: int) -> None:
         for number, part in enumerate(self._each):

@@ -54,7 +54,7 @@ def commits(record: Mapping[str, Any]) -> str | None:
 
 
 def read_run(path: Path) -> dict[str, Any] | None:
-    """What :func:`record_run` wrote of a run; None where none can be read."""
+    """A JSON object that a run wrote, such as :func:`record_run` does; None where none can be read."""
     try:
         record = parse_json(path.read_bytes())
     except (OSError, ValueError):
@@ -89,12 +89,7 @@ def environment() -> dict[str, Any]:
     """Versions, processor and threads."""
     import torch
 
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    versions = {package: found for package in PACKAGES if (found := installed(package))}
     return {
         "python": platform.python_version(),
         "packages": versions,
@@ -103,6 +98,14 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
+
+
+def installed(package: str) -> str | None:
+    """Version of a package; None where it is absent."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def processor() -> str:

@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ from inverter.config import DoctorConfig
 from inverter.priors.index import INDEX
 from inverter.run.device import BF16_INSTRUCTIONS, computes_bf16, pick_precision
 from inverter.run.hub import checkpoints_root
-from inverter.run.record import PACKAGES, commit, processor
+from inverter.run.record import PACKAGES, commit, installed, processor
 from inverter.targets.efficientnet_lite import PACKAGES as WEIGHTS
 
 OPTIONAL = ("tensorboard", "datasets", "s3fs")
@@ -68,14 +67,6 @@ def findings(folder: Path) -> Iterator[tuple[str, str]]:
     inverters = [published.folder.name for published in list_inverters(root)] if root.is_dir() else []
     yield "inverters", f"{', '.join(inverters) or 'missing'} in {root.resolve()}"
     yield "hub", hub()
-
-
-def installed(package: str) -> str | None:
-    """Version of a package; None where it is absent."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def hub() -> str:

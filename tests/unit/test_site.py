@@ -53,7 +53,7 @@ def nameless(config: Any, comments: Any) -> Iterator[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_key_is_described(stage, hook):
     keys = hook("keys")
-    assert list(nameless(keys.schema_of(stage)(), keys.comments)) == []
+    assert list(nameless(keys.find_schema(stage)(), keys.comments)) == []
 
 
 def test_a_page_of_keys(hook):

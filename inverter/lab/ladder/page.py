@@ -8,8 +8,9 @@ from typing import Any
 
 from inverter.evaluation.labels import heading, interval, number
 from inverter.lab.ladder.config import LadderConfig
-from inverter.lab.ladder.rung import Rung, read_json
+from inverter.lab.ladder.rung import Rung
 from inverter.run.files import write_text
+from inverter.run.record import read_run
 
 
 def write_page(rungs: Sequence[Rung], config: LadderConfig) -> Path:
@@ -27,8 +28,8 @@ def write_page(rungs: Sequence[Rung], config: LadderConfig) -> Path:
 
 
 def _row(rung: Rung, published: Path, shown: Sequence[tuple[str, str]]) -> str:
-    summary = read_json(rung.run / "summary.json")
-    rows = read_json(rung.run / "evaluation" / "metrics.json").get("methods", {})
+    summary = read_run(rung.run / "summary.json")
+    rows = (read_run(rung.run / "evaluation" / "metrics.json") or {}).get("methods", {})
     seen = f"{summary['pairs_seen']:,}" if summary else ""
     hours = f"{summary['seconds'] / 3600:.1f}" if summary else ""
     scores = [_score(rows.get(method), metric) for method, metric in shown]

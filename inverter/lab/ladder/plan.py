@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from inverter.blackbox.config import TrainConfig
-from inverter.config import EvaluateConfig, PrepareConfig, load_config, names_file
+from inverter.config import EvaluateConfig, PrepareConfig, load_words
 from inverter.data.manifest import SPLITS
 from inverter.lab.ladder.config import LadderConfig, RungConfig
 from inverter.lab.ladder.rung import Rung
@@ -49,10 +48,10 @@ def _plan(config: LadderConfig, rung: RungConfig) -> Rung:
         name=rung.name,
         after=rung.after,
         prepare={
-            split: _config(PrepareConfig, [*prepare, *config.splits[split], f"split={split}"]) for split in SPLITS
+            split: load_words(PrepareConfig, [*prepare, *config.splits[split], f"split={split}"]) for split in SPLITS
         },
-        train=_config(TrainConfig, [*config.train, *rung.train, f"data.path={pairs}", f"output={run}"]),
-        evaluate=_config(EvaluateConfig, [*config.evaluate, *rung.evaluate, f"inverter={run}"]),
+        train=load_words(TrainConfig, [*config.train, *rung.train, f"data.path={pairs}", f"output={run}"]),
+        evaluate=load_words(EvaluateConfig, [*config.evaluate, *rung.evaluate, f"inverter={run}"]),
     )
 
 
@@ -71,8 +70,3 @@ def _check(rung: Rung, config: LadderConfig) -> None:
             f"rung {rung.name}: {published / rung.name} exists and is not of this ladder's run; set overwrite=true to "
             "replace it, or another published="
         )
-
-
-def _config(schema: type, words: list[str]) -> Any:
-    files = [word for word in words if names_file(schema, word)]
-    return load_config(schema, files, [word for word in words if word not in files])

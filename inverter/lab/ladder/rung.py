@@ -7,13 +7,11 @@ import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.published import CONFIG
 from inverter.blackbox.trained import load_trained_inverter
 from inverter.config import DrawConfig, EvaluateConfig, PrepareConfig, PublishConfig
-from inverter.config.parse import parse_json
 from inverter.data.manifest import MANIFEST, SPLITS, stream_sha256
 from inverter.evaluation.draws import best_draw, compare_draws
 from inverter.evaluation.judges import load_judges
@@ -22,6 +20,7 @@ from inverter.run.device import pick_device, pick_precision
 from inverter.run.files import write_text
 from inverter.run.lock import InUse
 from inverter.run.recipe import Recipe
+from inverter.run.record import read_run
 from inverter.stages import evaluate, prepare, publish, train
 from inverter.targets.target import weights_sha256
 
@@ -82,8 +81,8 @@ class Rung:
 
     def trained(self) -> bool:
         """Whether a training with these settings and this budget has ended."""
-        noted = read_json(self.run / TRAINED)
-        return bool(noted) and (self.run / "summary.json").is_file() and not self._recipe().changes(noted)
+        noted = read_run(self.run / TRAINED)
+        return noted is not None and (self.run / "summary.json").is_file() and not self._recipe().changes(noted)
 
     def choose(self, config: LadderConfig) -> DrawConfig:
         """The best way to draw on dev, kept in ``RUN/draws.json`` with the figures of all."""
@@ -100,7 +99,7 @@ class Rung:
             "judges": config.judges,
             "seed": config.seed,
         }
-        noted = read_json(self.run / DRAWS)
+        noted = read_run(self.run / DRAWS) or {}
         if {key: noted.get(key) for key in asked} != asked:
             judges, absent = load_judges(config.judges, device=device)
             if absent:
@@ -123,25 +122,16 @@ class Rung:
 
     def evaluated(self, draw: DrawConfig) -> bool:
         """Whether the figures are of these weights, drawn so, with these settings."""
-        measured, chosen = read_json(self.run / "evaluation" / "metrics.json"), read_json(self.run / DRAWS)
-        if not measured or measured.get("weights_sha256") != chosen.get("weights_sha256"):
+        measured, chosen = read_run(self.run / "evaluation" / "metrics.json"), read_run(self.run / DRAWS)
+        if not (measured and chosen) or measured.get("weights_sha256") != chosen.get("weights_sha256"):
             return False
         return not Recipe(replace(self.evaluate, draw=draw), UNMEASURED).changes(measured.get("config", {}))
 
     def published(self, folder: Path) -> bool:
         """Whether what is published has the figures of the run."""
-        there, own = (read_json(path / "metrics.json") for path in (folder / self.name, self.run / "evaluation"))
+        there, own = (read_run(path / "metrics.json") or {} for path in (folder / self.name, self.run / "evaluation"))
         keys = ("weights_sha256", "methods")
         return (folder / self.name / CONFIG).is_file() and all(there.get(key) == own.get(key) for key in keys)
 
     def _recipe(self) -> Recipe:
         return Recipe(self.train, UNTRAINED)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a file says; nothing where it is absent or damaged."""
-    try:
-        found = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
