@@ -14,7 +14,7 @@ from inverter.losses.quality import mse_to_psnr, to_bytes
 from inverter.run.progress import track
 
 Batch = Mapping[str, Any]
-PART = 256  # queries
+PART = 1024  # queries, or pairs measured at once
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Search:
 
     def __init__(self, queries: Tensor, vectors: Callable[[Batch], Tensor]) -> None:
         self.queries, self.vectors = queries, vectors
+        self._squares = torch.cat([part.double().square().sum(1) for part in queries.split(PART)])
         self._best = torch.full((len(queries),), torch.inf, dtype=torch.float64, device=queries.device)
         self._pictures: list[Tensor | None] = [None] * len(queries)
         self._keys = [""] * len(queries)
@@ -76,14 +77,23 @@ class Search:
         Raises:
             ValueError: The vectors have another length than the queries.
         """
-        candidates = self.vectors(batch).to(self.queries.device, torch.float64)
+        candidates = self.vectors(batch).to(self.queries)
         if candidates.shape[1:] != self.queries.shape[1:]:
             raise ValueError(f"training vectors have {candidates.shape[1:]} numbers, queries {self.queries.shape[1:]}")
-        found = [_closest(part.double(), candidates) for part in self.queries.split(PART)]
-        picks, distances = map(torch.cat, zip(*found, strict=True))
-        for i in torch.nonzero(distances < self._best).flatten().tolist():
-            self._pictures[i], self._keys[i] = to_bytes(batch["image"][picks[i]]), batch["key"][picks[i]]
-        self._best = torch.minimum(self._best, distances)
+        others = candidates.double().square().sum(1)
+        for start, queries in zip(range(0, len(self.queries), PART), self.queries.split(PART), strict=True):
+            part = slice(start, start + PART)
+            rivals = _rivals(queries, candidates, self._squares[part], others, self._best[part])
+            for rows, columns in zip(*(numbers.split(PART) for numbers in rivals), strict=True):
+                self._measure(rows + start, candidates, columns, batch)
+
+    def _measure(self, rows: Tensor, candidates: Tensor, columns: Tensor, batch: Batch) -> None:
+        """Keep what is nearer than the best so far, in float64, of queries ``rows`` and candidates ``columns``."""
+        distances = (self.queries[rows].double() - candidates[columns].double()).square().mean(1)
+        for row, column, distance in zip(rows.tolist(), columns.tolist(), distances.tolist(), strict=True):
+            if distance < self._best[row]:
+                self._best[row] = distance
+                self._pictures[row], self._keys[row] = to_bytes(batch["image"][column]), batch["key"][column]
 
     @property
     def matches(self) -> Nearest:
@@ -118,10 +128,24 @@ def nearest_by_pixels(images: Tensor, batches: Iterable[Batch]) -> Nearest:
     return search.matches
 
 
-def _closest(queries: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """Index of the candidate nearest to each query and its mean squared distance.
+def _rivals(queries: Tensor, candidates: Tensor, own: Tensor, other: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs (query, candidate) that may be nearer than ``best``, the mean squared distances so far, and nearest of all.
 
-    Both in float64: in float32 the products cancel, and one large number in a vector hides all others.
+    Found by a product in float32 and what rounding can make of it, so that few pairs are left to measure: alone it
+    cancels, and one large number in a vector hides all others.
+
+    Args:
+        queries: ``(n, D)``.
+        candidates: ``(B, D)``.
+        own: Squared length of each query, float64.
+        other: Squared length of each candidate, float64.
+        best: ``(n,)`` float64.
     """
-    picks = (candidates.square().sum(1) - 2 * queries @ candidates.T).argmin(1)
-    return picks, (queries - candidates[picks]).square().mean(1)
+    size = queries.shape[1]
+    with torch.autocast(queries.device.type, enabled=False):
+        products = (queries @ candidates.T).double()
+    distances = own[:, None] + other - 2 * products  # (n, B)
+    slack = size * torch.finfo(queries.dtype).eps * (own[:, None] * other).sqrt()
+    ceiling = torch.minimum((distances + slack).amin(1), best * size * (1 + 1e-9))
+    rows, columns = (~(distances - slack > ceiling[:, None])).nonzero(as_tuple=True)  # what is no number stays in
+    return rows, columns
