@@ -23,6 +23,7 @@ from inverter.config.pairs import (
     LayersConfig,
     NetworkConfig,
     PrepareConfig,
+    TableConfig,
     TargetConfig,
     VideoConfig,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "PublishConfig",
     "SenderConfig",
     "SmoothingConfig",
+    "TableConfig",
     "TargetConfig",
     "TrainerConfig",
     "VideoConfig",

@@ -15,6 +15,7 @@ from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
 from inverter.config.strict import Count, Sha256, read_strictly, strict_dataclass
 from inverter.data.url import is_url, open_url
+from inverter.payloads.codebooks import load_codebooks
 from inverter.run.files import write_text
 from inverter.targets.shape import num_channels
 from inverter.targets.spec import TargetSpec
@@ -114,18 +115,22 @@ class Manifest:
 
     @classmethod
     def load(cls, folder: str | Path) -> Manifest:
-        """Read ``folder/manifest.json``; ``folder`` is a path or an fsspec URL.
+        """Read ``folder/manifest.json``, and codebooks of the payload that lie beside it.
+
+        ``folder`` is a path or an fsspec URL.
 
         Raises:
             ValueError: The file is missing, is no JSON or breaks the schema; the message names file and value.
         """
         try:
             with open_member(folder, MANIFEST) as stream:
-                return cls.from_dict(parse_json(stream.read()))
+                manifest = cls.from_dict(parse_json(stream.read()))
         except FileNotFoundError as error:
             raise ValueError(f"{folder} has no {MANIFEST}; write the pairs with `{_writes(folder)}` first") from error
         except (ValueError, OSError) as error:
             raise ValueError(f"{folder}/{MANIFEST}: {one_line(error)}") from error
+        load_codebooks(manifest.target.payload, lambda name: open_member(folder, name))
+        return manifest
 
     @classmethod
     def from_dict(cls, values: Any) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -64,27 +65,33 @@ def file_name(digest: str) -> str:
     return f"codebooks-{digest}.safetensors"
 
 
-def save_codebooks(folder: Path, digest: str) -> None:
-    """Write codebooks into a folder."""
-    write_bytes(folder / file_name(digest), save({"codebooks": recall(digest)}))
+def named_in(payload: str) -> list[str]:
+    """Names of the codebooks in the name of a payload, which a spec holds."""
+    return re.findall(r"(?:^|\+)pq:[^:+]+:([0-9a-f]{16})(?=\+|$)", payload)
 
 
-def load_codebooks(digest: str, open_file: Callable[[str], BinaryIO]) -> None:
-    """Read codebooks that lie beside pairs, if they do and are not known yet.
+def save_codebooks(folder: Path, payload: str) -> None:
+    """Write a payload's codebooks into a folder, where it has any."""
+    for digest in named_in(payload):
+        write_bytes(folder / file_name(digest), save({"codebooks": recall(digest)}))
+
+
+def load_codebooks(payload: str, open_file: Callable[[str], BinaryIO]) -> None:
+    """Read a payload's codebooks that lie beside pairs, if they do and are not known yet.
 
     Args:
-        digest: Their name.
+        payload: Its name.
         open_file: Opens a file beside the pairs by its name.
     Raises:
         ValueError: The file is damaged, or holds others.
     """
-    name = file_name(digest)
-    if digest in _KNOWN:
-        return
-    try:
-        with open_file(name) as stream:
-            found = read_codebooks(stream.read(), name)
-    except FileNotFoundError:
-        return
-    if found != digest:
-        raise ValueError(f"codebooks {name} hold those of {found}; write the pairs again with `inverter prepare`")
+    for digest in named_in(payload):
+        if digest in _KNOWN:
+            continue
+        try:
+            with open_file(file_name(digest)) as stream:
+                found = read_codebooks(stream.read(), file_name(digest))
+        except FileNotFoundError:
+            continue
+        if found != digest:
+            raise ValueError(f"codebooks {file_name(digest)} hold those of {found}; write the pairs again")

@@ -53,11 +53,11 @@ def test_codebooks_are_fitted_kept_as_tensors_and_found_again(tmp_path, monkeypa
     assert name == fit.fitted(features)  # always the same
     assert (make_payload(name)(features) - features).abs().max() < 0.1
     digest = name.rpartition(":")[2]
-    save_codebooks(tmp_path, digest)
+    save_codebooks(tmp_path, f"truncate:4+{name}")
     monkeypatch.setattr(codebooks, "_KNOWN", {})
     with pytest.raises(ValueError, match=f"payload={name}: codebooks {digest} are not at hand"):
         make_payload(name)(features)
-    load_codebooks(digest, lambda file: (tmp_path / file).open("rb"))
+    load_codebooks(f"normalise+{name}", lambda file: (tmp_path / file).open("rb"))
     assert (make_payload(name)(features) - features).abs().max() < 0.1
     assert make_payload(f"pq:2x1:{tmp_path / f'codebooks-{digest}.safetensors'}").name == name
 
@@ -81,7 +81,7 @@ def test_without_faiss(monkeypatch):
         return real(module, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", partial(refuse, builtins.__import__))
-    with pytest.raises(ValueError, match=r"needs faiss; install the extra: pip install 'inverter\[vectors\]'"):
+    with pytest.raises(ValueError, match=r"needs faiss; install 'inverter\[vectors\]'"):
         make_payload("pq:2x1:fit").fitted(torch.randn(9, 4))
 
 
@@ -101,10 +101,10 @@ def test_damaged_codebooks(tmp_path):
     with pytest.raises(ValueError, match=r"codebooks x cannot be read: "):
         read_codebooks(b"\x80\x04", "x")
     digest = remember(BOOKS)
-    save_codebooks(tmp_path, digest)
+    save_codebooks(tmp_path, f"pq:2x1:{digest}")
     data = np.frombuffer((tmp_path / f"codebooks-{digest}.safetensors").read_bytes(), "uint8").copy()
     data[-1] ^= 1
     other = "0" * 16
     (tmp_path / f"codebooks-{other}.safetensors").write_bytes(data.tobytes())
     with pytest.raises(ValueError, match=f"codebooks codebooks-{other}.safetensors hold those of "):
-        load_codebooks(other, lambda file: (tmp_path / file).open("rb"))
+        load_codebooks(f"pq:2x1:{other}", lambda file: (tmp_path / file).open("rb"))
