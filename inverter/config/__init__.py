@@ -40,6 +40,7 @@ from inverter.config.training import (
     PairsConfig,
     TrainerConfig,
 )
+from inverter.config.vectors import VectorsConfig
 from inverter.config.whitebox import (
     LoopConfig,
     SmoothingConfig,
@@ -73,6 +74,7 @@ __all__ = [
     "TableConfig",
     "TargetConfig",
     "TrainerConfig",
+    "VectorsConfig",
     "VideoConfig",
     "changed_keys",
     "config_of",

@@ -57,7 +57,7 @@ def test_a_picture_a_row_where_the_table_has_none(folder):
     assert [corner(item) for item in items][2] == (0, 0, 255)
     assert np.array_equal(items[4].features, VECTORS[4])
     (folder / "pictures" / "4.png").unlink()
-    with pytest.raises(ValueError, match="has 5 rows and .* 4 pictures; allowed: a picture a row"):
+    with pytest.raises(ValueError, match=r"has 5 rows and .* 4 pictures; allowed: a picture a row"):
         TableSource(folder / "x.npy", TableConfig(), 8, folder=folder / "pictures")
 
 
