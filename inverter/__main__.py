@@ -68,7 +68,7 @@ POSITIONAL = {
 CONFIG_ERROR = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell says it
 DEBUG = "--debug"
-NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub")
+NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub", "faiss")
 HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own use of an older torch
     r"The number of training batches .* log_every_n_steps",  # counts an epoch; steps are logged across epochs

@@ -57,9 +57,7 @@ class DatasetConfig:
 @dataclass
 class TableConfig:
     vector: str | None = None  # column of the vectors; null: the only one of lists of floating point
-    picture: str | None = (
-        None  # column of paths, bytes or pictures; null: the only one, or source=folder: a picture a row
-    )
+    picture: str | None = None  # column of paths or bytes; null: the only one, of source=folder: a picture a row
     label: str | None = None  # column of whole numbers, the class of each picture; null: none
 
 

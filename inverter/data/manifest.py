@@ -15,7 +15,6 @@ from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
 from inverter.config.strict import Count, Sha256, read_strictly, strict_dataclass
 from inverter.data.url import is_url, open_url
-from inverter.payloads.codebooks import load_codebooks
 from inverter.run.files import write_text
 from inverter.targets.shape import num_channels
 from inverter.targets.spec import TargetSpec
@@ -129,7 +128,10 @@ class Manifest:
             raise ValueError(f"{folder} has no {MANIFEST}; write the pairs with `{_writes(folder)}` first") from error
         except (ValueError, OSError) as error:
             raise ValueError(f"{folder}/{MANIFEST}: {one_line(error)}") from error
-        load_codebooks(manifest.target.payload, lambda name: open_member(folder, name))
+        if "pq:" in manifest.target.payload:
+            from inverter.payloads.codebooks import load_codebooks  # and torch, which what lists manifests does without
+
+            load_codebooks(manifest.target.payload, lambda name: open_member(folder, name))
         return manifest
 
     @classmethod
