@@ -18,7 +18,7 @@ EACH = [
         "clip:0.5",
         "rotate",
     ),
-    *("normalise", "truncate:2", "binary", "int8:0.9:-1:1", "truncate:2+normalise+binary"),
+    *("normalise", "truncate:2", "binary", "mosaic-video:30", "int8:0.9:-1:1", "truncate:2+normalise+binary"),
     *("topk:0.3+int8", "minmax:8+mosaic-jpeg:42", "gaussian:0.1+laplace:0.1+fp16+zlib", "minmax:4+packets:0.2"),
 ]
 SHAPES = [(3, 4, 5, 7), (3, 6, 8), (3, 9, 5), (3, 9)]
@@ -186,7 +186,16 @@ def test_unknown_payload_lists_the_allowed(name):
         *("minmax:8:nan:1", "minmax:8:0:inf", "minmax:8:1:2:3", "topk", "topk:0", "topk:1", "topk:x"),
         *("dropout", "dropout:0", "dropout:1", "packets", "packets:0.6", "packets:0.1:0.5", "packets:0.1:2:3"),
         *("laplace", "laplace:0", "laplace:inf", "clip", "clip:-1", "private", "private:0", "private:1:0"),
-        *("private:1:1:1", "private:nan", "mosaic-jpeg", "mosaic-jpeg:0", "mosaic-jpeg:101", "mosaic-webp:1.5"),
+        *(
+            "private:1:1:1",
+            "private:nan",
+            "mosaic-jpeg",
+            "mosaic-video:0",
+            "mosaic-video:52",
+            "mosaic-jpeg:0",
+            "mosaic-jpeg:101",
+            "mosaic-webp:1.5",
+        ),
         *("truncate", "truncate:0", "truncate:1.5", "binary:1", "pq", "pq:8", "pq:0x8:fit", "pq:8x13:fit", "pq:8x8"),
         *("pq:8x8:zz", "pq:8x8:none.safetensors"),
         *("gaussian:", "gaussian:x", "gaussian:-1", "gaussian:0", "gaussian:nan", "gaussian:inf", "gaussian"),
