@@ -210,6 +210,7 @@ class _Batches:
                     yield from file.iter_batches(ROWS, columns=columns)
                 return
             for batch in self._arrow()[1]:
+                batch.validate(full=True)  # offsets of a damaged file lead out of its memory
                 for begin in range(0, batch.num_rows, ROWS):
                     yield batch.slice(begin, ROWS)
         except self.errors as error:
@@ -251,7 +252,7 @@ def _picture(value: Any) -> str | bytes | None:
 def _open_npy(path: Path) -> np.ndarray:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError, SyntaxError) as error:
+    except Exception as error:  # a hostile header, which NumPy parses as a literal, fails with errors of many classes
         raise ValueError(f"table {path} cannot be read: {one_line(error)}") from error
     if array.ndim != 2 or array.dtype.name not in ("float16", "float32", "float64") or not array.shape[1]:
         raise ValueError(f"table {path} holds {array.dtype} {array.shape}; allowed: floating point (n, D)")
