@@ -21,6 +21,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "train": ("stages.train", "blackbox.TrainConfig", "train a black-box inverter from pair shards"),
     "distill": ("stages.distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
+    "vectors": ("stages.vectors", "VectorsConfig", "measure what payloads leave of a table of vectors"),
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
@@ -59,11 +60,15 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "train_judge": ("lab.stages.train_judge", "lab.judge.JudgeConfig", "train the second judge on labelled pictures"),
 }
 KINDS = ("train_prior", "experiment")  # stages whose second word says which
-POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
+POSITIONAL = {
+    "layers": "target.name",
+    "publish": "run",
+    "vectors": "features",
+}  # a bare first argument stands for this key
 CONFIG_ERROR = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell says it
 DEBUG = "--debug"
-NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub")
+NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub", "faiss")
 HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own use of an older torch
     r"The number of training batches .* log_every_n_steps",  # counts an epoch; steps are logged across epochs

@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import torch
 from documents import ROOT
 from PIL import Image
@@ -32,6 +34,7 @@ def furnish(folder: Path) -> None:
         _save_pictures(folder / "pictures" / split, 100 * len(split) + ord(split[0]))
         for file in (folder / "pictures" / split).rglob("*.png"):
             _save_features(folder / "captured" / file.relative_to(folder / "pictures"), (8, 4, 4))
+        _save_table(folder, split)
     _save_features(folder / "captured" / "new" / "a", (8, 4, 4))
     _save_pictures(folder / "downloads" / "food" / "train")
     for number in range(4):
@@ -61,6 +64,18 @@ def _save_pictures(folder: Path, seed: int = 0) -> None:
     for number, name in enumerate(CLASSES * 2):
         (folder / name).mkdir(parents=True, exist_ok=True)
         _picture(number + seed).save(folder / name / f"{number}.png")
+
+
+def _save_table(folder: Path, split: str) -> None:
+    """Sixty unit vectors, with the paths of pictures and their classes."""
+    pictures = sorted((folder / "pictures" / split).rglob("*.png")) * 15
+    vectors = np.random.default_rng(len(split)).normal(size=(60, 16)).astype(np.float32)
+    columns = {
+        "vector": list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)),
+        "file": [str(picture.relative_to(folder)) for picture in pictures],
+        "label": [CLASSES.index(picture.parent.name) for picture in pictures],
+    }
+    pyarrow.parquet.write_table(pa.table(columns), folder / f"{split}.parquet")
 
 
 def _save_features(path: Path, shape: tuple[int, ...]) -> None:

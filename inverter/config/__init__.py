@@ -23,6 +23,7 @@ from inverter.config.pairs import (
     LayersConfig,
     NetworkConfig,
     PrepareConfig,
+    TableConfig,
     TargetConfig,
     VideoConfig,
 )
@@ -39,6 +40,7 @@ from inverter.config.training import (
     PairsConfig,
     TrainerConfig,
 )
+from inverter.config.vectors import VectorsConfig
 from inverter.config.whitebox import (
     LoopConfig,
     SmoothingConfig,
@@ -69,8 +71,10 @@ __all__ = [
     "PublishConfig",
     "SenderConfig",
     "SmoothingConfig",
+    "TableConfig",
     "TargetConfig",
     "TrainerConfig",
+    "VectorsConfig",
     "VideoConfig",
     "changed_keys",
     "config_of",

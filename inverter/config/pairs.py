@@ -55,16 +55,26 @@ class DatasetConfig:
 
 
 @dataclass
+class TableConfig:
+    vector: str | None = None  # column of the vectors; null: the only one of lists of floating point
+    picture: str | None = None  # column of paths or bytes; null: the only one, of source=folder: a picture a row
+    label: str | None = None  # column of whole numbers, the class of each picture; null: none
+
+
+@dataclass
 class PrepareConfig:
     target: TargetConfig = field(default_factory=TargetConfig)
     prior: str = "embedded"  # a name under checkpoints/, a folder or a hub id
     memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     output: str = MISSING  # folder of the splits; pairs go to OUTPUT/SPLIT
     split: str = "train"  # train | dev | val
-    source: str = "prior"  # prior | photos | (folder|shards|video):PATH | (torchvision|huggingface):NAME
+    source: str = "prior"  # prior | photos | table | (folder|shards|video):PATH | (torchvision|huggingface):NAME
     video: VideoConfig = field(default_factory=VideoConfig)  # of source=video:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of source=torchvision: and source=huggingface:
-    features: str | None = None  # folder of captured features, one file an image (folder: source only)
+    features: str | None = (
+        None  # captured ones: a folder, one file an image, or a table (source=table and folder: only)
+    )
+    table: TableConfig = field(default_factory=TableConfig)  # of features=TABLE.(parquet|arrow|feather|npy)
     feature_shape: list[int] | None = None  # of one image's captured features; null goes by spec.json or the files
     pairs: int | None = None  # number of pairs; null takes all that the source has
     shard_size: int = 512

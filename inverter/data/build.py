@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, count, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inverter.data.captured_target import CapturedTarget
 from inverter.data.manifest import SPLITS
 from inverter.data.origins import is_flat, picture_hash
 from inverter.data.pictures import AUGMENTS, mirrors, swap_sides, to_tensor
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from inverter.targets.spec import TargetSpec
     from inverter.targets.target import MultiTarget
 
+    Sender = MultiTarget | CapturedTarget
+
 
 class PairBuilder:
     """Compute features and latents of a source's pictures, batch by batch, and write them as shards, a set a layer.
@@ -35,7 +38,8 @@ class PairBuilder:
         source: The pictures.
         config: How to write them; its precision is ``bf16`` or ``fp32``.
         resolution: Side of the stored images in pixels.
-        target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; None where the source brings them.
+        target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; where the source brings them what sends them
+            on, or None.
         encode: Images to latents; None stores no latents.
         device: Where ``target`` and ``encode`` live.
         specs: Of the layers, which say what shape their features have; None is the target's own.
@@ -48,7 +52,7 @@ class PairBuilder:
         config: PrepareConfig,
         resolution: int,
         *,
-        target: MultiTarget | None = None,
+        target: Sender | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str = "cpu",
         specs: Mapping[str, TargetSpec] | None = None,
@@ -60,9 +64,7 @@ class PairBuilder:
     @torch.no_grad()
     def write(self, index: int, layers: Collection[str]) -> dict[str, ShardRecord] | None:
         """Write shard ``index`` of some layers; None when the source ends before it."""
-        pictures = self.source.shard(index)
-        first = next(pictures, None)
-        if first is None:
+        if (pictures := self._shard(index)) is None:
             return None
         if self.target is not None:  # noise of a payload: each shard draws its own, wherever the run began
             self.target.seed_payload(derive_seed(self.config.seed, self.config.split, "payload", index))
@@ -73,19 +75,29 @@ class PairBuilder:
                 layer: stack.enter_context(ShardWriter(self.folders[layer], index, dtype, shape))
                 for layer, shape in shapes.items()
             }
-            for batch in _batches(chain([first], pictures), self.config.batch_size):
+            for batch in _batches(pictures, self.config.batch_size):
                 self._add(writers, batch)
         return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}
 
     @torch.no_grad()
-    def fit(self, pictures: Sequence[SourceImage]) -> dict[str, str]:
-        """Names of the target's payloads with the ranges of these pictures' features, by layer."""
+    def fit(self) -> dict[str, str]:
+        """Names of the target's payloads with what was measured on the source's first pictures, by layer."""
         if self.target is None:
             return {}
-        batches = _batches(iter(pictures), self.config.batch_size)
+        shards = takewhile(lambda first: first is not None, map(self._shard, count()))
+        pictures = islice(chain.from_iterable(shards), self.target.num_fit)  # type: ignore[arg-type]
+        batches = _batches(pictures, self.config.batch_size)
+        if isinstance(self.target, CapturedTarget):
+            return self.target.fit(map(_captured, batches))
         images = (torch.stack([to_tensor(self._view(source)[0]) for source in batch]) for batch in batches)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             return self.target.fit(map(self._inputs, images))
+
+    def _shard(self, index: int) -> Iterator[SourceImage] | None:
+        """Pictures of a shard; None behind the last."""
+        pictures = self.source.shard(index)
+        first = next(pictures, None)
+        return None if first is None else chain([first], pictures)
 
     def _inputs(self, images: Tensor) -> Tensor:
         """What the target is given of stored images, uint8 ``(B, 3, S, S)``."""
@@ -100,7 +112,7 @@ class PairBuilder:
         images = torch.stack([to_tensor(picture) for picture, _ in views])
         inputs = self._inputs(images)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            made, counts = (None, {}) if self.target is None else self.target.transmit(inputs)
+            made, counts = self._transmit(batch, inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
         for layer, writer in writers.items():
@@ -124,6 +136,17 @@ class PairBuilder:
                     origin=source.origin,
                     sent_bytes=size,
                 )
+
+    def _transmit(
+        self, batch: list[SourceImage], inputs: Tensor
+    ) -> tuple[dict[str, Tensor] | None, dict[str, list[int]]]:
+        """Features that arrive by layer, and their bytes; None where they are as the source brings them."""
+        if self.target is None:
+            return None, {}
+        if not isinstance(self.target, CapturedTarget):
+            return self.target.transmit(inputs)
+        with torch.autocast(self.device.type, enabled=False):
+            return self.target.transmit(_captured(batch))
 
     def _view(self, source: SourceImage) -> tuple[Image.Image, str]:
         """The picture as it is stored, and its text."""
@@ -161,6 +184,11 @@ def check_same_pictures(configs: Sequence[PrepareConfig]) -> None:
         raise ValueError(f"layers={layers}, output={outputs}; allowed: each layer once, each in a folder of its own")
     if len(configs) > 1 and first.features is not None:
         raise ValueError(f"features={first.features!r} are those of one layer; allowed: one layer at a time")
+
+
+def _captured(batch: list[SourceImage]) -> Tensor:
+    """Features that a source brings, ``(B, ...)``."""
+    return torch.stack([source.features for source in batch if source.features is not None])
 
 
 def _batches(pictures: Iterator[SourceImage], size: int) -> Iterator[list[SourceImage]]:

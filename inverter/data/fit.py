@@ -1,9 +1,8 @@
-"""Ranges of payloads, measured on the first training pictures and the same for everything after."""
+"""Ranges and codebooks of payloads, measured on the first training pictures and the same for everything after."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,21 +10,19 @@ from inverter.data.build import PairBuilder
 from inverter.data.fingerprint import Fingerprint
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.payloads import same_payload
+from inverter.payloads.codebooks import load_codebooks
 from inverter.run.processes import gather
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
 
-NUM_PICTURES = 64
-"""Pictures that ranges are measured on."""
-
 
 def fitted_payloads(
     configs: Sequence[PrepareConfig], builder: PairBuilder, fingerprints: Mapping[str, Fingerprint]
 ) -> dict[str, str]:
-    """Names of payloads with their ranges by layer: those that the folder was begun with, else the training pairs' own.
+    """Names of payloads with what is measured, by layer: the folder's own, else the training pairs'.
 
-    Where the training pairs are what is prepared, ranges are measured on the first 64 of their pictures.
+    Where the training pairs are what is prepared, it is measured on the first of their pictures: 64 for a range.
 
     Raises:
         ValueError: There are no training pairs beside another split, or theirs is another payload.
@@ -33,15 +30,16 @@ def fitted_payloads(
     noted = {config.target.layer: _noted(config, fingerprints[config.target.layer]) for config in configs}
     if all(noted.values()):
         return {layer: str(name) for layer, name in noted.items()}
-    pictures = list(islice(builder.source.shard(0), NUM_PICTURES))
-    measured = gather([builder.fit(pictures)])[0]
+    measured = gather([builder.fit()])[0]
     return {layer: name or measured[layer] for layer, name in noted.items()}
 
 
 def _noted(config: PrepareConfig, fingerprint: Fingerprint) -> str | None:
     begun = fingerprint.saved.get("weights")
     if begun is not None:
-        return str(begun["target"]["payload"])
+        name = str(begun["target"]["payload"])
+        load_codebooks(name, lambda file: (fingerprint.path.parent / file).open("rb"))
+        return name
     if config.split == "train":
         return None
     train, wanted = Path(config.output) / "train", config.target.payload

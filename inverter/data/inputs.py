@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from inverter.config import VideoConfig
@@ -20,6 +21,7 @@ from inverter.data.sources.source import SourceImage, unique_key
 from inverter.data.sources.tar import TarSource, is_shards
 from inverter.data.sources.video import EXTENSIONS as VIDEO_EXTENSIONS
 from inverter.data.sources.video import VideoSource
+from inverter.data.table import ARROW, VectorTable
 from inverter.targets.shape import layer_names
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,16 @@ def is_clip(path: Path) -> bool:
 
 def is_sequence(path: Path) -> bool:
     """Whether an input may hold more than one image: a folder, a video file or shards."""
-    return path.is_dir() or is_clip(path) or is_shards(path.name)
+    return path.is_dir() or is_clip(path) or is_shards(path.name) or is_table(path)
+
+
+def is_table(path: Path) -> bool:
+    """Whether an input is a table of vectors; ``.npy`` is one image's features."""
+    return extension(path) in ARROW and path.is_file()
 
 
 def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig | None = None) -> Iterator[Input]:
-    """Inputs of a picture, a video file, image shards, a feature file, or a folder of pictures or of feature files.
+    """Inputs of a picture, a clip, image shards, a feature file, a table of vectors, or a folder of such.
 
     Args:
         path: Where they lie; shards may be named by globs and braces.
@@ -61,6 +68,9 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
     Raises:
         ValueError: Nothing that can be read.
     """
+    if is_table(path):
+        yield from _rows(path, layers)
+        return
     files = feature_files(path)
     layers = list(dict.fromkeys(chain.from_iterable(map(layer_names, layers))))
     used: set[str] = set()
@@ -71,6 +81,14 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
         return
     for picture in read_pictures(path, video or VideoConfig()):
         yield Input(picture.key, to_tensor(square(picture.image, size)))
+
+
+def _rows(path: Path, layers: Sequence[str]) -> Iterator[Input]:
+    if len(layers) > 1:
+        raise ValueError(f"input {str(path)!r} holds the vectors of one layer; allowed: one of {', '.join(layers)}")
+    for rows in VectorTable(path).rows():
+        for number, vector in enumerate(torch.from_numpy(rows.vectors), start=rows.start):
+            yield Input(f"row-{number:08d}", features={layers[0]: vector})
 
 
 def feature_files(path: Path) -> list[Path]:

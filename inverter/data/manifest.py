@@ -114,18 +114,25 @@ class Manifest:
 
     @classmethod
     def load(cls, folder: str | Path) -> Manifest:
-        """Read ``folder/manifest.json``; ``folder`` is a path or an fsspec URL.
+        """Read ``folder/manifest.json``, and codebooks of the payload that lie beside it.
+
+        ``folder`` is a path or an fsspec URL.
 
         Raises:
             ValueError: The file is missing, is no JSON or breaks the schema; the message names file and value.
         """
         try:
             with open_member(folder, MANIFEST) as stream:
-                return cls.from_dict(parse_json(stream.read()))
+                manifest = cls.from_dict(parse_json(stream.read()))
         except FileNotFoundError as error:
             raise ValueError(f"{folder} has no {MANIFEST}; write the pairs with `{_writes(folder)}` first") from error
         except (ValueError, OSError) as error:
             raise ValueError(f"{folder}/{MANIFEST}: {one_line(error)}") from error
+        if "pq:" in manifest.target.payload:
+            from inverter.payloads.codebooks import load_codebooks  # and torch, which what lists manifests does without
+
+            load_codebooks(manifest.target.payload, lambda name: open_member(folder, name))
+        return manifest
 
     @classmethod
     def from_dict(cls, values: Any) -> Manifest:

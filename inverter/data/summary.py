@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 
 def summarise(
-    records: Sequence[ShardRecord], config: PrepareConfig, spec: TargetSpec, prior: Any, precision: str
+    records: Sequence[ShardRecord],
+    config: PrepareConfig,
+    spec: TargetSpec,
+    prior: Any,
+    precision: str,
+    captured: str | None = None,
 ) -> tuple[Manifest, Origins | None]:
     """Manifest of the shards, their statistics merged in order, and their origins where all of them are known.
 
-    ``precision`` is what they were computed in, as the manifest calls it.
+    ``precision`` is what they were computed in, as the manifest calls it; ``captured`` what an attacker has of features
+    that were given.
 
     Raises:
         ValueError: No shard, shards of different feature shapes, or of another shape than the target's spec.
@@ -39,7 +45,7 @@ def summarise(
     groups = {group for record in records for group in record.groups}
     ungrouped = sum(record.num_ungrouped for record in records)
     num_pairs, sent_bytes = sum(record.info.count for record in records), total(r.sent_bytes for r in records)
-    pairs = _pairs(config, texts=any(record.num_texts for record in records))
+    pairs = captured or _pairs(config, texts=any(record.num_texts for record in records))
     manifest = Manifest(
         split=config.split,  # type: ignore[arg-type]  # pydantic looks
         target=spec,
@@ -57,7 +63,7 @@ def summarise(
         threat_model=threat_model(pairs, spec.payload),
         seed=config.seed,
         augment=config.augment,
-        precision=precision if config.features is None else UNKNOWN,  # type: ignore[arg-type]
+        precision=precision if captured is None else UNKNOWN,  # type: ignore[arg-type]
         origins_sha256=None if origins is None else origins.sha256(),
         sent_bytes=None if sent_bytes is None else sent_bytes / num_pairs,
     )
@@ -74,8 +80,6 @@ def threat_model(pairs: str, payload: str = "identity") -> str:
 
 
 def _pairs(config: PrepareConfig, texts: bool) -> str:
-    if config.features is not None:
-        return "pictures and the features captured with them"
     beside = ", and the prompts they were drawn from" if texts else ""
     if config.source == "prior":
         return f"features of pictures drawn from a public prior (no picture of the target's data){beside}"

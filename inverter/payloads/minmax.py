@@ -59,11 +59,7 @@ class MinMax(Coding):
             return cls(bits, by_channel=rest == [CHANNEL], fit=rest == [FIT])
         if len(rest) != 2:
             raise ValueError(f"behind BITS stands {reprlib.repr(':'.join(rest))}")
-        low = read_float("LOW", rest[0], -3e38, 3e38)
-        high = read_float("HIGH", rest[1], low, 3e38)
-        if high - low > 3e38:
-            raise ValueError(f"HIGH - LOW is {high - low:g}; it must be at most 3e+38")
-        return cls(bits, limits=(low, high))
+        return cls(bits, limits=read_range(*rest))
 
     def check(self, shape: Sequence[int]) -> None:
         if self.by_channel and len(shape) == 1:
@@ -72,11 +68,15 @@ class MinMax(Coding):
     def fitted(self, features: Tensor, kept: Tensor | None = None) -> str:
         if not self.fits:
             return self.name
-        features = features if kept is None else features[kept]
-        low, high = float(features.min()), float(features.max())
+        features = features if kept is None else features[kept.expand_as(features)]
+        low, high = self._limits_of(features)
         if not low < high:
             raise ValueError(f"payload={self.name}: all features are {low:g}; allowed: some that differ")
-        return f"minmax:{self.bits}:{short(low)}:{short(high)}"
+        return f"{self.name.removesuffix(FIT)}{short(low)}:{short(high)}"
+
+    def _limits_of(self, features: Tensor) -> tuple[float, float]:
+        """The range of numbers that were measured."""
+        return float(features.min()), float(features.max())
 
     def transmit(self, sent: Sent) -> Sent:
         exact = sent.features.detach().float()
@@ -96,7 +96,7 @@ class MinMax(Coding):
         if self.fits:
             raise ValueError(
                 f"payload={self.name} has no range yet, which prepare measures on training pairs and notes in their "
-                f"manifest; allowed: minmax:{self.bits}:LOW:HIGH"
+                f"manifest; allowed: {self.name.removesuffix(FIT)}LOW:HIGH"
             )
         if self.limits:
             low, high = exact.new_tensor(self.limits)
@@ -105,10 +105,24 @@ class MinMax(Coding):
         axes = [each for each in range(1, exact.ndim) if each != axis]
         if kept is None:
             return exact.amin(axes, keepdim=True), exact.amax(axes, keepdim=True)
+        kept = kept.expand_as(exact)
         any_kept, inf = kept.any(dim=axes, keepdim=True), torch.inf  # type: ignore[call-overload]
         low = exact.masked_fill(~kept, inf).amin(axes, keepdim=True)
         high = exact.masked_fill(~kept, -inf).amax(axes, keepdim=True)
         return low.where(any_kept, 0.0), high.where(any_kept, 0.0)
+
+
+def read_range(lowest: str, highest: str) -> tuple[float, float]:
+    """LOW and HIGH of a fixed range.
+
+    Raises:
+        ValueError: One is no number, HIGH is not above LOW, or they are too far apart for float32.
+    """
+    low = read_float("LOW", lowest, -3e38, 3e38)
+    high = read_float("HIGH", highest, low, 3e38)
+    if high - low > 3e38:
+        raise ValueError(f"HIGH - LOW is {high - low:g}; it must be at most 3e+38")
+    return low, high
 
 
 def _encode(codes: Tensor, limits: tuple[Tensor, Tensor] | None, bits: int, kept: Tensor | None) -> list[bytes]:

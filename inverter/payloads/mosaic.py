@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -66,13 +67,17 @@ class Mosaic(Coding):
             return torch.full_like(features, torch.nan), b""
         low, high = features.min(), features.max()
         step = ((high - low) / 255).clamp_min(torch.finfo(torch.float32).tiny)
-        levels = tile(torch.round((features - low) / step).clamp(0, 255))
+        levels = tile(torch.round((features - low) / step).clamp(0, 255)).byte()
+        pixels, code = self._code_picture(levels.numpy())
+        arrived = low + untile(torch.from_numpy(pixels).float(), features.shape) * step
+        return arrived, struct.pack("<2f", low, high) + code
+
+    def _code_picture(self, levels: np.ndarray) -> tuple[np.ndarray, bytes]:
+        """What arrives of a grey picture ``(H, W)`` uint8, and its bytes."""
         stream = io.BytesIO()
-        Image.fromarray(levels.byte().numpy()).save(stream, self.codec, quality=self.quality, **self.options)
+        Image.fromarray(levels).save(stream, self.codec, quality=self.quality, **self.options)
         with Image.open(stream, formats=[self.codec]) as picture:
-            pixels = torch.frombuffer(bytearray(picture.convert("L").tobytes()), dtype=torch.uint8)
-        arrived = low + untile(pixels.view_as(levels).float(), features.shape) * step
-        return arrived, struct.pack("<2f", low, high) + stream.getvalue()
+            return np.array(picture.convert("L")), stream.getvalue()
 
 
 def tile(features: Tensor) -> Tensor:

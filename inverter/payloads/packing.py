@@ -20,12 +20,15 @@ def pack_images(
         codes: ``(B, ...)``.
         write: Numbers ``(n,)`` to bytes.
         heads: What travels before them, one string an image; None is nothing.
-        kept: Which numbers travel, bool ``(B, ...)``; None is all.
+        kept: Which numbers travel, as in ``Sent``; None is all.
     """
     rows = codes.detach().cpu().flatten(1).numpy()
     before = heads or [b""] * len(rows)
     if kept is None:
         return [head + write(row) for head, row in zip(before, rows, strict=True)]
+    if kept.ndim < codes.ndim:
+        fixed = kept.cpu().flatten().numpy()
+        return [head + write(row[fixed]) for head, row in zip(before, rows, strict=True)]
     masks = kept.cpu().flatten(1).numpy()
     return [head + pack_places(mask) + write(row[mask]) for head, row, mask in zip(before, rows, masks, strict=True)]
 

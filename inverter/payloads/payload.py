@@ -26,7 +26,8 @@ class Sent:
     Args:
         features: What arrives, ``(B, ...)``.
         encode: Gives the bytes that travel, one string an image; None is a float32 for each number that is kept.
-        kept: Which numbers travel, bool ``(B, ...)``, the others being 0; None is all.
+        kept: Which numbers travel, the others being 0: bool ``(B, ...)``, whose places travel too, or ``(...)``, the
+            same of every image, which both sides know; None is all.
     """
 
     features: Tensor
@@ -64,7 +65,9 @@ class Payload(nn.Module):
     whole = False
     """Whether it codes all of an image's features together, so that no channel can be lost alone."""
     fits = False
-    """Whether it has a range that is not known yet; then nothing can be sent."""
+    """Whether it has a range, or codebooks, that are not known yet; then nothing can be sent."""
+    num_fit = 64
+    """Images that these are measured on."""
     name: str
     """As a spec keeps it."""
     generator: torch.Generator
@@ -98,7 +101,7 @@ class Payload(nn.Module):
         """
 
     def fitted(self, features: Tensor, kept: Tensor | None = None) -> str:
-        """Name with what was measured on features ``(B, ...)``, where it has a range that is not known yet.
+        """Name with what was measured on features ``(B, ...)``, where something of it is not known yet.
 
         Args:
             features: What it would be given.
@@ -214,7 +217,7 @@ def same_payload(given: str, noted: str) -> bool:
 
 def _same(given: str, noted: str) -> bool:
     head, separator, last = given.rpartition(":")
-    fitted = re.fullmatch(rf"{re.escape(head)}:[^:]+:[^:]+", noted) if separator and last == "fit" else None
+    fitted = re.fullmatch(rf"{re.escape(head)}:[^:]+(:[^:]+)?", noted) if separator and last == "fit" else None
     return given == noted or fitted is not None
 
 

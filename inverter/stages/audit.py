@@ -20,11 +20,10 @@ from inverter.data.manifest import SPLITS
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.run.lock import locked
 from inverter.run.record import record_run
+from inverter.run.status import LIMIT_EXCEEDED
 from inverter.stages import evaluate, prepare, train
 
 log = logging.getLogger(__name__)
-LIMIT_EXCEEDED = 3
-"""Exit status where a layer may leak more than ``fail_above`` allows."""
 
 
 def run(config: AuditConfig) -> Audit:

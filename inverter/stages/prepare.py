@@ -9,16 +9,17 @@ from pathlib import Path
 from inverter.config import PrepareConfig
 from inverter.config.errors import one_line
 from inverter.data.build import PairBuilder, check_config, check_same_pictures
+from inverter.data.captured_target import CapturedTarget
 from inverter.data.fingerprint import Fingerprint
 from inverter.data.fit import fitted_payloads
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.data.origins import check_disjoint
 from inverter.data.shards import drop_partial_shard
 from inverter.data.size import check_space, pair_bytes
-from inverter.data.sources.captured import CapturedSource
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
+from inverter.payloads.codebooks import save_codebooks
 from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
 from inverter.priors.variant import few_step_name, has_few_step
@@ -27,6 +28,7 @@ from inverter.run.lock import locked
 from inverter.run.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.spec import TargetSpec
+from inverter.targets.target import MultiTarget
 
 log = logging.getLogger(__name__)
 
@@ -109,18 +111,22 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     """Write pairs and manifest of every config, if any."""
     if not configs:
         return
-    device, target = pick_device(configs[0].device), None
+    device = pick_device(configs[0].device)
+    target: CapturedTarget | MultiTarget | None = None
     check_memory(configs[0].memory, device)
     config = replace(configs[0], precision=pick_precision(configs[0].precision, device))
     prior = place(load_prior(drawing_prior(config), config.memory), device)
     source = open_source(config, prior)
-    if isinstance(source, CapturedSource):
+    if source.captured is not None:
         specs: Mapping[str, TargetSpec] = {config.target.layer: source.spec}
+        if config.target.payload != "identity":
+            target = CapturedTarget(source.spec, config.target.layer, config.target.payload)
+            specs = target.specs
     else:
         t = config.target
         layers = [c.target.layer for c in configs]
-        target = load_targets(t.name, layers, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
-        target, specs = place(target, device), target.specs
+        loaded = load_targets(t.name, layers, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
+        target, specs = place(loaded, device), loaded.specs
     folders = {c.target.layer: folder_of(c) for c in configs}
     if target is not None and target.fits:
         sample = PairBuilder(folders, source, config, prior.resolution, target=target, device=device)
@@ -142,6 +148,8 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     for layer in folders:
         made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
         fingerprints[layer].begin(made_by, config.precision, listing)
+        if not rank():
+            save_codebooks(folders[layer], specs[layer].payload)
     encode = prior.encode if config.latents else None
     networks = {"target": target, "encode": encode, "device": device, "specs": specs}
     builder = PairBuilder(folders, source, config, prior.resolution, **networks)  # type: ignore[arg-type]
@@ -150,7 +158,7 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
         return
     for c in configs:
         layer, records = c.target.layer, written[c.target.layer]
-        manifest, origins = summarise(records, c, specs[layer], prior, fingerprints[layer].precision)
+        manifest, origins = summarise(records, c, specs[layer], prior, fingerprints[layer].precision, source.captured)
         if origins is not None:
             origins.save(folders[layer])
         manifest.save(folders[layer])

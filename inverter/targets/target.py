@@ -217,6 +217,11 @@ class MultiTarget(_Tapped):
         """Whether the payloads have ranges that are not known yet."""
         return self._payloads(self.layers[0])[0].fits
 
+    @property
+    def num_fit(self) -> int:
+        """Pictures that these are measured on."""
+        return self._payloads(self.layers[0])[0].num_fit
+
     def fit(self, batches: Iterable[Tensor]) -> dict[str, str]:
         """Names of payloads with the ranges of the features of all batches of images ``(B, 3, H, W)``, by layer.
 

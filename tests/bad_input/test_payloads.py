@@ -14,7 +14,11 @@ def test_names_and_arguments(refused):
     for what, name in (
         ("an unknown payload", "int4"),
         ("a payload without its argument", "topk"),
-        ("a payload with a surplus argument", "int8:3"),
+        ("a payload with a surplus argument", "fp16:3"),
+        ("a quantile without a range", "int8:0.99"),
+        ("a quantile that leaves out most", "int8:0.3:fit"),
+        ("a product quantiser without its size", "pq:8"),
+        ("codebooks that are none", "pq:8x8:mine"),
         ("a payload whose argument is out of range", "mosaic-jpeg:101"),
         ("a payload behind lost packets", "packets:0.1+int8"),
         ("lost packets of one picture", "mosaic-jpeg:42+packets:0.1"),
@@ -34,6 +38,7 @@ def test_features_that_cannot_be_sent(refused):
         ("the largest of one number", "topk:0.5", (1,)),
         ("a range for each number", "minmax:8:channel", (9,)),
         ("a picture larger than the codec's", "mosaic-webp:42", (3, 20000)),
+        ("a vector cut to more than it has", "truncate:9", (9,)),
     ):
         refused(what, lambda name=name, shape=shape: make_payload(name).check(shape))
     for what, name, value in (
@@ -41,6 +46,15 @@ def test_features_that_cannot_be_sent(refused):
         ("features beyond half precision to send", "fp16", -70000.0),
     ):
         refused(what, lambda name=name, value=value: make_payload(name).send(torch.tensor([[0.0, value]])))
+
+
+def test_codebooks(refused):
+    for what, name, numbers in (
+        ("a vector that does not divide into parts", "pq:2x1:fit", 5),
+        ("codebooks to fit where no pairs are", "pq:2x1:fit", 4),
+        ("codebooks that are not at hand", "pq:2x1:0123456789abcdef", 4),
+    ):
+        refused(what, lambda name=name, numbers=numbers: make_payload(name)(torch.zeros(1, numbers)))
 
 
 def test_ranges_to_fit(refused, tmp_path):

@@ -33,4 +33,4 @@ def test_spec(target_spec, tmp_path_factory, altered, only_value_errors, data):
     folder = tmp_path_factory.getbasetemp() / "spec"
     folder.mkdir(exist_ok=True)
     (folder / "spec.json").write_text(json.dumps(data.draw(altered(target_spec.to_dict()))))
-    only_value_errors(lambda: read_spec(folder, folder / "none.npy"))
+    only_value_errors(lambda: read_spec(folder, lambda: (1,)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class CapturedSource(FolderSource):
         if not features.is_dir():
             raise ValueError(f"features={features} is no folder")
         self.features, given = features, visible_files(features)
+        self.captured = "pictures and the features captured with them"
         partners: dict[str, list[Path]] = {}
         for path in given:
             if extension(path) in SUFFIXES:
@@ -71,7 +72,7 @@ class CapturedSource(FolderSource):
             raise ValueError(f"{twice} belongs to more than one picture of {folder}; allowed: one picture a stem")
         if alone := sum(map(len, partners.values())) - len(self.files):
             log.warning("features=%s: %d file(s) have no picture in %s and are left out", features, alone, folder)
-        self.spec = read_spec(features, self.feature_files[0], feature_shape)
+        self.spec = read_spec(features, lambda: only_shape(self.feature_files[0]), feature_shape)
 
     def listing(self) -> list[str]:
         partners = (listed(path, self.features) for path in self.feature_files)
@@ -100,15 +101,17 @@ class CapturedSource(FolderSource):
         return found[0]
 
 
-def read_spec(folder: Path, first: Path, feature_shape: Sequence[int] | None = None) -> TargetSpec:
+def read_spec(
+    folder: Path, only: Callable[[], tuple[int, ...]], feature_shape: Sequence[int] | None = None
+) -> TargetSpec:
     """The target's spec from ``folder/spec.json``, or one that says ``captured``.
 
     Args:
         folder: Of the features.
-        first: A feature file, which says the shape where nothing else does.
+        only: Gives the one shape that the features can have, where nothing else says it.
         feature_shape: Shape of one image's features, where it is known.
     Raises:
-        ValueError: ``spec.json`` or its payload is invalid, or of another shape, or ``first`` allows more than one.
+        ValueError: ``spec.json`` or its payload is invalid, or of another shape, or ``only`` has no answer.
     """
     path = folder / "spec.json"
     shape = None if feature_shape is None else tuple(feature_shape)
@@ -127,7 +130,7 @@ def read_spec(folder: Path, first: Path, feature_shape: Sequence[int] | None = N
         name="captured",
         layer="unknown",
         input_size=1,
-        feature_shape=shape or only_shape(first),
+        feature_shape=shape or only(),
         payload="identity",
         preprocessing={"resize": RESIZE, "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
         weights_sha256=UNKNOWN_SHA256,

@@ -11,9 +11,11 @@ from inverter.data.sources.huggingface_dataset import HuggingFaceSource
 from inverter.data.sources.photos import PhotoSource
 from inverter.data.sources.prior import PriorSource
 from inverter.data.sources.source import ImageSource
+from inverter.data.sources.table import TableSource
 from inverter.data.sources.tar import TarSource
 from inverter.data.sources.torchvision_dataset import TorchvisionSource
 from inverter.data.sources.video import VideoSource
+from inverter.data.table import SUFFIXES as TABLES
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 SOURCES = (
     "prior",
     "photos",
+    "table",
     "folder:PATH",
     "shards:PATTERN",
     "video:PATH",
@@ -38,12 +41,19 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
     kind, _, location = config.source.partition(":")
     size, pairs = config.shard_size, config.pairs
     if config.features is not None:
-        if kind != "folder" or config.augment != "none":
+        table = Path(config.features).suffix.lower() in TABLES
+        if kind not in ("folder", *(["table"] if table else [])) or config.augment != "none":
+            allowed = "table or folder:PATH" if table else "folder:PATH"
             raise ValueError(
-                f"source={config.source} augment={config.augment}; with captured features allowed: folder:PATH and none"
+                f"source={config.source} augment={config.augment}; with captured features allowed: {allowed} and none"
             )
+        if table:
+            folder = Path(location) if kind == "folder" else None
+            return TableSource(Path(config.features), config.table, size, pairs, folder=folder)
         shape = config.feature_shape
         return CapturedSource(Path(location), Path(config.features), size, pairs, feature_shape=shape)
+    if kind == "table":
+        raise ValueError("source=table is the pictures of a table; allowed: with features, the table's path")
     if config.feature_shape is not None:
         raise ValueError(f"feature_shape={config.feature_shape}; allowed: with features, the folder of captured ones")
     if kind == "folder" and location:

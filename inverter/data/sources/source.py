@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 from PIL import Image
 from torch import Tensor
 
+from inverter.targets.spec import TargetSpec
+
 Item = TypeVar("Item")
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -51,6 +53,11 @@ class ImageSource(ABC):
         shard_size: Pictures a shard.
         num_images: Pictures in all; None is not known until the source ends.
     """
+
+    captured: str | None = None
+    """What an attacker has who is given its pairs; None where the target makes the features."""
+    spec: TargetSpec
+    """Of the features, where they are given."""
 
     def __init__(self, shard_size: int, num_images: int | None) -> None:
         for name, value in (("shard_size", shard_size), ("pairs", num_images)):

@@ -1,6 +1,8 @@
 import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
@@ -133,3 +135,14 @@ def frame_rate_of(rate: int):
     from fractions import Fraction
 
     return Fraction(rate)
+
+
+def test_rows_of_a_table_of_vectors(tmp_path):
+    path = tmp_path / "x.parquet"
+    pyarrow.parquet.write_table(pa.table({"v": [[1.0, 2.0], [3.0, 4.0]], "name": ["a", "b"]}), path)
+    found = list(read_inputs(path, ["x"], 4))
+    assert [item.key for item in found] == ["row-00000000", "row-00000001"]
+    assert found[1].features["x"].tolist() == [3.0, 4.0]
+    assert is_sequence(path)
+    with pytest.raises(ValueError, match="holds the vectors of one layer; allowed: one of x, y"):
+        list(read_inputs(path, ["x", "y"], 4))

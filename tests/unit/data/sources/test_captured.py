@@ -43,8 +43,8 @@ def test_spec_comes_from_the_folder(folders, spec):
     assert source.spec == spec
     with pytest.raises(ValueError, match=r"a.npy has shape \(2, 3, 3\); needed: \(3, 2, 5\)"):
         list(source.shard(0))
-    (folders[1] / "spec.json").write_text(json.dumps(replace(spec, payload="int8:3").to_dict()))
-    with pytest.raises(ValueError, match=r"spec.json: payload='int8:3': it takes no argument; allowed: int8"):
+    (folders[1] / "spec.json").write_text(json.dumps(replace(spec, payload="fp16:3").to_dict()))
+    with pytest.raises(ValueError, match=r"spec.json: payload='fp16:3': it takes no argument; allowed: fp16"):
         CapturedSource(*folders, 8)
     (folders[1] / "spec.json").write_text(json.dumps(replace(spec, payload="ours-v1").to_dict()))
     assert CapturedSource(*folders, 8).spec.payload == "ours-v1"
