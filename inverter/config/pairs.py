@@ -64,8 +64,11 @@ class PrepareConfig:
     source: str = "prior"  # prior | photos | (folder|shards|video):PATH | (torchvision|huggingface):NAME
     video: VideoConfig = field(default_factory=VideoConfig)  # of source=video:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of source=torchvision: and source=huggingface:
-    features: str | None = None  # folder of captured features, one file an image (folder: source only)
+    features: str | None = None  # folder of captured features (folder: source only)
     feature_shape: list[int] | None = None  # of one image's captured features; null goes by spec.json or the files
+    feature_axes: str | None = (
+        None  # of captured features: CHW | HWC | ND | D; with B first: FILE.txt names the pictures
+    )
     pairs: int | None = None  # number of pairs; null takes all that the source has
     shard_size: int = 512
     feature_dtype: str = "float16"  # float16 | float32

@@ -43,9 +43,12 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
                 f"source={config.source} augment={config.augment}; with captured features allowed: folder:PATH and none"
             )
         shape = config.feature_shape
-        return CapturedSource(Path(location), Path(config.features), size, pairs, feature_shape=shape)
-    if config.feature_shape is not None:
-        raise ValueError(f"feature_shape={config.feature_shape}; allowed: with features, the folder of captured ones")
+        return CapturedSource(
+            Path(location), Path(config.features), size, pairs, feature_shape=shape, axes=config.feature_axes
+        )
+    for name in ("feature_shape", "feature_axes"):
+        if (value := getattr(config, name)) is not None:
+            raise ValueError(f"{name}={value}; allowed: with features, the folder of captured ones")
     if kind == "folder" and location:
         return FolderSource(Path(location), size, pairs)
     if kind == "shards" and location:
