@@ -23,6 +23,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
+    "push": ("stages.push", "PushConfig", "upload a published inverter or prior to the Hugging Face hub"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
     "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
     "invert": ("stages.invert", "whitebox.InvertConfig", "reconstruct pictures from features"),
@@ -59,7 +60,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "train_judge": ("lab.stages.train_judge", "lab.judge.JudgeConfig", "train the second judge on labelled pictures"),
 }
 KINDS = ("train_prior", "experiment")  # stages whose second word says which
-POSITIONAL = {"layers": "target.name", "publish": "run"}  # a bare first argument stands for this key
+POSITIONAL = {"layers": "target.name", "publish": "run", "push": "name"}  # a bare first argument stands for this key
 CONFIG_ERROR = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell says it
 DEBUG = "--debug"

@@ -2,7 +2,7 @@
 
 from inverter.config.errors import ConfigError
 from inverter.config.evaluation import DrawConfig, EvaluateConfig
-from inverter.config.inversion import DoctorConfig, ListConfig, PublishConfig, SenderConfig
+from inverter.config.inversion import DoctorConfig, HubConfig, ListConfig, PublishConfig, PushConfig, SenderConfig
 from inverter.config.keys import changed_keys
 from inverter.config.kinds import unread_keys
 from inverter.config.load import (
@@ -56,6 +56,7 @@ __all__ = [
     "DoctorConfig",
     "DrawConfig",
     "EvaluateConfig",
+    "HubConfig",
     "ImageDataConfig",
     "InverterDistillConfig",
     "LayersConfig",
@@ -67,6 +68,7 @@ __all__ = [
     "PairsConfig",
     "PrepareConfig",
     "PublishConfig",
+    "PushConfig",
     "SenderConfig",
     "SmoothingConfig",
     "TargetConfig",

@@ -72,6 +72,8 @@ def _published_name(given: TargetConfig) -> str:
     if names := names_of(given.layer, given.input_size):
         return names[0]
     known = [published.folder.name for published in list_inverters()]
+    if not known:
+        return given.layer  # outside of a checkout: looking for it says what there is not
     raise ValueError(
         f"target.layer is {given.layer!r}, of which no inverter is published; allowed: inverter=, a folder, a hub id "
         f"or a name among {known}, or method=direct, which needs none"
