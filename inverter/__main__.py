@@ -26,6 +26,11 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "push": ("stages.push", "PushConfig", "upload a published inverter or prior to the Hugging Face hub"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
     "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
+    "completion": (
+        "stages.completion",
+        "CompletionConfig",
+        "print what makes a shell complete stages, keys and values",
+    ),
     "invert": ("stages.invert", "whitebox.InvertConfig", "reconstruct pictures from features"),
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
@@ -74,7 +79,12 @@ KEPT = {  # stage: what a run that was stopped leaves, from which the same comma
     "ladder": "finished rungs are kept",
     "evaluate_prior": "finished parts are kept",
 }
-POSITIONAL = {"layers": "target.name", "publish": "run", "push": "name"}  # a bare first argument stands for this key
+POSITIONAL = {
+    "layers": "target.name",
+    "publish": "run",
+    "push": "name",
+    "completion": "shell",
+}  # a bare first argument stands for this key
 CONFIG_ERROR = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell says it
 STOPPED = {INTERRUPTED: "interrupted", 143: "terminated"}

@@ -2,7 +2,15 @@
 
 from inverter.config.errors import ConfigError
 from inverter.config.evaluation import DrawConfig, EvaluateConfig
-from inverter.config.inversion import DoctorConfig, HubConfig, ListConfig, PublishConfig, PushConfig, SenderConfig
+from inverter.config.inversion import (
+    CompletionConfig,
+    DoctorConfig,
+    HubConfig,
+    ListConfig,
+    PublishConfig,
+    PushConfig,
+    SenderConfig,
+)
 from inverter.config.keys import changed_keys
 from inverter.config.kinds import unread_keys
 from inverter.config.load import (
@@ -48,6 +56,7 @@ __all__ = [
     "YAML",
     "ArchitectureConfig",
     "AutoencoderConfig",
+    "CompletionConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",

@@ -56,5 +56,10 @@ class ListConfig:
 
 
 @dataclass
+class CompletionConfig:
+    shell: str = MISSING  # bash | zsh | fish
+
+
+@dataclass
 class DoctorConfig:
     path: str = "."  # folder on whose disk runs and pair shards would be written

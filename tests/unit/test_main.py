@@ -54,7 +54,12 @@ def python(*words: str) -> subprocess.CompletedProcess:
     "words",
     [
         *(["--help"], ["--version"], [], ["nonsense"], ["list"]),
-        *(["train", "--help"], ["train", "nonsense=1"], ["train", "model.kind=upconv", "model.strength=1"]),
+        *(
+            ["completion", "bash"],
+            ["train", "--help"],
+            ["train", "nonsense=1"],
+            ["train", "model.kind=upconv", "model.strength=1"],
+        ),
         *(["invert", "--help"], ["audit", "--help"], ["experiment", "methods", "--help"]),
     ],
 )
@@ -92,7 +97,15 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
     assert main([*stage.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"usage: inverter {stage}" in shown
-    assert "seed: 0" in shown or stage in ("layers", "publish", "push", "list", "doctor", "experiment summary")
+    assert "seed: 0" in shown or stage in (
+        "layers",
+        "publish",
+        "push",
+        "list",
+        "doctor",
+        "completion",
+        "experiment summary",
+    )
     assert stages == []
 
 
