@@ -44,7 +44,7 @@ def push_folder(
         raise ValueError(f"repo is {repo_id!r}; allowed: OWNER/NAME of the hub")
     token = token or get_token()
     if token is None:
-        raise ValueError(f"repo={repo_id}: there is no token of the hub; run `hf auth login`, or set HF_TOKEN")
+        raise ValueError(f'repo={repo_id}: there is no token of the hub; run "hf auth login", or set HF_TOKEN')
     files = sorted(path for path in folder.rglob("*") if path.suffix in SHARED and path.is_file())
     given = {path.relative_to(folder).as_posix(): path for path in files}
     replaced = replaced or {}

@@ -119,5 +119,5 @@ def test_no_token_and_no_network_are_a_sentence_each(hub, published, monkeypatch
     assert capsys.readouterr().err.endswith(f"error: {reached}\n")
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     assert main(["push", str(published), "repo=me/toy"]) == 2
-    token = "repo=me/toy: there is no token of the hub; run `hf auth login`, or set HF_TOKEN"
+    token = 'repo=me/toy: there is no token of the hub; run "hf auth login", or set HF_TOKEN'
     assert capsys.readouterr().err.endswith(f"error: {token}\n")
