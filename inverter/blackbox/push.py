@@ -39,7 +39,7 @@ def push_inverter(
         ValueError: ``prior`` is no hub id or of another variant, or as ``push_folder``.
     """
     card = ModelCard((published.folder / CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True)
-    card.data.model_name = repo_id
+    card.data["model_name"] = repo_id
     given = f', prior="{prior}"' if prior else ""
     text = _LOADS.sub(lambda found: f'from_pretrained("{repo_id}{found[1] or ""}"{given})', str(card))
     text = re.sub(r"^# .*$", f"# {repo_id}", text, count=1, flags=re.MULTILINE)
@@ -52,7 +52,7 @@ def push_inverter(
                 f"prior is {prior!r}; allowed: OWNER/NAME{plus}{suffix} or OWNER/NAME@REVISION{plus}{suffix}"
             )
         card = ModelCard(text, ignore_metadata_errors=True)
-        card.data.base_model = base[0]
+        card.data["base_model"] = base[0]
         text = str(card)
         config = re.sub(r"^prior: .*$", lambda _: f"prior: {json.dumps(prior)}", config, count=1, flags=re.MULTILINE)
     return push_folder(
