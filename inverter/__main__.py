@@ -24,8 +24,14 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "vectors": ("stages.vectors", "VectorsConfig", "measure what payloads leave of a table of vectors"),
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
+    "push": ("stages.push", "PushConfig", "upload a published inverter or prior to the Hugging Face hub"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
     "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
+    "completion": (
+        "stages.completion",
+        "CompletionConfig",
+        "print what makes a shell complete stages, keys and values",
+    ),
     "invert": ("stages.invert", "whitebox.InvertConfig", "reconstruct pictures from features"),
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
     "train_prior denoiser": ("stages.train_denoiser", "DenoiserConfig", "train the prior's denoiser and text encoder"),
@@ -60,13 +66,30 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "train_judge": ("lab.stages.train_judge", "lab.judge.JudgeConfig", "train the second judge on labelled pictures"),
 }
 KINDS = ("train_prior", "experiment")  # stages whose second word says which
+KEPT = {  # stage: what a run that was stopped leaves, from which the same command goes on
+    "prepare": "finished shards are kept",
+    **dict.fromkeys(
+        ("train", "distill", "train_prior autoencoder", "train_prior denoiser", "train_prior distill", "train_judge"),
+        "the state after the last step, or of the last validation, is in OUTPUT/checkpoints",
+    ),
+    "audit": "finished pairs, trainings and evaluations are kept",
+    "invert": "the state of each picture is in OUTPUT/state",
+    **dict.fromkeys(
+        ("experiment methods", "experiment prompts", "experiment smoothing"), "finished pictures of each cell are kept"
+    ),
+    "ladder": "finished rungs are kept",
+    "evaluate_prior": "finished parts are kept",
+}
 POSITIONAL = {
     "layers": "target.name",
     "publish": "run",
     "vectors": "features",
+    "push": "name",
+    "completion": "shell",
 }  # a bare first argument stands for this key
 CONFIG_ERROR = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as a shell says it
+STOPPED = {INTERRUPTED: "interrupted", 143: "terminated"}
 DEBUG = "--debug"
 NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub", "faiss")
 HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
@@ -176,9 +199,25 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     except KeyboardInterrupt:
         if debug:
             raise
-        print("interrupted", file=sys.stderr)
+        print(how_to_go_on(stage, config, "interrupted"), file=sys.stderr)
         return INTERRUPTED
+    except SystemExit as ended:
+        if ended.code in STOPPED:
+            print(how_to_go_on(stage, config, STOPPED[ended.code]), file=sys.stderr)  # type: ignore[index]
+        raise
     return 0
+
+
+def how_to_go_on(stage: str, config: Any, word: str) -> str:
+    """What a stage that was stopped leaves, and what the same command does then."""
+    section = getattr(config, "loop", None) if stage == "invert" else config
+    anew = getattr(config, "method", None) == "blackbox" if stage == "invert" else stage not in KEPT
+    if anew:
+        return f"{word}; the same command begins anew"
+    kept = KEPT[stage].replace("OUTPUT", str(getattr(config, "output", "OUTPUT")))
+    resumes = getattr(section, "resume", True)
+    key = "loop.resume" if stage == "invert" else "resume"
+    return f"{word}; {kept}: the same command{'' if resumes else f' with {key}=true'} goes on"
 
 
 def find_schema(stage: str) -> type:

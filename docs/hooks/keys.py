@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import html
-import inspect
-import io
-import textwrap
-import tokenize
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from omegaconf import MISSING
 
 from inverter.__main__ import STAGES, find_schema
-from inverter.config import config_root
+from inverter.config import config_root, described
 from inverter.config.kinds import KindConfig
 
 if TYPE_CHECKING:
@@ -29,6 +24,7 @@ CONFIGS = {  # stage: configs that go with it, in the order in which they are gi
     "distill": ("distill.yaml",),
     "evaluate": ("eval.yaml",),
     "audit": ("audit.yaml",),
+    "push": ("hub.yaml",),
     "invert": ("invert.yaml", "invert_paper.yaml"),
     "train_prior autoencoder": ("prior_autoencoder.yaml", "prior_gpu.yaml"),
     "train_prior denoiser": ("prior_denoiser.yaml", "prior_gpu.yaml"),
@@ -118,21 +114,8 @@ def render(stage: str) -> str:
 
 
 def comments(schema: type) -> dict[str, str]:
-    """What the comments beside the fields of a dataclass and of its bases say; empty where there is none."""
-    found: dict[str, str] = {}
-    for owner in reversed([one for one in schema.__mro__ if dataclasses.is_dataclass(one)]):
-        source = textwrap.dedent(inspect.getsource(owner))
-        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-        notes = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-        for entry in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
-            if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
-                last = entry.end_lineno or entry.lineno
-                said = [notes[line] for line in range(entry.lineno, last + 1) if line in notes]
-                while said and last + 1 in notes and source.splitlines()[last].lstrip().startswith("#"):
-                    last += 1
-                    said.append(notes[last])
-                found[entry.target.id] = " ".join(said) or USUAL.get(entry.target.id, "")
-    return found
+    """What the comments beside the fields of a schema say, else what such a key usually is."""
+    return {key: text or USUAL.get(key, "") for key, text in described.comments(schema).items()}
 
 
 def _tables(config: Any, prefix: str = "", note: str = "") -> Iterator[tuple[str, str]]:

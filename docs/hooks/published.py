@@ -43,7 +43,11 @@ def write() -> None:
 
 def pages() -> dict[str, str]:
     """Tables of each page."""
-    return {"README.md": short(), "docs/published.md": "\n\n".join([what_travels(), *map(measured, names())])}
+    return {
+        "README.md": short(),
+        "docs/gallery.md": gallery(),
+        "docs/published.md": "\n\n".join([what_travels(), *map(measured, names())]),
+    }
 
 
 def filled(text: str, tables: str) -> str:
@@ -80,6 +84,23 @@ def short() -> str:
         figures = [_figure("psnr", scores["mean"], 2), " / ".join(drawn), " / ".join(floor)]
         rows.append([f"`{name}`", _shape(record), f"{record['num_images']:,}", *figures, _size(name)])
     return _table(head, rows)
+
+
+def gallery() -> str:
+    """Pictures of each published inverter, and what was measured of it."""
+    parts = []
+    for name in filter(has_preview, names()):
+        record, scores = _record(name), _scores(name)
+        figures = {row: scores[row]["psnr"]["mean"] for row in ("mean", "sample")}
+        said = ", ".join(f"`{row}` {value:.2f} dB" for row, value in figures.items())
+        picture = f"![Photos, mean and sample of {name}](../checkpoints/{name}/preview.png)"
+        parts.append(f"## {name}\n\n{_shape(record)}. On {record['num_images']:,} other pictures: {said}.\n\n{picture}")
+    return "\n\n".join(parts)
+
+
+def has_preview(name: str) -> bool:
+    """Whether pictures lie beside an inverter."""
+    return (CHECKPOINTS / name / "preview.png").is_file()
 
 
 def what_travels() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.prior import DiffusionPrior
 from inverter.targets.spec import TargetSpec
+
+if TYPE_CHECKING:
+    from inverter.blackbox.published import Published
 
 
 class _Shared:
@@ -47,6 +50,7 @@ class Inverter(nn.Module):
         upsampling = spec.resolution // spec.latent_shape[-1]
         self.head = ImageHead(spec.width, spec.head_width, upsampling) if spec.head_width else None
         self._shared = _Shared(prior)
+        self.published: Published | None = None
 
     @property
     def prior(self) -> DiffusionPrior:
@@ -203,6 +207,21 @@ class Inverter(nn.Module):
         from inverter.blackbox.load import load_inverter
 
         return load_inverter(name, prior, target)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Upload the published inverter that this was loaded from, with its card; returns the commit's URL.
+
+        Args:
+            repo_id: ``owner/name``.
+            **options: ``prior``, ``private``, ``token``, ``revision`` and ``commit_message``; see
+                :func:`inverter.blackbox.push.push_inverter`.
+        Raises:
+            ValueError: It was not loaded by name or folder, its weights have changed since, or the hub takes nothing.
+        """
+        from inverter.blackbox.load import check_unchanged
+        from inverter.blackbox.push import push_inverter
+
+        return push_inverter(check_unchanged(self), repo_id, **options)
 
 
 def build_conditioner(spec: InverterSpec, control_shape: ControlShape | None) -> Conditioner | TokenConditioner:

@@ -59,7 +59,24 @@ def load_inverter(
     if inverter.spec.tune == "lora":
         prior = with_lora(prior, published)
     inverter.attach(prior).eval()
+    inverter.published = published
     return few_step_variant(inverter, published.folder) if few_step else inverter
+
+
+def check_unchanged(inverter: Inverter) -> Published:
+    """What an inverter was loaded from.
+
+    Raises:
+        ValueError: It was not, or its weights are no longer those.
+    """
+    published = inverter.published
+    if published is None:
+        raise ValueError("this inverter was not loaded from a published one; run `inverter publish` first")
+    there = read_inverter(published, inverter.prior.control_shape).state_dict()
+    for name, values in inverter.state_dict().items():
+        if not torch.equal(values.cpu().float(), there[name].float()):
+            raise ValueError(f"weight {name} is not what {published.folder} holds; publish the changed inverter first")
+    return published
 
 
 def with_lora(prior: DiffusionPrior, published: Published) -> DiffusionPrior:

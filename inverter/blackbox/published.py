@@ -13,7 +13,7 @@ from inverter.blackbox.spec import InverterSpec
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_yaml
 from inverter.config.strict import read_strictly, strict_dataclass
-from inverter.run.hub import checkpoints_root, find_published
+from inverter.run.hub import checkpoints_root, find_published, own_hub_id
 from inverter.targets.spec import TargetSpec, check_same_features
 
 log = logging.getLogger(__name__)
@@ -67,12 +67,17 @@ def split_run(folder: Path) -> tuple[Path, int]:
 
 
 def is_published(name: str) -> bool:
-    """Whether ``checkpoints/`` has a folder of this name."""
-    return (checkpoints_root() / name / WEIGHTS).is_file()
+    """Whether ``checkpoints/`` has a folder of this name, or the owner in ``hub.yaml`` a repository."""
+    if (checkpoints_root() / name / WEIGHTS).is_file():
+        return True
+    try:
+        return own_hub_id(name) is not None and bool(find_published(name, marker=WEIGHTS, kind="inverter"))
+    except ValueError:
+        return False
 
 
 def names_of(layer: str, input_size: int) -> list[str]:
-    """What there is in ``checkpoints/`` under the names of an inverter of these features, such as ``blocks.2-64``."""
+    """What is published under the names of an inverter of these features, such as ``blocks.2-64``."""
     return list(filter(is_published, (f"{layer}-{input_size}", layer)))
 
 

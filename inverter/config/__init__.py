@@ -2,7 +2,15 @@
 
 from inverter.config.errors import ConfigError
 from inverter.config.evaluation import DrawConfig, EvaluateConfig
-from inverter.config.inversion import DoctorConfig, ListConfig, PublishConfig, SenderConfig
+from inverter.config.inversion import (
+    CompletionConfig,
+    DoctorConfig,
+    HubConfig,
+    ListConfig,
+    PublishConfig,
+    PushConfig,
+    SenderConfig,
+)
 from inverter.config.keys import changed_keys
 from inverter.config.kinds import unread_keys
 from inverter.config.load import (
@@ -50,6 +58,7 @@ __all__ = [
     "YAML",
     "ArchitectureConfig",
     "AutoencoderConfig",
+    "CompletionConfig",
     "ConfigError",
     "DataConfig",
     "DatasetConfig",
@@ -58,6 +67,7 @@ __all__ = [
     "DoctorConfig",
     "DrawConfig",
     "EvaluateConfig",
+    "HubConfig",
     "ImageDataConfig",
     "InverterDistillConfig",
     "LayersConfig",
@@ -69,6 +79,7 @@ __all__ = [
     "PairsConfig",
     "PrepareConfig",
     "PublishConfig",
+    "PushConfig",
     "SenderConfig",
     "SmoothingConfig",
     "TableConfig",

@@ -36,8 +36,28 @@ class PublishConfig:
 
 
 @dataclass
+class PushConfig:
+    name: str = MISSING  # a published inverter, prior or judge: a name in checkpoints/, or its folder
+    repo: str = MISSING  # OWNER/NAME on the hub, which is made where it is not there
+    prior: str | None = None  # hub id of an inverter's prior, for config and card; null: the name that it has here
+    private: bool | None = None  # of a repository that is made; null: as its owner has set
+    revision: str | None = None  # branch; null: main
+
+
+@dataclass
+class HubConfig:
+    owner: str | None = None
+    revision: str | None = None
+
+
+@dataclass
 class ListConfig:
     path: str | None = None  # folder of published priors and inverters; null: checkpoints/
+
+
+@dataclass
+class CompletionConfig:
+    shell: str = MISSING  # bash | zsh | fish
 
 
 @dataclass

@@ -76,6 +76,9 @@ class PrepareConfig:
     )
     table: TableConfig = field(default_factory=TableConfig)  # of features=TABLE.(parquet|arrow|feather|npy)
     feature_shape: list[int] | None = None  # of one image's captured features; null goes by spec.json or the files
+    feature_axes: str | None = (
+        None  # of captured features: CHW | HWC | ND | D; with B first: FILE.txt names the pictures
+    )
     pairs: int | None = None  # number of pairs; null takes all that the source has
     shard_size: int = 512
     feature_dtype: str = "float16"  # float16 | float32

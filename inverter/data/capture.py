@@ -29,7 +29,10 @@ def capture(target: Target | MultiTarget, inputs: Sequence[Input], seed: int) ->
     for item in inputs:
         if item.features is not None:
             rows.append(
-                {layer: fitting(item.features, spec, item.key).to(device) for layer, spec in target.specs.items()}
+                {
+                    layer: fitting(item.features, spec, item.key, stated=item.stated).to(device)
+                    for layer, spec in target.specs.items()
+                }
             )
         elif item.picture is not None:
             target.seed_payload(derive_seed(seed, item.key, "payload"))

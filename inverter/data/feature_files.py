@@ -1,4 +1,4 @@
-"""Files of captured features: read without unpickling, and what their axes can mean."""
+"""Files of captured features: four formats, read without running anything, and their tensors as each image's."""
 
 from __future__ import annotations
 
@@ -6,31 +6,40 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from einops import rearrange
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from inverter.config.errors import one_line
+from inverter.data.feature_axes import (
+    SEVERAL,
+    arrange,
+    check_order,
+    fit,
+    is_batched,
+    several_advice,
+    split_axes,
+    unbatched,
+)
 from inverter.data.files import extension
-from inverter.data.npy import read_npy
+from inverter.data.npy import read_npy, read_npz
+from inverter.data.torch_file import read_torch
 from inverter.targets.shape import join_features
 from inverter.targets.spec import TargetSpec
 
-SUFFIXES = (".npy", ".safetensors")
+SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth")
+NAMES = ", ".join(SUFFIXES)
 DTYPES = ("float16", "float32", "float64")
-_TORCH = "torch.load('features{0}').float().cpu().numpy()"
 _HDF5 = "h5py.File('features{0}')['NAME'][()]"
 CONVERT = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt"), _TORCH),
+    ".ckpt": "torch.load('features{0}')['NAME'].float().cpu().numpy()",
     **dict.fromkeys((".pkl", ".pickle", ".joblib"), "ARRAY"),
-    ".npz": "np.load('features{0}')['NAME']",
     **dict.fromkeys((".h5", ".hdf5", ".hdf"), _HDF5),
     ".mat": "scipy.io.loadmat('features{0}')['NAME']",
     **dict.fromkeys((".parquet", ".arrow", ".feather", ".tfrecord"), "ARRAY"),
 }
 """Kinds of files that features are also saved in, and what makes an array of each; none of them is read."""
-PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
+PICKLED = (".ckpt", ".pkl", ".pickle", ".joblib")
 
 
 def how_to_convert(path: Path) -> str:
@@ -38,46 +47,93 @@ def how_to_convert(path: Path) -> str:
     kind = extension(path)
     reason = "pickled and never read" if kind in PICKLED else "which is not read"
     array = CONVERT[kind].format(kind)
-    return f"{reason}; allowed: .npy or .safetensors; convert what you trust: np.save('features.npy', {array})"
+    return f"{reason}; allowed: {NAMES}; convert what you trust: np.save('features.npy', {array})"
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a feature file by name; that of ``.npy`` is called ``features``.
+    """Tensors of a feature file by name; one that has none, as in ``.npy``, is called ``features``.
 
     Raises:
         ValueError: The file is damaged, holds Python objects, or another kind of numbers than floating point.
     """
     try:
-        if extension(path) == ".npy":
-            return {"features": torch.from_numpy(read_npy(path.read_bytes(), DTYPES))}
+        match extension(path):
+            case ".npy":
+                return {"features": torch.from_numpy(read_npy(path.read_bytes(), DTYPES))}
+            case ".npz":
+                return {name: torch.from_numpy(array) for name, array in read_npz(path, DTYPES).items()}
+            case ".pt" | ".pth":
+                return read_torch(path)
         return load_file(path)
     except (ValueError, OSError, SafetensorError) as error:
         raise ValueError(f"feature file {path} cannot be read: {one_line(error)}") from error
 
 
-def load_features(path: Path) -> Tensor:
-    """Captured features as they lie in a file, float32; a batch of one map loses its batch axis.
+def load_features(path: Path, axes: str | None = None) -> Tensor:
+    """Captured features as they lie in a file, float32.
 
+    Args:
+        path: The file.
+        axes: What its axes are, see :data:`inverter.data.feature_axes.AXES`; the result has them in the order of
+            ``(B, C, h, w)``. None: those of one image, and a batch of one map loses its batch axis.
     Raises:
-        ValueError: As :func:`read_tensors`; or several tensors of which none is called ``features``, several images, or
-            values that are not finite.
+        ValueError: As :func:`read_tensors`; or several tensors of which none is called ``features``, several images
+            where ``axes`` names no batch, or values that are not finite.
     """
     tensors = read_tensors(path)
     if len(tensors) != 1 and "features" not in tensors:
         reason = f"tensors {sorted(tensors)}; allowed: one tensor, or one called features"
         raise ValueError(f"feature file {path} cannot be read: {reason}")
-    return _of_one_image(path, tensors.get("features", next(iter(tensors.values()))))
+    return _checked(path, tensors.get("features", next(iter(tensors.values()))), axes)
 
 
-def _of_one_image(path: Path, values: Tensor, layer: str = "") -> Tensor:
-    """A tensor of a file as one image's features, float32; ``layer`` names one of several."""
-    features, what = unbatched(values), f"{layer}: " if layer else ""
-    if not features.is_floating_point() or not 1 <= features.ndim <= 3 or not features.numel():
-        advice = "; save features[0], features[1] and so on in a file each" if features.ndim == 4 else ""
+def load_layers(path: Path, layers: Sequence[str], axes: str | None = None) -> dict[str, Tensor]:
+    """Features by layer, float32, as :func:`load_features` gives them.
+
+    Args:
+        path: With several layers a file with one tensor each, called after it; no ``.npy`` then.
+        layers: Dotted names.
+        axes: Of all layers, or those of each, in their order: ``CHW+D``.
+    Raises:
+        ValueError: As :func:`load_features`; or the file has not one tensor for each of several layers.
+    """
+    by_layer = dict(zip(layers, split_axes(axes, len(layers)), strict=True))
+    if len(layers) == 1:
+        return {layers[0]: load_features(path, axes)}
+    tensors = read_tensors(path) if extension(path) != ".npy" else {}
+    if set(tensors) != set(layers):
+        needed = f"{sorted(layers)}, one tensor each ({NAMES.replace('.npy, ', '')})"
+        raise ValueError(f"feature file {path} holds {sorted(tensors)}; needed: {needed}")
+    return {layer: _checked(path, tensors[layer], by_layer[layer], layer) for layer in layers}
+
+
+def load_images(path: Path, layers: Sequence[str], axes: str | None = None) -> list[dict[str, Tensor]]:
+    """Features by layer of each image in a file, in the file's order: one image unless ``axes`` names a batch.
+
+    Raises:
+        ValueError: As :func:`load_layers`, or the layers have batches of different sizes.
+    """
+    found = load_layers(path, layers, axes)
+    if not is_batched(axes):
+        return [found]
+    sizes = {layer: len(values) for layer, values in found.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"feature file {path} holds batches of {sizes} images; allowed: one size")
+    return [dict(zip(found, rows, strict=True)) for rows in zip(*found.values(), strict=True)]
+
+
+def _checked(path: Path, values: Tensor, axes: str | None, layer: str = "") -> Tensor:
+    """A tensor of a file as float32, its axes in order; ``layer`` names one of several."""
+    what = f"{layer}: " if layer else ""
+    features = unbatched(values) if axes is None else values
+    if (axes is None and not 1 <= features.ndim <= 3) or not features.is_floating_point() or not features.numel():
+        advice = SEVERAL.format("BCHW or BHWC") if features.ndim == 4 else ""
         raise ValueError(
             f"feature file {path} holds {what}{features.dtype} {tuple(features.shape)}; "
             f"allowed: floating point, (C, h, w), (N, D) or (D,) of one image{advice}"
         )
+    if axes is not None:
+        features = arrange(features, axes, f"feature file {path} holds {what}{features.dtype}")
     single = features.float()
     if not single.isfinite().all():
         large = features.dtype == torch.float64 and features.isfinite().all()
@@ -86,82 +142,26 @@ def _of_one_image(path: Path, values: Tensor, layer: str = "") -> Tensor:
     return single
 
 
-def load_layers(path: Path, layers: Sequence[str]) -> dict[str, Tensor]:
-    """One image's features by layer, float32, as they lie in the file.
-
-    Args:
-        path: With several layers a ``.safetensors`` with one tensor each.
-        layers: Dotted names.
-    Raises:
-        ValueError: As :func:`load_features`; or the file has not one tensor for each of several layers.
-    """
-    if len(layers) == 1:
-        return {layers[0]: load_features(path)}
-    tensors = read_tensors(path) if extension(path) == ".safetensors" else {}
-    if set(tensors) != set(layers):
-        raise ValueError(f"feature file {path} holds {sorted(tensors)}; allowed: .safetensors with {sorted(layers)}")
-    return {layer: _of_one_image(path, tensors[layer], layer) for layer in layers}
-
-
-def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str) -> Tensor:
-    """An image's features as they travel; a batch of one counts as the image, and a channels-last map is turned.
+def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str, *, stated: bool = False) -> Tensor:
+    """An image's features as they travel.
 
     Args:
         features: By layer, as they were read.
         spec: Of the target whose features they are.
         key: Names the image, for messages.
+        stated: Whether it was said what the axes are; else a batch of one counts as the image, and a map that fits with
+            its channels last alone is turned.
     Raises:
-        ValueError: A layer gives another shape.
+        ValueError: A layer gives another shape, or a map fits with its channels first as well as last.
     """
     parts = []
     for layer, shape in spec.layers.items():
         found = tuple(features[layer].shape)
-        if (fitted := fit(features[layer], shape)) is None:
-            advice = split_advice(found, shape)
+        if not stated:
+            check_order(found, f"features of {key!r} have shape")
+        fitted = fit(features[layer], shape) if not stated else features[layer] if found == shape else None
+        if fitted is None:
+            advice = "" if stated else several_advice(found, shape)
             raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
         parts.append(fitted[None])
     return join_features(parts)[0]
-
-
-def unbatched(features: Tensor) -> Tensor:
-    """A map ``(C, h, w)`` out of a batch of one; anything else as it is."""
-    return features[0] if features.ndim == 4 and len(features) == 1 else features
-
-
-def possible_shapes(shape: tuple[int, ...]) -> dict[tuple[int, ...], str]:
-    """Shapes that one image's features may have which lie in an array of this shape, and what each means.
-
-    More than one where axes do not say what they are: a first axis of 1 may be the batch, and a map whose sides differ
-    may hold its channels first or last.
-
-    Args:
-        shape: Of an array of 1 to 3 axes.
-    """
-    found = {shape: {1: "a vector", 2: "tokens", 3: "a map, channels first"}[len(shape)]}
-    if len(shape) > 1 and shape[0] == 1:
-        found |= {inner: f"{what} in a batch of one" for inner, what in possible_shapes(shape[1:]).items()}
-    elif len(shape) == 3 and shape[1] != shape[2]:
-        found[(shape[2], *shape[:2])] = "a map, channels last"
-    return found
-
-
-def fit(features: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-    """Features of one image as ``shape``; None where they do not have it.
-
-    A batch of one loses its axis, and a channels-last map is turned.
-
-    Args:
-        features: As they were read.
-        shape: What the layer gives for one image.
-    """
-    while tuple(features.shape) != shape and features.ndim > 1 and len(features) == 1:
-        features = features[0]
-    if tuple(features.shape) == shape:
-        return features
-    turned = features.ndim == 3 and (features.shape[2], *features.shape[:2]) == shape
-    return rearrange(features, "h w c -> c h w").contiguous() if turned else None
-
-
-def split_advice(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
-    """What to do where an array holds several images; ``""`` where it does not."""
-    return "; save features[0], features[1] and so on in a file each" if found[1:] == shape else ""

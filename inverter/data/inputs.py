@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from inverter.config import VideoConfig
-from inverter.data.feature_files import CONVERT, SUFFIXES, how_to_convert, load_layers
+from inverter.data.feature_axes import is_batched
+from inverter.data.feature_files import CONVERT, NAMES, SUFFIXES, how_to_convert, load_images
 from inverter.data.files import count_kinds, extension, relative_stem, visible_files
 from inverter.data.pictures import read_picture, square, to_tensor
 from inverter.data.sources.folder import FolderSource
@@ -35,11 +36,13 @@ class Input:
         key: Names its reconstruction.
         picture: ``(3, S, S)`` uint8; None where there are features only.
         features: By layer, as they were read; None where the target makes them from the picture.
+        stated: Whether it was said what the features' axes are.
     """
 
     key: str
     picture: Tensor | None = None
     features: dict[str, Tensor] | None = None
+    stated: bool = False
 
 
 def is_clip(path: Path) -> bool:
@@ -57,16 +60,20 @@ def is_table(path: Path) -> bool:
     return extension(path) in ARROW and path.is_file()
 
 
-def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig | None = None) -> Iterator[Input]:
+def read_inputs(
+    path: Path, layers: Sequence[str], size: int, video: VideoConfig | None = None, axes: str | None = None
+) -> Iterator[Input]:
     """Inputs of a picture, a clip, image shards, a feature file, a table of vectors, or a folder of such.
 
     Args:
         path: Where they lie; shards may be named by globs and braces.
-        layers: Dotted names; with several, also joint ones, a feature file is ``.safetensors`` with one tensor a layer.
+        layers: Dotted names; with several, also joint ones, a feature file has one tensor a layer.
         size: Pixels a side that pictures are cut and resized to.
         video: Which frames of a clip are taken.
+        axes: What the axes of features are; where they begin with a batch, each image of a file is an input, its number
+            behind the file's name.
     Raises:
-        ValueError: Nothing that can be read.
+        ValueError: Nothing that can be read, or ``axes`` without feature files.
     """
     if is_table(path):
         yield from _rows(path, layers)
@@ -76,9 +83,13 @@ def read_inputs(path: Path, layers: Sequence[str], size: int, video: VideoConfig
     used: set[str] = set()
     for file in files:
         name = relative_stem(file, path) if path.is_dir() else file.stem
-        yield Input(unique_key(name, used), features=load_layers(file, layers))
+        for number, features in enumerate(load_images(file, layers, axes)):
+            key = f"{name}-{number:06d}" if is_batched(axes) else name
+            yield Input(unique_key(key, used), features=features, stated=axes is not None)
     if files:
         return
+    if axes is not None:
+        raise ValueError(f"feature_axes={axes!r}, but input {str(path)!r} holds no features; allowed: {NAMES}")
     for picture in read_pictures(path, video or VideoConfig()):
         yield Input(picture.key, to_tensor(square(picture.image, size)))
 
@@ -139,4 +150,4 @@ def read_pictures(path: Path, video: VideoConfig) -> Iterator[SourceImage]:
         return TarSource(str(path), shard_size=1 << 20).shard(0)
     if path.is_file():
         return iter([SourceImage(unique_key(path.stem, set()), read_picture(path, str(path)))])
-    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a clip, a folder, shards, or .npy/.safetensors")
+    raise ValueError(f"input is {str(path)!r}; allowed: a picture, a clip, a folder, shards, or features: {NAMES}")

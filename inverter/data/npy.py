@@ -1,10 +1,13 @@
-"""NumPy's .npy format for arrays of unknown origin: checked before memory is taken, never unpickled."""
+"""NumPy's .npy and .npz for arrays of unknown origin: checked before memory is taken, never unpickled."""
 
 from __future__ import annotations
 
 import io
 import math
+import zipfile
+import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -35,3 +38,29 @@ def read_npy(data: bytes, dtypes: Sequence[str]) -> np.ndarray:
         raise ValueError(f"array of {dtype.name} {shape} needs {needed} bytes; the file holds {found}")
     array = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
     return array.astype(dtype.newbyteorder("="), order="C")
+
+
+def read_npz(path: Path, dtypes: Sequence[str]) -> dict[str, np.ndarray]:
+    """Arrays of an .npz archive by name, each as :func:`read_npy` reads it.
+
+    Raises:
+        ValueError: No archive, a damaged one, members that are no .npy or larger than it can hold, or as
+            :func:`read_npy`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if other := [member.filename for member in members if not member.filename.endswith(".npy")]:
+                raise ValueError(f"it holds {other[0]!r}; allowed: .npy members")
+            if sum(member.file_size for member in members) > 1000 * path.stat().st_size:  # beyond deflate's own ratio
+                raise ValueError("its members are larger than an archive of this size can hold")
+            data = {member.filename.removesuffix(".npy"): archive.read(member) for member in members}
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        raise ValueError(f"no .npz archive of arrays: {error}") from error
+    arrays = {}
+    for name, content in data.items():
+        try:
+            arrays[name] = read_npy(content, dtypes)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return arrays

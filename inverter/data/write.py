@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from inverter.data.build import PairBuilder
 from inverter.data.shards import ShardRecord, count_pairs, read_record
 from inverter.run.processes import gather, rank, world_size
+from inverter.run.progress import time_left
 
 log = logging.getLogger(__name__)
 COLUMNS = (TextColumn("pairs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -38,7 +39,7 @@ def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
     """Write this process's shards; whether the source ended before ``max_time`` did."""
     started = logged = time.monotonic()
     total, folder = builder.source.num_images, next(iter(builder.folders.values()))
-    alone, done = world_size() == 1, 0
+    alone, done, kept = world_size() == 1, 0, count_pairs(folder)  # of a run before
     with Progress(*COLUMNS, console=Console(stderr=True), disable=rank() > 0 or not sys.stderr.isatty()) as progress:
         task = progress.add_task("pairs", total=total)
         for index in count(rank(), world_size()):
@@ -52,7 +53,8 @@ def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
                 logged = now
                 done = done if alone else count_pairs(folder)  # the others' shards too
                 if progress.disable and not rank():
-                    log.info("%d of %s pairs, %.0f s", done, total or "unknown", now - started)
+                    left = time_left(now - started, (done - kept) / (total - kept)) if total and total > kept else ""
+                    log.info("%d of %s pairs, %.0f s%s", done, total or "unknown", now - started, left)
             progress.update(task, completed=done)
             if max_time is not None and time.monotonic() - started > max_time:
                 return False

@@ -12,7 +12,7 @@ from torch import Tensor
 from inverter.config import MemoryConfig
 from inverter.whitebox.config import InvertConfig
 
-MAY_CHANGE = ("input", "output", "device", "limit", "video")
+MAY_CHANGE = ("input", "feature_axes", "output", "device", "limit", "video")
 SAID_BY_CONTENT = ("prompt", "prompts", "prompt_kind", "prior", "inverter")
 MAY_CHANGE_WITHIN = {"loop": ("max_seconds", "save_every_n_seconds", "resume"), "latent": ("kept_steps",)}
 

@@ -74,6 +74,8 @@ def front_matter(name: str, licence: str, prior: str, source: str, results: Resu
     return ModelCardData(
         license=licence,
         library_name="inverter",
+        pipeline_tag="image-to-image",
+        metrics=["psnr", "ssim"],
         tags=["feature-inversion", "privacy", "latent-diffusion"],
         base_model=base[1] if base and not Path(prior).exists() else None,
         datasets=data[1] if data else None,

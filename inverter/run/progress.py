@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ def track(items: Iterable[T], description: str, total: int | None = None, every_
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, transient=False) as progress:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
             yield from progress.track(items, total=total, description=description)
         return
     start = shown = time.monotonic()
@@ -38,7 +39,7 @@ def track(items: Iterable[T], description: str, total: int | None = None, every_
         yield item
         now = time.monotonic()
         if now - shown >= every_seconds:
-            left = f", about {(now - start) / count * (total - count):.0f} s left" if total else ""
+            left = time_left(now - start, count / total) if total else ""
             log.info("%s: %d%s after %.0f s%s", description, count, f" of {total}" if total else "", now - start, left)
             shown = now
 
@@ -55,7 +56,7 @@ def follow(description: str, total: int, every_seconds: float = 30.0) -> Iterato
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, transient=False) as progress:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task(description, total=total, loss=float("nan"))
             yield lambda done, loss: progress.update(task, completed=done, loss=loss)
         return
@@ -65,9 +66,14 @@ def follow(description: str, total: int, every_seconds: float = 30.0) -> Iterato
         nonlocal shown
         now = time.monotonic()
         if now - shown >= every_seconds:
-            left = (now - start) / max(done, 1) * (total - done)
-            how_far = f"step {done} of {total}, loss {loss:.4g}, after {now - start:.0f} s, about {left:.0f} s left"
+            left = time_left(now - start, done / total)
+            how_far = f"step {done} of {total}, loss {loss:.4g}, after {now - start:.0f} s{left}"
             log.info("%s: %s", description, how_far)
             shown = now
 
     yield show
+
+
+def time_left(seconds: float, share: float) -> str:
+    """``, about N s left`` after so many seconds in which a share was done; empty where there is nothing to go by."""
+    return f", about {seconds / share * (1 - share):.0f} s left" if 0 < share <= 1 else ""

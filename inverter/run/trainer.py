@@ -77,7 +77,7 @@ def build_trainer(
     ]
     if optim.patience is not None:
         common.append(Patience(monitor, mode=mode, patience=optim.patience, check_on_train_epoch_end=False))
-    shown = progress() if config.progress else None
+    shown = progress(optim) if config.progress else None
     if shown is not None:
         common.append(shown)
     if several := config.num_nodes > 1 or config.devices != 1:

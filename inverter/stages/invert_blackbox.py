@@ -14,7 +14,7 @@ from inverter.blackbox.published import list_inverters, names_of
 from inverter.blackbox.trained import load_any_inverter
 from inverter.config import SenderConfig, TargetConfig
 from inverter.data.capture import capture
-from inverter.data.feature_files import fitting
+from inverter.data.feature_files import NAMES, fitting
 from inverter.data.inputs import Input, batches, read_inputs
 from inverter.inversion.recon import ReconFolder
 from inverter.payloads import same_payload
@@ -72,6 +72,8 @@ def _published_name(given: TargetConfig) -> str:
     if names := names_of(given.layer, given.input_size):
         return names[0]
     known = [published.folder.name for published in list_inverters()]
+    if not known:
+        return given.layer  # outside of a checkout: looking for it says what there is not
     raise ValueError(
         f"target.layer is {given.layer!r}, of which no inverter is published; allowed: inverter=, a folder, a hub id "
         f"or a name among {known}, or method=direct, which needs none"
@@ -112,17 +114,17 @@ def _sent(
     config: InvertConfig, spec: TargetSpec, resolution: int, device: torch.device
 ) -> Iterator[tuple[list[Input], Tensor]]:
     """Inputs and features, a batch at a time: read from files, or made by the target from pictures."""
-    inputs = read_inputs(Path(config.input), [spec.layer], resolution, config.video)
+    inputs = read_inputs(Path(config.input), [spec.layer], resolution, config.video, config.feature_axes)
     target = None
     for group in batches(inputs, config.batch_size, config.limit):  # a folder may not fit into memory
-        given = [fitting(item.features, spec, item.key) for item in group if item.features is not None]
+        given = [
+            fitting(item.features, spec, item.key, stated=item.stated) for item in group if item.features is not None
+        ]
         if given:
             yield group, torch.stack(given).to(device)
             continue
         if target is None:
             target = load_same_target(spec, config.target.name or "", device, pretrained=config.target.pretrained)
         if target is None:
-            raise ValueError(
-                f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)"
-            )
+            raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features ({NAMES})")
         yield group, capture(target, group, config.seed)[spec.layer]

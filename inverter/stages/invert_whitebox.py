@@ -41,7 +41,7 @@ def run(config: InvertConfig) -> Path:
     output = Output(Path(config.output), config, attack.size)
     with locked(output.folder):
         record_run(config, output.folder, "invert")
-        inputs = read_inputs(path, attack.layers, attack.size, config.video)
+        inputs = read_inputs(path, attack.layers, attack.size, config.video, config.feature_axes)
         for group in batches(inputs, config.batch_size if not clip else 1 << 20, config.limit):
             prompts = choose_prompts([item.key for item in group], config.prompt, table)
             result = _invert(config, setup, group, prompts, clip)

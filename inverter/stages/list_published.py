@@ -29,7 +29,7 @@ def run(config: ListConfig) -> None:
     """
     folder = Path(config.path) if config.path else checkpoints_root()
     if not folder.is_dir():
-        raise ValueError(f"path is {str(folder)!r}, which is no folder")
+        raise ValueError(f"path is {str(folder)!r}, which is no folder; allowed: a folder of published ones")
     table = Table(title=f"published in {folder}", title_justify="left")
     for column in ("name", "kind", "target", "layer", "input px", "features", "prior", "pairs"):
         table.add_column(column)

@@ -33,7 +33,10 @@ class InvertConfig(MethodsConfig):
     prior: str | None = None  # null: the inverter's, else embedded; black-box: where the inverter's lies here
     memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     image_size: int | None = None  # pixels a side with method=direct; null: the prior's
-    input: str = MISSING  # picture, clip, features (.npy, .safetensors), folder of one kind, image shards
+    input: str = MISSING  # picture, clip, features (.npy, .npz, .safetensors, .pt), folder of one kind, image shards
+    feature_axes: str | None = (
+        None  # of feature files: CHW | HWC | ND | D, or with B first, of several images; null: one image's
+    )
     video: VideoConfig = field(default_factory=VideoConfig)  # of a clip
     limit: int | None = None  # invert the first N inputs only
     operating_point: str = "mean"  # mean | sample

@@ -4,16 +4,20 @@ import importlib.util
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from documents import CODE, DOCS, PLACEHOLDER, ROOT, code, commands, make, read, stages
+from torch import nn
 
 import inverter.__main__
 import inverter.priors.load
 import inverter.run.memory
+from inverter import load_target
 
 FOLDERS = ("inverter", "configs", "checkpoints", "data", "docs", "notebooks", "tests", ".ci")
 MADE_BY_COMMANDS = ("data/shards", "runs")
@@ -170,6 +174,45 @@ def test_python_of_the_readme_runs(body, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == re.findall(r'save_image\(\w+, "([^"]+)"\)', body)
 
 
+class Visual(nn.Module):
+    """What open_clip's half that sees looks like from outside: patches, a class token, blocks, a projected vector."""
+
+    image_mean, image_std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 32, 32)
+        self.transformer = nn.Module()
+        blocks = [nn.TransformerEncoderLayer(16, 2, 16, batch_first=True) for _ in range(6)]
+        self.transformer.resblocks = nn.ModuleList(blocks)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv1(x).flatten(2).transpose(1, 2)
+        x = torch.cat([torch.zeros_like(x[:, :1]), x], 1)
+        for block in self.transformer.resblocks:
+            x = block(x)
+        return x[:, 0]
+
+
+def test_a_model_of_open_clip_is_a_target(monkeypatch):
+    """The guide's factory, on a stand-in for the package."""
+    asked = []
+
+    def create_model(name, pretrained):
+        asked.append((name, pretrained))
+        return SimpleNamespace(visual=Visual())
+
+    monkeypatch.setitem(sys.modules, "open_clip", SimpleNamespace(create_model=create_model))
+    guide = read(Path("docs/guides/audit.md"))
+    (body,) = [body for body in code("python", guide) if "open_clip" in body]
+    names: dict = {}
+    exec(compile(body, "audit.md", "exec"), names)
+    (layer,) = re.findall(r"`(1\.transformer\.resblocks\.\d)`", guide)
+    target = load_target(names["build"](), layer=layer, input_size=224)
+    assert target(torch.rand(2, 3, 64, 64)).shape == (2, 50, 16) and target.spec.feature_shape == (50, 16)
+    assert asked == [("ViT-B-32", "laion2b_s34b_b79k")]
+
+
 @pytest.mark.parametrize("doc", [doc for doc in DOCS if doc.parts[0] == "docs"], ids=str)
 def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
     monkeypatch.chdir(tmp_path)
@@ -179,6 +222,7 @@ def test_python_of_the_docs_runs(doc, tmp_path, monkeypatch, stable_diffusion):
         return stable_diffusion("epsilon") if name.startswith("stable-diffusion") else find(name, **options)
 
     monkeypatch.setattr(inverter.priors.load, "find_prior", find_or_toy)
+    monkeypatch.setitem(sys.modules, "open_clip", SimpleNamespace())
     for body in code("python", read(doc)):
         if not body.startswith(("# inverter/", "# tests/")):  # files, which tests/smoke/test_extending.py puts in place
             exec(compile(body, str(doc), "exec"), {})

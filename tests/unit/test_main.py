@@ -7,9 +7,10 @@ import pytest
 
 import inverter
 from inverter import __main__
-from inverter.__main__ import STAGES, main
+from inverter.__main__ import STAGES, find_schema, how_to_go_on, main
 
 ROOT = Path(__file__).parents[2]
+EXPERIMENTS = ("methods", "prompts", "smoothing")
 HEAVY = (
     "torch",
     "torchvision",
@@ -53,7 +54,12 @@ def python(*words: str) -> subprocess.CompletedProcess:
     "words",
     [
         *(["--help"], ["--version"], [], ["nonsense"], ["list"]),
-        *(["train", "--help"], ["train", "nonsense=1"], ["train", "model.kind=upconv", "model.strength=1"]),
+        *(
+            ["completion", "bash"],
+            ["train", "--help"],
+            ["train", "nonsense=1"],
+            ["train", "model.kind=upconv", "model.strength=1"],
+        ),
         *(["invert", "--help"], ["audit", "--help"], ["experiment", "methods", "--help"]),
     ],
 )
@@ -91,7 +97,15 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
     assert main([*stage.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"usage: inverter {stage}" in shown
-    assert "seed: 0" in shown or stage in ("layers", "publish", "list", "doctor", "experiment summary")
+    assert "seed: 0" in shown or stage in (
+        "layers",
+        "publish",
+        "push",
+        "list",
+        "doctor",
+        "completion",
+        "experiment summary",
+    )
     assert stages == []
 
 
@@ -206,7 +220,44 @@ def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
     with pytest.raises(RuntimeError, match="a bug"):
         run_with(RuntimeError("a bug"))
     assert run_with(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "interrupted; the same command begins anew\n"
+
+
+GOES_ON = {"prepare", "audit", "distill", "invert", "ladder", "evaluate_prior"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(130), SystemExit(143)], ids=repr)
+def test_a_stage_that_is_stopped_says_how_to_go_on(stage, error, monkeypatch, capsys):
+    def run(config):
+        raise error
+
+    config = find_schema(stage)()
+    config.output = "runs/mine"
+    if stage == "invert":
+        config.method = "latent"
+    monkeypatch.setattr(__main__, "importlib", SimpleNamespace(import_module=lambda name: SimpleNamespace(run=run)))
+    monkeypatch.setattr("inverter.run.memory.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("inverter.config.load_words", lambda schema, words: config)
+    try:
+        assert main(stage.split()) == 130
+    except SystemExit as ended:
+        assert ended.code == error.code
+    word = "terminated" if getattr(error, "code", 130) == 143 else "interrupted"
+    goes_on = stage in GOES_ON or stage.startswith("train") or stage in [f"experiment {name}" for name in EXPERIMENTS]
+    (line,) = capsys.readouterr().err.splitlines()
+    if goes_on:
+        assert line.startswith(f"{word}; ") and line.endswith(": the same command goes on") and "OUTPUT" not in line
+    else:
+        assert line == f"{word}; the same command begins anew"
+
+
+def test_what_does_not_resume_says_so():
+    config = find_schema("train")()
+    config.resume = False
+    assert how_to_go_on("train", config, "interrupted").endswith("the same command with resume=true goes on")
+    config = find_schema("invert")()  # with a published inverter
+    assert how_to_go_on("invert", config, "interrupted") == "interrupted; the same command begins anew"
 
 
 @pytest.mark.parametrize("words", [["--debug", "list"], ["list", "--debug"], ["--debug", "list", "nonsense=1"]])

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from torch import Tensor
+
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
-from inverter.data.feature_files import (
-    CONVERT,
-    SUFFIXES,
-    fit,
-    fitting,
-    how_to_convert,
-    load_features,
-    load_layers,
-    possible_shapes,
-    split_advice,
-)
+from inverter.data.feature_axes import fit, is_batched, possible_shapes, several_advice
+from inverter.data.feature_files import CONVERT, SUFFIXES, fitting, how_to_convert, load_features, load_images
 from inverter.data.files import extension, listed, relative_stem, visible_files
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import FolderSource
@@ -35,13 +29,17 @@ UNKNOWN_SHA256 = "0" * 64
 class CapturedSource(FolderSource):
     """Pictures of a folder, each with the features in the file of the same relative path and stem.
 
+    Where ``axes`` begin with a batch, a file holds the features of several pictures, and the text file of the same path
+    and stem names these in their order: one line each, the path within ``folder``.
+
     Args:
         folder: The pictures.
-        features: Folder of ``.npy`` or ``.safetensors`` files (one tensor, or the one called ``features``; of joint
-            layers one called after each); ``spec.json`` in it may hold the target's spec.
+        features: Folder of feature files (one tensor, or the one called ``features``; of joint layers one called after
+            each); ``spec.json`` in it may hold the target's spec.
         shard_size: Pictures a shard.
         num_images: Take the first pictures only; None takes all.
         feature_shape: Shape of one image's features; None: that of the spec, else what the first file's allows only.
+        axes: What the axes of a file are, see :data:`inverter.data.feature_axes.AXES`; None: those of one image.
     Raises:
         ValueError: A folder is missing or empty, a picture has no feature file of its own, ``spec.json`` is invalid or
             of another shape, or what the axes of the first file mean has to be told by ``feature_shape``.
@@ -55,39 +53,81 @@ class CapturedSource(FolderSource):
         num_images: int | None = None,
         *,
         feature_shape: Sequence[int] | None = None,
+        axes: str | None = None,
     ) -> None:
         super().__init__(folder, shard_size, num_images)
         if not features.is_dir():
             raise ValueError(f"features={features} is no folder")
-        self.features, given = features, visible_files(features)
+        self.features, self.axes, given = features, axes, visible_files(features)
         self.captured = "pictures and the features captured with them"
+        self._read: tuple[Path, list[dict[str, Tensor]]] | None = None
+        if is_batched(axes):
+            self.rows = self._named_rows([path for path in given if extension(path) in SUFFIXES])
+            self.spec = read_spec(features, lambda: only_shape(self.rows[0][0], axes), feature_shape)
+            return
         partners: dict[str, list[Path]] = {}
         for path in given:
             if extension(path) in SUFFIXES:
                 partners.setdefault(relative_stem(path, features), []).append(path)
         unread = [path for path in given if extension(path) in CONVERT]
-        self.feature_files = [self._partner(path, features, partners, unread) for path in self.files]
-        if len(set(self.feature_files)) < len(self.files):
-            twice = next(one for one, two in pairwise(sorted(self.feature_files)) if one == two)
+        self.rows = [(self._partner(path, features, partners, unread), 0) for path in self.files]
+        if len(set(self.rows)) < len(self.files):
+            twice, _ = next(one for one, two in pairwise(sorted(self.rows)) if one == two)
             raise ValueError(f"{twice} belongs to more than one picture of {folder}; allowed: one picture a stem")
         if alone := sum(map(len, partners.values())) - len(self.files):
             log.warning("features=%s: %d file(s) have no picture in %s and are left out", features, alone, folder)
-        self.spec = read_spec(features, lambda: only_shape(self.feature_files[0]), feature_shape)
+        self.spec = read_spec(features, lambda: only_shape(self.rows[0][0], axes), feature_shape)
 
     def listing(self) -> list[str]:
-        partners = (listed(path, self.features) for path in self.feature_files)
+        row = ":{}" if is_batched(self.axes) else ""
+        partners = (listed(path, self.features) + row.format(number) for path, number in self.rows)
         return [f"{one} {other}" for one, other in zip(super().listing(), partners, strict=False)]
 
     def shard(self, index: int) -> Iterator[SourceImage]:
         for number in self.numbers(index):
-            path, partner = self.files[number], self.feature_files[number]
-            features = load_layers(partner, list(self.spec.layers))
+            path, (partner, row) = self.files[number], self.rows[number]
+            features = self._load(partner)[row]
             for layer, shape in self.spec.layers.items():
-                if fit(features[layer], shape) is None:
-                    found = tuple(features[layer].shape)
-                    raise ValueError(f"{partner} has shape {found}; needed: {shape}{split_advice(found, shape)}")
-            sent = fitting(features, self.spec, self.keys[number])
+                found = tuple(features[layer].shape)
+                if found != shape and (self.axes is not None or fit(features[layer], shape) is None):
+                    advice = "" if self.axes is not None else several_advice(found, shape)
+                    raise ValueError(f"{partner} has shape {found}; needed: {shape}{advice}")
+            sent = fitting(features, self.spec, self.keys[number], stated=self.axes is not None)
             yield SourceImage(self.keys[number], read_picture(path, str(path)), features=sent)
+
+    def _load(self, path: Path) -> list[dict[str, Tensor]]:
+        """Features of each image in a file; the last one of several images stays in memory."""
+        if not is_batched(self.axes):
+            return load_images(path, list(self.spec.layers), self.axes)
+        if self._read is None or self._read[0] != path:
+            images = load_images(path, list(self.spec.layers), self.axes)
+            named = sum(file == path for file, _ in self.rows)
+            if len(images) != named:
+                raise ValueError(f"{path} holds {len(images)} images, but {names_file(path).name} names {named}")
+            self._read = path, images
+        return self._read[1]
+
+    def _named_rows(self, files: list[Path]) -> list[tuple[Path, int]]:
+        """File and row of each picture.
+
+        Raises:
+            ValueError: A file whose order nothing states, a picture that is named twice, never, or is not there.
+        """
+        found: dict[str, tuple[Path, int]] = {}
+        for file in files:
+            if not names_file(file).is_file():
+                raise ValueError(
+                    f"{file} holds several images (feature_axes={self.axes}), but their order is not stated; needed: "
+                    f"{names_file(file).name} beside it, with a picture's path within {self.folder} a line"
+                )
+            for row, name in enumerate(names_file(file).read_text(encoding="utf-8").splitlines()):
+                if found.setdefault(unicodedata.normalize("NFC", name), (file, row)) != (file, row):
+                    raise ValueError(f"{names_file(file)} names {name!r}, which is named before; allowed: each once")
+        wanted = [unicodedata.normalize("NFC", path.relative_to(self.folder).as_posix()) for path in self.files]
+        if (left := set(wanted) - found.keys()) or (surplus := found.keys() - set(wanted)):
+            wrong = f"picture {min(left)!r} is named in none" if left else f"{min(surplus)!r} is no picture"
+            raise ValueError(f"features={self.features}: {wrong}; needed: each picture of {self.folder} in one .txt")
+        return [found[name] for name in wanted]
 
     def _partner(self, path: Path, features: Path, partners: Mapping[str, list[Path]], unread: list[Path]) -> Path:
         stem = relative_stem(path, self.folder)
@@ -99,6 +139,11 @@ class CapturedSource(FolderSource):
                 f"picture {path} needs exactly one feature file in {features}: {names}; found {len(found)}{advice}"
             )
         return found[0]
+
+
+def names_file(path: Path) -> Path:
+    """File that names the pictures whose features a file of several images holds."""
+    return path.with_suffix(".txt")
 
 
 def read_spec(
@@ -137,13 +182,15 @@ def read_spec(
     )
 
 
-def only_shape(path: Path) -> tuple[int, ...]:
+def only_shape(path: Path, axes: str | None = None) -> tuple[int, ...]:
     """The one shape that a file's features can have.
 
     Raises:
         ValueError: Its axes can mean more than one thing; the message offers each.
     """
-    found = tuple(load_features(path).shape)
+    found = tuple(load_features(path, axes).shape)
+    if axes is not None:
+        return found[1:] if is_batched(axes) else found
     shapes = possible_shapes(found)
     if len(shapes) > 1:
         offers = " or ".join(f"feature_shape=[{','.join(map(str, shape))}] ({what})" for shape, what in shapes.items())

@@ -51,11 +51,14 @@ def open_source(config: PrepareConfig, prior: Any = None) -> ImageSource:
             folder = Path(location) if kind == "folder" else None
             return TableSource(Path(config.features), config.table, size, pairs, folder=folder)
         shape = config.feature_shape
-        return CapturedSource(Path(location), Path(config.features), size, pairs, feature_shape=shape)
+        return CapturedSource(
+            Path(location), Path(config.features), size, pairs, feature_shape=shape, axes=config.feature_axes
+        )
     if kind == "table":
         raise ValueError("source=table is the pictures of a table; allowed: with features, the table's path")
-    if config.feature_shape is not None:
-        raise ValueError(f"feature_shape={config.feature_shape}; allowed: with features, the folder of captured ones")
+    for name in ("feature_shape", "feature_axes"):
+        if (value := getattr(config, name)) is not None:
+            raise ValueError(f"{name}={value}; allowed: with features, the folder of captured ones")
     if kind == "folder" and location:
         return FolderSource(Path(location), size, pairs)
     if kind == "shards" and location:

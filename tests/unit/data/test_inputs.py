@@ -26,9 +26,6 @@ def test_pictures_features_and_folders_of_either(tmp_path):
     assert [item.key for item in found] == ["a", "b"]
     assert found[0].features["x"].shape == (2, 3, 3)
     assert [item.key for item in read_inputs(tmp_path / "pictures" / "a.png", ["x"], 4)] == ["a"]
-    torch.save(torch.ones(2), tmp_path / "x.pt")
-    with pytest.raises(ValueError, match=r"x.pt', pickled and never read; allowed: .npy or .safetensors; convert"):
-        list(read_inputs(tmp_path / "x.pt", ["x"], 4))
     with pytest.raises(ValueError, match="allowed: a picture, a clip, a folder, shards"):
         list(read_inputs(tmp_path / "none.png", ["x"], 4))
 
@@ -51,10 +48,10 @@ def test_features_of_subfolders_keys_of_their_own_and_one_kind(tmp_path):
     save_file({"features": torch.zeros(2, 3, 3)}, tmp_path / "a.safetensors")
     found = {item.key: float(item.features["x"].mean()) for item in read_inputs(tmp_path, ["x"], 4)}
     assert sorted(found.values()) == [0, 1, 1, 1] and {"a", "my_photo", "sub_a"} < set(found)
-    (tmp_path / "b.pt").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"b.pt', pickled and never read"):
+    (tmp_path / "b.pkl").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"b.pkl', pickled and never read"):
         list(read_inputs(tmp_path, ["x"], 4))
-    (tmp_path / "b.pt").unlink()
+    (tmp_path / "b.pkl").unlink()
     Image.new("RGB", (9, 7), "red").save(tmp_path / "c.png")
     with pytest.raises(ValueError, match=r"holds a.npy and c.png; allowed: one kind"):
         list(read_inputs(tmp_path, ["x"], 4))
@@ -63,10 +60,9 @@ def test_features_of_subfolders_keys_of_their_own_and_one_kind(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("x.npz", r"x.npz', which is not read; allowed: .npy or .safetensors; convert .* np.load\('features.npz'\)"),
         ("x.H5", r"x.H5', which is not read; .* h5py.File\('features.h5'\)"),
         ("x.mat", "scipy.io.loadmat"),
-        ("x.PT", "pickled and never read"),
+        ("x.PKL", r"pickled and never read; allowed: .npy, .npz, .safetensors, .pt, .pth; convert"),
     ],
 )
 def test_other_kinds_of_feature_files_say_how_to_convert(tmp_path, name, message):
@@ -97,7 +93,7 @@ def test_several_layers_come_in_one_file(tmp_path):
         "b": (5,),
         "a.1": (2, 3, 3),
     }
-    with pytest.raises(ValueError, match=r"holds \['a.1', 'b'\]; allowed: .safetensors with \['b', 'c'\]"):
+    with pytest.raises(ValueError, match=r"holds \['a.1', 'b'\]; needed: \['b', 'c'\], one tensor each"):
         load_layers(tmp_path / "x.safetensors", ["b", "c"])
     save_file({**tensors, "b": torch.full((5,), torch.nan)}, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match="holds b: NaN or infinity; allowed: finite numbers"):
@@ -105,6 +101,39 @@ def test_several_layers_come_in_one_file(tmp_path):
     save_file({**tensors, "b": torch.ones(0)}, tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"holds b: torch.float32 \(0,\); allowed: floating point"):
         load_layers(tmp_path / "x.safetensors", ["b", "a.1"])
+
+
+def save_each(folder, tensors):
+    """The same tensors in each format that takes several."""
+    folder.mkdir()
+    save_file(tensors, folder / "x.safetensors")
+    np.savez_compressed(folder / "y.npz", **{name: values.numpy() for name, values in tensors.items()})
+    torch.save(tensors, folder / "z.pt")
+
+
+def test_every_format_gives_the_same(tmp_path):
+    tensors = {"features": torch.arange(12.0).reshape(2, 3, 2), "other": torch.ones(1)}
+    save_each(tmp_path / "f", tensors)
+    torch.save(tensors["features"].double().requires_grad_(), tmp_path / "f" / "a.pth")
+    found = list(read_inputs(tmp_path / "f", ["a"], 4))
+    assert [item.key for item in found] == ["a", "x", "y", "z"]
+    for item in found:
+        assert torch.equal(item.features["a"], tensors["features"])
+        assert item.features["a"].dtype == torch.float32
+
+
+def test_several_images_in_a_file_are_inputs_in_its_order(tmp_path):
+    maps, vectors = torch.arange(72.0).reshape(2, 3, 4, 3), torch.arange(10.0).reshape(2, 5)
+    save_each(tmp_path / "f", {"a": maps, "b": vectors})
+    found = list(read_inputs(tmp_path / "f", ["a+b"], 4, axes="BHWC+BD"))
+    assert [item.key for item in found] == [f"{name}-00000{row}" for name in "xyz" for row in (0, 1)]
+    for item, row in zip(found, [0, 1] * 3, strict=True):
+        assert torch.equal(item.features["a"], maps[row].permute(2, 0, 1))
+        assert torch.equal(item.features["b"], vectors[row])
+        assert item.stated
+    np.save(tmp_path / "t.npy", vectors.numpy())
+    assert [item.features["t"].shape for item in read_inputs(tmp_path / "t.npy", ["t"], 4, axes="BD")] == [(5,)] * 2
+    assert [item.features["t"].shape for item in read_inputs(tmp_path / "t.npy", ["t"], 4, axes="ND")] == [(2, 5)]
 
 
 def test_batches():

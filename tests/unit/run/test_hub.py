@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
+from inverter.blackbox.published import names_of
 from inverter.run import hub as location
-from inverter.run.hub import find_prior, find_published
+from inverter.run.hub import find_prior, find_published, own_hub_id
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +101,47 @@ def test_of_a_prior_the_parts_alone_are_fetched(tmp_path, monkeypatch):
         "unet/model.safetensors",
         "tokenizer/merges.txt",
     }
+
+
+@pytest.fixture
+def hub_yaml(tmp_path, monkeypatch):
+    """A working folder whose hub.yaml names an owner, and the ids and revisions that the hub was asked for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub.yaml").write_text("owner: someone\nrevision: v1\n")
+    asked: list = []
+
+    def download(name, revision, local_files_only, **_):
+        asked.append((name, revision, local_files_only))
+        if name != "someone/far":
+            raise RepositoryNotFoundError("404", response=SimpleNamespace(headers={}, request=None, status_code=404))
+        folder = tmp_path / "cache"
+        folder.mkdir(exist_ok=True)
+        (folder / "model.safetensors").touch()
+        (folder / "model_index.json").touch()
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    return asked
+
+
+def test_published_names_are_the_owners_of_hub_yaml(hub_yaml, root):
+    assert find_prior("far").name == "cache"
+    assert find_prior("far", fetch=False).name == "cache"  # a file may name it: the owner is the user's choice
+    assert find_prior("embedded") == root / "embedded"  # what is here comes first
+    assert hub_yaml == [("someone/far", "v1", False)] * 2
+    assert names_of("far", 64) == ["far"]
+    with pytest.raises(
+        ValueError, match=r"the hub did not give it \(RepositoryNotFoundError\): it has no someone/near"
+    ):
+        find_prior("near")
+
+
+def test_outside_of_a_checkout_a_name_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(location, "checkpoints_root", lambda: tmp_path / "none")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("no owner"))
+    with pytest.raises(ValueError, match=r"hub.yaml names no owner; allowed: a folder, OWNER/NAME of the hub"):
+        find_prior("embedded")
+
+
+def test_the_projects_own_hub_yaml_names_no_owner():
+    assert own_hub_id("blocks.2") is None

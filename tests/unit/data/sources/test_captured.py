@@ -70,7 +70,7 @@ def test_joint_layers_come_in_one_file(tmp_path, spec):
 
 def test_a_missing_partner_is_named(folders):
     (folders[1] / "a.npy").unlink()
-    with pytest.raises(ValueError, match=r"a.png needs exactly one feature file in .*a.npy or a.safetensors; found 0"):
+    with pytest.raises(ValueError, match=r"a.png needs exactly one feature file in .*a.npy or a.npz or .*; found 0"):
         CapturedSource(*folders, 8)
 
 
@@ -79,7 +79,10 @@ def test_a_missing_partner_is_named(folders):
     [
         (np.array([{}], dtype=object), "cannot be read: array of object; allowed: float16"),
         (np.ones(3, dtype=np.int64), "array of int64; allowed: float16, float32, float64"),
-        (np.ones((2, 2, 3, 3), dtype=np.float32), r"of one image; save features\[0\], features\[1\]"),
+        (
+            np.ones((2, 2, 3, 3), dtype=np.float32),
+            r"of one image; of several images, feature_axes=BCHW or BHWC says so",
+        ),
     ],
 )
 def test_other_arrays_are_refused(tmp_path, array, message):
@@ -128,10 +131,34 @@ def test_axes_that_say_what_they_are_are_not_asked_for(folders, saved, read):
 
 def test_several_images_in_a_file_say_what_to_do(folders):
     save_all(folders, (2, 4, 6))
-    with pytest.raises(ValueError, match=r"needed: \(4, 6\); save features\[0\], features\[1\]"):
+    with pytest.raises(ValueError, match=r"needed: \(4, 6\); of several images, feature_axes=BND says so"):
         list(CapturedSource(*folders, 8, feature_shape=[4, 6]).shard(0))
     with pytest.raises(ValueError, match=r"feature_shape=\[2, 0\]; allowed: \[C, h, w\]"):
         CapturedSource(*folders, 8, feature_shape=[2, 0])
+
+
+def test_several_pictures_features_in_a_file_with_their_order_beside_it(folders):
+    for path in (folders[1] / "a.npy", folders[1] / "sub" / "b.safetensors"):
+        path.unlink()
+    values = np.arange(36, dtype=np.float32).reshape(2, 3, 3, 2)
+    np.save(folders[1] / "all.npy", values)
+    (folders[1] / "all.txt").write_text("sub/b.jpg\na.png\n")
+    source = CapturedSource(*folders, 8, axes="BHWC")
+    assert source.spec.feature_shape == (2, 3, 3)
+    assert [(item.key, item.features.tolist()) for item in source.shard(0)] == [
+        ("a", values[1].transpose(2, 0, 1).tolist()),
+        ("sub_b", values[0].transpose(2, 0, 1).tolist()),
+    ]
+    (folders[1] / "all.txt").write_text("a.png\nsub/b.jpg\n")
+    assert CapturedSource(*folders, 8, axes="BHWC").listing() != source.listing()  # another order is another source
+
+
+def test_stated_axes_are_not_second_guessed(folders):
+    save_all(folders, (3, 3, 2))
+    assert CapturedSource(*folders, 8, axes="HWC").spec.feature_shape == (2, 3, 3)
+    source = CapturedSource(*folders, 8, feature_shape=[2, 3, 3], axes="CHW")
+    with pytest.raises(ValueError, match=r"a.npy has shape \(3, 3, 2\); needed: \(2, 3, 3\)$"):
+        next(source.shard(0))
 
 
 def test_a_shape_that_is_not_the_specs_is_refused(folders, spec):
@@ -152,7 +179,7 @@ def test_partners_are_found_in_any_case_and_unicode_form(tmp_path):
 
 
 def test_features_of_other_kinds_say_how_to_convert(folders):
-    np.savez(folders[1] / "a.npz", np.ones(3))
+    (folders[1] / "a.h5").write_bytes(b"")
     (folders[1] / "a.npy").unlink()
-    with pytest.raises(ValueError, match=r"found 0; a.npz is there, which is not read; .* np.load\('features.npz'\)"):
+    with pytest.raises(ValueError, match=r"found 0; a.h5 is there, which is not read; .* h5py.File\('features.h5'\)"):
         CapturedSource(*folders, 8)
