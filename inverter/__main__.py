@@ -24,6 +24,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
+    "demo": ("stages.demo", "demo.DemoConfig", "serve a page that inverts photos and features, on this machine"),
     "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
     "invert": ("stages.invert", "whitebox.InvertConfig", "reconstruct pictures from features"),
     "train_prior autoencoder": ("stages.train_autoencoder", "AutoencoderConfig", "train the prior's autoencoder"),
