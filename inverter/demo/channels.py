@@ -14,7 +14,7 @@ COLOURS = "viridis"
 
 
 def channel_pictures(features: Tensor, number: int = NUM_CHANNELS) -> list[tuple[str, Tensor]]:
-    """Channels of one layer, each with its name, ``(3, h, w)`` in [0, 1]: dark is its smallest number, light its largest.
+    """Channels of one layer with their names, ``(3, h, w)`` in [0, 1], each from its smallest number (dark) on.
 
     Args:
         features: Of one image, ``(C, h, w)``, ``(N, D)`` or ``(D,)``. Tokens are laid out in rows, without those in

@@ -16,4 +16,5 @@ class DemoConfig:
     max_upload_mb: int = 16  # of a photo or a feature file
     max_waiting: int = 16  # requests in the queue, of which one is computed at a time
     host: str = "127.0.0.1"  # 0.0.0.0 lets other machines in, without a password
-    port: int = 7860
+    port: int = 7860  # 0: any that is free
+    max_uptime: float | None = None  # seconds after which the page ends; null: at Ctrl-C

@@ -47,7 +47,9 @@ def names(config: DemoConfig) -> list[str]:
 def describe(name: str) -> str:
     """What the page calls an inverter: its name and, of a published one, the shape of its features."""
     base = split_name(name)[0]
-    return f"{name} (a run)" if is_run(base) else f"{name} ({describe_shape(read_published(base).target.feature_shape)})"
+    return (
+        f"{name} (a run)" if is_run(base) else f"{name} ({describe_shape(read_published(base).target.feature_shape)})"
+    )
 
 
 class Inverters:

@@ -24,34 +24,8 @@ from inverter.whitebox.methods import METHODS
 TITLE = "How much do a network’s features leak?"
 PAYLOADS = ("identity", "fp16", "int8", "minmax:4", "topk:0.1+int8", "mosaic-jpeg:42", "gaussian:0.5")
 SECONDS = 20
-OLD = 600
+OLD = 3600
 """Seconds after which an upload is deleted."""
-
-
-class _Local:
-    """A component whose files are uploaded, never fetched from a URL that a request names."""
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: Any) -> str | None:
-        if url_or_file_path is not None and is_http_url_like(str(url_or_file_path)):
-            raise gr.Error("a URL is not fetched; allowed: a file of yours", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)  # type: ignore[misc]
-
-
-class Photo(_Local, gr.Image):
-    """A picture whose path is handed on as it came: decoding is the project's own."""
-
-    def get_block_name(self) -> str:
-        return "image"
-
-    def preprocess(self, payload: Any) -> str | None:
-        return None if payload is None else payload.path
-
-
-class FeatureFile(_Local, gr.File):
-    """A file of features."""
-
-    def get_block_name(self) -> str:
-        return "file"
 
 
 def build(inverters: Inverters, where: str) -> gr.Blocks:
@@ -68,7 +42,7 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
         "show_progress": "minimal",
         "api_visibility": "private",
     }
-    with gr.Blocks(title=f"inverter: {TITLE}", analytics_enabled=False, delete_cache=(OLD, OLD)) as page:
+    with gr.Blocks(title=f"inverter: {TITLE}", analytics_enabled=False, delete_cache=(OLD // 10, OLD)) as page:
         gr.HTML(
             f"<h1>{TITLE}</h1><p>Choose a photo: a network takes it as far as one of its layers, and the photo is "
             f"reconstructed from the features there alone. All of it is computed on {where}; nothing leaves it.</p>",
@@ -81,7 +55,7 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     with gr.Tabs():
                         with gr.Tab("Photo") as photo_tab:
                             pictures = [str(find_photo(each)) for each in PHOTOS if not each.is_clip]
-                            photo = Photo(
+                            photo = gr.Image(
                                 pictures[0],
                                 label="Photo: its centre square is taken",
                                 sources=["upload", "clipboard"],
@@ -92,7 +66,7 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                                 pictures, photo, label="Or one of these", examples_per_page=10, elem_id="examples"
                             )
                         with gr.Tab("Features") as features_tab:
-                            features = FeatureFile(
+                            features = gr.File(
                                 label=f"Features of one image: {', '.join(SUFFIXES)}",
                                 file_types=list(SUFFIXES),
                                 height=140,
@@ -101,7 +75,7 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     inverter = gr.Dropdown(
                         [(describe(name), name) for name in inverters.names],
                         value=inverters.names[0],
-                        label="Layer (shape), and the inverter of its features",
+                        label="Layer (shape), with its inverter",
                         elem_id="inverter",
                     )
                     payload = gr.Dropdown(
@@ -115,22 +89,32 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     with gr.Accordion("How sample draws", open=False):
                         with gr.Row():
                             number = gr.Slider(1, config.max_draws, value=2, step=1, label="Draws", min_width=120)
-                            seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=MOST_SEED, min_width=120)
-                        guidance = gr.Number(None, label="Guidance (empty: as published; 1: none)", minimum=0, maximum=20)
+                            seed = gr.Number(
+                                0, label="First seed", precision=0, minimum=0, maximum=MOST_SEED, min_width=120
+                            )
+                        guidance = gr.Number(
+                            None, label="Guidance (empty: as published; 1: none)", minimum=0, maximum=20
+                        )
                         prompt = gr.Textbox(label="Prompt", placeholder="a dog on a green field", max_length=MOST_TEXT)
-                    with gr.Accordion("White-box attack", open=False) as whitebox:
+                    with gr.Accordion("White-box attack", open=False):
                         method = gr.Dropdown(list(METHODS.names()), value="hybrid", label="Method", elem_id="method")
-                        seconds = gr.Slider(1, config.max_seconds, value=min(SECONDS, config.max_seconds), label="Seconds")
+                        seconds = gr.Slider(
+                            1, config.max_seconds, value=min(SECONDS, config.max_seconds), label="Seconds"
+                        )
                         with gr.Row():
                             start = gr.Button("Start", elem_id="start", min_width=80)
                             stop = gr.Button("Stop", elem_id="stop", min_width=80)
                 with gr.Column(scale=8, min_width=300):
                     sent = _panel("What travels", "sent", "Shape, bytes and a few channels of the features.")
                     recon = _panel("What comes back", "recon", "The best guess in one pass, and what the prior draws.")
-                    iterates = _panel("White-box attack", "iterates", "An attacker who has the network searches for the photo.")
+                    iterates = _panel(
+                        "White-box attack", "iterates", "An attacker who has the network searches for the photo."
+                    )
             with gr.Tab("Reports") as reports_tab:
                 report = gr.Dropdown([], label=f"Report of {config.runs}", elem_id="report")
                 shown = gr.HTML('<p class="empty">Reports of evaluate and audit, as they lie in the folder.</p>')
+        _local(photo)
+        _local(features)
         chosen = [source, photo, features, inverter, payload]
 
         @_sentences
@@ -180,6 +164,19 @@ def look() -> gr.Theme:
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
     )
+
+
+def _local(component: gr.Image | gr.File) -> None:
+    """Take the files of a component as they are uploaded: no URL of a request is fetched, and nothing is decoded."""
+    move = component.async_move_resource_to_block_cache
+
+    async def uploaded(path: Any) -> str | None:
+        if path is not None and is_http_url_like(str(path)):
+            raise gr.Error("a URL is not fetched; allowed: a file of yours", print_exception=False)
+        return await move(path)
+
+    component.async_move_resource_to_block_cache = uploaded  # type: ignore[method-assign]
+    component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
 
 
 def _panel(title: str, name: str, empty: str) -> gr.HTML:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
+import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -69,7 +71,7 @@ def serve(config: DemoConfig) -> Iterator[str]:
         try:
             _, address, _ = page.launch(
                 server_name=config.host,
-                server_port=config.port,
+                server_port=config.port or free_port(config.host),
                 share=False,
                 inbrowser=False,
                 quiet=True,
@@ -93,7 +95,9 @@ def serve(config: DemoConfig) -> Iterator[str]:
                 theme=look(),
             )
         except OSError as error:
-            raise ValueError(f"port {config.port} of host {config.host} cannot be had: {error}; allowed: port=N") from error
+            raise ValueError(
+                f"port {config.port} of host {config.host} cannot be had: {error}; allowed: port=N"
+            ) from error
         try:
             yield address
         finally:
@@ -101,11 +105,12 @@ def serve(config: DemoConfig) -> Iterator[str]:
 
 
 def run(config: DemoConfig) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C, or as long as the configuration says."""
     with serve(config) as address:
         log.info("the page is at %s; Ctrl-C ends it", address)
-        while True:
-            time.sleep(3600)
+        until = math.inf if config.max_uptime is None else time.monotonic() + config.max_uptime
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 3600))
 
 
 def check(config: DemoConfig) -> None:
@@ -113,5 +118,17 @@ def check(config: DemoConfig) -> None:
     for name in ("max_seconds", "max_draws", "max_upload_mb", "max_waiting"):
         if (value := getattr(config, name)) < 1:
             raise ValueError(f"{name} is {value}; allowed: 1 or more")
-    if not 0 < config.port < 65536:
-        raise ValueError(f"port is {config.port}; allowed: 1 to 65535")
+    if not 0 <= config.port < 65536:
+        raise ValueError(f"port is {config.port}; allowed: 0 to 65535")
+    if config.max_uptime is not None and not config.max_uptime > 0:
+        raise ValueError(f"max_uptime is {config.max_uptime}; allowed: above 0, or null")
+
+
+def free_port(host: str) -> int:
+    """A port of the host that nothing listens at.
+
+    Raises:
+        OSError: There is no such host.
+    """
+    with socket.create_server((host, 0)) as bound:
+        return int(bound.getsockname()[1])

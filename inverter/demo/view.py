@@ -1,4 +1,4 @@
-"""HTML of what was computed: what travels, what comes back, and how an attack gets on. Pictures lie in it, not beside."""
+"""HTML of what was computed, with its pictures inside: what travels, what comes back, how an attack gets on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def show_sent(sent: Sent, spec: TargetSpec, payload: str) -> str:
         for name, part in zip(spec.layers, parts, strict=True)
     ]
     name = make_payload(payload).name if payload else spec.payload
-    note = "What arrives; each channel from its smallest number (dark) to its largest (light)."
+    note = (
+        f"Of {spec.name.partition(':')[2] or spec.name}; each channel from its smallest number (dark) to its largest."
+    )
     if sent.num_bytes is None:
         note = "Read from the file; how it travelled is not known."
     elif name != spec.payload:
@@ -42,7 +44,6 @@ def show_sent(sent: Sent, spec: TargetSpec, payload: str) -> str:
         ratio=(sent.num_bytes or 0) / max(1, 3 * side**2),
         side=side,
         payload=name,
-        target=spec.name.partition(":")[2] or spec.name,
         layer=spec.layer,
         layers=layers,
         note=note,

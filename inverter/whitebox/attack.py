@@ -93,9 +93,7 @@ class Attack:
         """
         begun = time.monotonic()
         problem = self._problem(features, keys, prompts, chain)
-        return self._with_start(
-            optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun)
-        )
+        return self._with_start(optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun))
 
     def iterates(
         self,

@@ -91,7 +91,7 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
     assert main([*stage.split(), "--help"]) == 0
     shown = capsys.readouterr().out
     assert f"usage: inverter {stage}" in shown
-    assert "seed: 0" in shown or stage in ("layers", "publish", "list", "doctor", "experiment summary")
+    assert "seed: 0" in shown or stage in ("layers", "publish", "list", "doctor", "demo", "experiment summary")
     assert stages == []
 
 

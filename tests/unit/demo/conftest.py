@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -78,13 +77,7 @@ def open_page() -> Callable[[DemoConfig], AbstractContextManager[str]]:
     pytest.importorskip("gradio", reason="Gradio is not installed: make dev")
     from inverter.demo.server import serve
 
-    def opened(config: DemoConfig) -> AbstractContextManager[str]:
-        with socket.socket() as bound:
-            bound.bind(("127.0.0.1", 0))
-            port = bound.getsockname()[1]
-        return serve(replace(config, port=port))
-
-    return opened
+    return lambda config: serve(replace(config, port=0))
 
 
 @pytest.fixture(scope="module")

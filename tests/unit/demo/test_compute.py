@@ -95,7 +95,10 @@ def test_photos_that_cannot_be_used_are_sentences(tmp_path, monkeypatch, photo):
     data = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
     (tmp_path / "text.png").write_bytes(b"no picture")
-    for file, message in (("cut.png", "picture cut.png cannot be read: .*"), ("text.png", "picture text.png is none; .*")):
+    for file, message in (
+        ("cut.png", "picture cut.png cannot be read: .*"),
+        ("text.png", "picture text.png is none; .*"),
+    ):
         with pytest.raises(ValueError, match=f"^{message}"):
             read_photo(tmp_path / file)
     monkeypatch.setattr(compute, "MOST_PIXELS", 2399)

@@ -45,7 +45,7 @@ class Page:
         return self.shown.wait_for_selector(f"{where} img[alt='{alt}']", timeout=60_000)
 
     def error(self) -> str:
-        text = self.shown.locator(".toast-text")
+        text = self.shown.locator(".toast-message")
         text.wait_for(timeout=30_000)
         return text.inner_text()
 

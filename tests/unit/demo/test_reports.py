@@ -8,7 +8,11 @@ from inverter.demo.reports import find_reports, frame
 
 @pytest.fixture
 def runs(tmp_path):
-    for run, text in (("runs/one", "<p>one</p>"), ("runs/audit/two", '<script>alert("2")</script>'), ("other", "secret")):
+    for run, text in (
+        ("runs/one", "<p>one</p>"),
+        ("runs/audit/two", '<script>alert("2")</script>'),
+        ("other", "secret"),
+    ):
         (tmp_path / run).mkdir(parents=True)
         (tmp_path / run / "report.html").write_text(text)
     (tmp_path / "runs" / "link").mkdir()

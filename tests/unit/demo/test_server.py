@@ -29,14 +29,18 @@ def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes
 def test_the_page_is_there_and_may_load_nothing_from_elsewhere(address):
     status, page, headers = get(address)
     assert status == 200 and b"How much do a network" in page
-    assert headers["content-security-policy"].startswith("default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:;")
+    assert headers["content-security-policy"].startswith(
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:;"
+    )
     settings = json.loads(get(f"{address}config")[1])
     assert settings["analytics_enabled"] is False and settings["space_id"] is None
     assert not any(each["api_visibility"] == "public" for each in settings["dependencies"])
     assert "googleapis" not in json.dumps(settings) + get(f"{address}theme.css")[1].decode()
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", str(Path("pyproject.toml").resolve()), "../../../etc/passwd", __file__])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", str(Path("pyproject.toml").resolve()), "../../../etc/passwd", __file__]
+)
 def test_no_file_of_the_machine_is_read(address, path):
     for word in ("gradio_api/file=", "gradio_api/file/", "file="):
         status, found, _ = get(f"{address}{word}{urllib.parse.quote(path)}")
@@ -88,8 +92,9 @@ def test_a_port_that_is_taken_is_a_sentence(config):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"^port {port} of host 127.0.0.1 cannot be had"), serve(
-            replace(config, port=port)
+        with (
+            pytest.raises(ValueError, match=f"^port {port} of host 127.0.0.1 cannot be had"),
+            serve(replace(config, port=port)),
         ):
             pass
 
@@ -105,7 +110,8 @@ def test_without_gradio_one_line_says_how_to_install_it(config, monkeypatch, cap
     [
         ("max_seconds=0", "max_seconds is 0.0; allowed: 1 or more"),
         ("max_upload_mb=0", "max_upload_mb is 0; allowed: 1 or more"),
-        ("port=70000", "port is 70000; allowed: 1 to 65535"),
+        ("max_uptime=0", "max_uptime is 0.0; allowed: above 0, or null"),
+        ("port=70000", "port is 70000; allowed: 0 to 65535"),
     ],
 )
 def test_values_out_of_range_are_refused(capsys, word, message):
