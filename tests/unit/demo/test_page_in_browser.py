@@ -45,7 +45,7 @@ class Page:
         return self.shown.wait_for_selector(f"{where} img[alt='{alt}']", timeout=60_000)
 
     def error(self) -> str:
-        text = self.shown.locator(".toast-message")
+        text = self.shown.locator(".toast-message-text")
         text.wait_for(timeout=30_000)
         return text.inner_text()
 
@@ -174,7 +174,7 @@ def test_the_picture_of_the_guide(chromium, open_page, tmp_path, request):
         page.wait("#recon", "sample, seed 1")
         page.shown.get_by_role("button", name="White-box attack").click()
         page.shown.click("#start")
-        page.wait("#iterates", "step 8")
+        page.wait("#iterates", "step 4")
         page.shown.click("#stop")
         page.shown.wait_for_function("document.querySelector('#iterates').innerText.includes('stopped')")
         assert "blocks.2" in page.text("#sent") and "125,440" in page.text("#sent")
