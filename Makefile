@@ -18,6 +18,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEV := .venv/.installed-dev
 DOCS := .venv/.installed-docs
+DEMO := .venv/.installed-demo
 INSTALL := $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt
 # A process a core, one thread each, whole modules in the order of testpaths: those that take longest come first.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 8 --dist loadscope --no-loadscope-reorder
@@ -47,7 +48,7 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup dev prepare train eval audit invert prior publish ladder bench test test-all lint docs clean
+.PHONY: help setup dev prepare train eval audit invert demo prior publish ladder bench test test-all lint docs clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
@@ -77,6 +78,11 @@ $(DOCS): $(INSTALLED)
 	$(INSTALL) -e '.[docs]'
 	@touch $@
 
+$(DEMO): $(INSTALLED)
+	@echo 'installing what the page in the browser needs, which takes half a minute the first time'
+	$(INSTALL) -e '.[demo]'
+	@touch $@
+
 prepare: setup ## write train, dev and val pair shards
 	$(BIN)/inverter prepare configs/prepare.yaml $(PREPARE)
 	$(BIN)/inverter prepare configs/prepare.yaml configs/prepare_dev.yaml $(PREPARE)
@@ -93,6 +99,9 @@ audit: setup ## prepare, train and evaluate for each of LAYERS (or a choice of t
 
 invert: setup ## reconstruct INPUT (a picture, a clip, a folder or features) by METHOD, else with a published inverter
 	$(BIN)/inverter invert configs/invert.yaml $(INVERT)
+
+demo: $(DEMO) ## serve a page that inverts photos and features, on this machine, until Ctrl-C
+	$(BIN)/inverter demo $(strip $(call key,DEVICE,device) $(ARGS))
 
 prior: setup ## train a prior and its few-step variant on the image shards in IMAGES, and measure them
 	$(BIN)/inverter train_prior autoencoder configs/prior_autoencoder.yaml $(strip $(GPU) $(SHARDS))

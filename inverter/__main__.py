@@ -26,6 +26,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "push": ("stages.push", "PushConfig", "upload a published inverter or prior to the Hugging Face hub"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
+    "demo": ("stages.demo", "demo.DemoConfig", "serve a page that inverts photos and features, on this machine"),
     "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),
     "completion": (
         "stages.completion",

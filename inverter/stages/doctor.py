@@ -24,7 +24,7 @@ from inverter.run.hub import checkpoints_root
 from inverter.run.record import PACKAGES, commit, installed, processor
 from inverter.targets.efficientnet_lite import PACKAGES as WEIGHTS
 
-OPTIONAL = ("tensorboard", "datasets", "s3fs")
+OPTIONAL = ("tensorboard", "datasets", "s3fs", "gradio")
 GIGABYTE = 1_000_000_000
 NEEDED = 2 * GIGABYTE
 """Bytes that the first command of the README takes, installation apart."""

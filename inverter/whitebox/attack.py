@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from inverter.targets.target import MultiTarget, Target
 from inverter.whitebox.config import MethodsConfig
 from inverter.whitebox.differentiable import check_differentiable
 from inverter.whitebox.goal import match
-from inverter.whitebox.loop import Result, Show, optimise
+from inverter.whitebox.loop import Result, Show, iterate, optimise
 from inverter.whitebox.methods import METHODS, starts_at_inverter
 from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import Chain, Problem
@@ -92,6 +92,32 @@ class Attack:
                 image; keys or prompts that are not one an image; more as :func:`optimise`.
         """
         begun = time.monotonic()
+        problem = self._problem(features, keys, prompts, chain)
+        return self._with_start(optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun))
+
+    def iterates(
+        self,
+        features: Tensor | Mapping[str, Tensor],
+        keys: Sequence[str] | None = None,
+        *,
+        prompts: Sequence[str | None] | None = None,
+    ) -> Iterator[Result]:
+        """What :meth:`invert` would return after each step; closing the iterator ends the search.
+
+        Args and errors are those of :meth:`invert`; errors come with the first step.
+        """
+        begun = time.monotonic()
+        problem = self._problem(features, keys, prompts, None)
+        for found in iterate(problem, self.phases(), self.config.loop, begun=begun):
+            yield self._with_start(found)
+
+    def _problem(
+        self,
+        features: Tensor | Mapping[str, Tensor],
+        keys: Sequence[str] | None,
+        prompts: Sequence[str | None] | None,
+        chain: Chain | None,
+    ) -> Problem:
         by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
         by_layer = {layer: _computable(values, layer) for layer, values in by_layer.items()}
         self._check(by_layer)
@@ -110,13 +136,18 @@ class Attack:
                 conditioning=self._condition([prompt or "" for prompt in prompts or [None] * size]),
                 unconditional=self._condition([""]).expand(size) if self.guidance_scale != 1 else None,
             )
-        if start is not None:
-            problem = replace(problem, **start)
-        found = optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun)
-        if start is None or self.inverter is None or self.inverter.spec.conditioning != "control":
+        return problem if start is None else replace(problem, **start)
+
+    def _with_start(self, found: Result) -> Result:
+        """With the denoiser's calls of the draw that the search began with."""
+        if not self._starts_at_inverter or self.inverter is None or self.inverter.spec.conditioning != "control":
             return found
-        calls = found.counts["denoiser_calls"] + self.inverter.spec.denoiser_calls  # the draw that it began with
+        calls = found.counts["denoiser_calls"] + self.inverter.spec.denoiser_calls
         return replace(found, counts={**found.counts, "denoiser_calls": calls})
+
+    @property
+    def _starts_at_inverter(self) -> bool:
+        return self.inverter is not None and starts_at_inverter(self.method, self.config)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -136,7 +167,7 @@ class Attack:
         self, features: Mapping[str, Tensor], prompts: Sequence[str | None] | None, keys: Sequence[str]
     ) -> dict[str, Any] | None:
         """What the inverter gives a problem: latents, and control where features reach the denoiser by it."""
-        if self.inverter is None or not starts_at_inverter(self.method, self.config):
+        if self.inverter is None or not self._starts_at_inverter:
             return None
         inverter = self.inverter
         encoding = inverter.encode(features[self.layers[0]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,12 +81,26 @@ def optimise(
     _check(config)
     run = Run(problem, phases, config, saved, begun)
     with Stop() as stop:
-        while run.phase < len(phases) and stop.signal is None and not run.out_of_time:
+        while run.goes_on and stop.signal is None:
             run.step()
             if show is not None:
                 show(run.steps_done, float(run.search.best["feature_loss"].mean()))
         run.save()
     return run.result(stop.signal)
+
+
+def iterate(
+    problem: Problem, phases: Sequence[Phase], config: LoopConfig, *, begun: float | None = None
+) -> Iterator[Result]:
+    """What :func:`optimise` would return after each step; closing the iterator ends the search, a signal does not.
+
+    Args and errors are those of :func:`optimise`.
+    """
+    _check(config)
+    run = Run(problem, phases, config, None, begun)
+    while run.goes_on:
+        run.step()
+        yield run.result(None)
 
 
 class Run:
@@ -119,6 +133,11 @@ class Run:
     @property
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.begun
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a step to make."""
+        return self.phase < len(self.phases) and not self.out_of_time
 
     @property
     def out_of_time(self) -> bool:
@@ -237,11 +256,12 @@ class Run:
         self.problem = self._part(self.active)
 
     def result(self, stopped_by: int | None) -> Result:
-        """What there is now."""
-        best = dict(self.search.best)
+        """What there is now, which later steps leave as it is."""
+        best = {name: values.clone() for name, values in self.search.best.items()}
         images, loss = best.pop("image"), best.pop("feature_loss")
-        counts, limit = self.search.counts, self._limit
-        return Result(images, loss, self.search.first_loss, best, counts, self.seconds, stopped_by, limit)
+        counts = {name: values.clone() for name, values in self.search.counts.items()}
+        first, limit = self.search.first_loss.clone(), self._limit
+        return Result(images, loss, first, best, counts, self.seconds, stopped_by, limit)
 
     @property
     def _limit(self) -> str | None:

@@ -104,6 +104,7 @@ def test_help_of_a_stage_shows_its_keys(stage, capsys, stages):
         "list",
         "doctor",
         "completion",
+        "demo",
         "experiment summary",
     )
     assert stages == []

@@ -45,6 +45,17 @@ def test_prompts_change_what_methods_with_a_prior_find(target, smooth_prior, fea
         assert (guided.counts["denoiser_calls"] == 2 * plain.counts["denoiser_calls"]).all()
 
 
+def test_iterates_end_where_invert_does(target, smooth_prior, features):
+    for method in ("direct", "hybrid"):
+        attack = Attack(method, target, smooth_prior, CONFIG)
+        found, whole = list(attack.iterates(features, ["a", "b"])), attack.invert(features, ["a", "b"])
+        assert len(found) == int(whole.counts["steps"].max())
+        assert torch.equal(found[-1].images, whole.images) and not torch.equal(found[0].images, whole.images)
+        assert {name: values.tolist() for name, values in found[-1].counts.items()} == {
+            name: values.tolist() for name, values in whole.counts.items()
+        }
+
+
 def test_features_that_travelled_in_half_precision_are_computed_with_in_full(target, pictures):
     target = deepcopy(target).float()
     attack = Attack("direct", target, None, CONFIG, image_size=8)

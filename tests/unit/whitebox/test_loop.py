@@ -20,7 +20,7 @@ from inverter.config import LoopConfig
 from inverter.whitebox import loop
 from inverter.whitebox.adam import State, begin_adam
 from inverter.whitebox.goal import Goal
-from inverter.whitebox.loop import optimise
+from inverter.whitebox.loop import iterate, optimise
 from inverter.whitebox.methods.direct import DirectConfig
 from inverter.whitebox.methods.guided import GuidedConfig
 from inverter.whitebox.methods.hybrid import HybridConfig
@@ -68,6 +68,13 @@ def test_the_best_iterate_of_each_image_is_kept():
     assert result.feature_loss.tolist() == [3 * 0.25**2, 0.0]
     assert result.first_loss.tolist() == pytest.approx([3 * 0.5**2, 3 * 0.9**2])
     assert result.best["x"].tolist() == [1.0, 2.0]
+
+
+def test_iterates_are_what_was_found_at_each_step_and_stay_so():
+    found = list(iterate(scripted(1), [Script([[0.4], [0.2], [0.3]])], LoopConfig(patience=None)))
+    assert [round(float(each.images.mean()), 6) for each in found] == [0.4, 0.2, 0.2]
+    assert [int(each.counts["target_queries"]) for each in found] == [1, 2, 3]
+    assert torch.equal(found[-1].images, optimise(scripted(1), [Script([[0.4], [0.2], [0.3]])], LoopConfig()).images)
 
 
 def test_finished_images_leave_the_batch_and_cost_nothing():
