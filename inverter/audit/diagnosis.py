@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from inverter.audit.metrics import CEILING
 from inverter.audit.score import LeakScore
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.metrics import Missing
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results
 
 MIN_CEILING_PSNR = 20.0

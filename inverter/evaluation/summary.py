@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.labels import share
-from inverter.evaluation.methods import WITHOUT_HEAD
-from inverter.evaluation.references import NEAREST_BY_FEATURES
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results, Row, Score
 
 CHANCE = "chance"
@@ -80,10 +79,9 @@ class Finding:
 def summarise(results: Results) -> Summary:
     """What the attack that came furthest found, under the judge who sees most, and what limits that.
 
-    Retrieval of the nearest training picture is an attack among the others, as it is in an audit; ``mean`` without its
-    head is none. The sentence gives the interval and every other judge's figure, and says where the attack does not
-    clear every guess, what retrieval or inversion finds instead, where another judge contradicts, and where fewer than
-    20 sources were evaluated.
+    Attacks are those of :meth:`Results.attacks`. The sentence gives the interval and every other judge's figure, and
+    says where the attack does not clear every guess, what retrieval or inversion finds instead, where another judge
+    contradicts, and where fewer than 20 sources were evaluated.
     """
     for kind in PHRASES:
         found = _findings(results, kind)
@@ -94,9 +92,7 @@ def summarise(results: Results) -> Summary:
 
 def _findings(results: Results, kind: str) -> list[Finding]:
     metrics = [metric for metric in results.metrics() if metric.partition("/")[0] == kind]
-    attacks = [row for row in results.rows if row.kind == "attack" and row.name != WITHOUT_HEAD]
-    attacks += [row for row in results.rows if row.name == NEAREST_BY_FEATURES]
-    return [_finding(results, row, metric) for row in attacks for metric in metrics if metric in row.scores]
+    return [_finding(results, row, metric) for row in results.attacks() for metric in metrics if metric in row.scores]
 
 
 def _finding(results: Results, row: Row, metric: str) -> Finding:
