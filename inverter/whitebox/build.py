@@ -12,7 +12,7 @@ from torch import Tensor
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import WEIGHTS, Published, names_of, read_published
 from inverter.config import TargetConfig
-from inverter.data.manifest import Manifest, stream_sha256
+from inverter.data.manifest import Manifest, file_sha256
 from inverter.payloads import make_payload
 from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
@@ -67,14 +67,10 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
 
 def hashes(spec: TargetSpec, prior: DiffusionPrior | None, published: Published | None) -> dict[str, str | None]:
     """SHA-256 of the weights of target, prior and inverter; None where there is none."""
-    inverter = None
-    if published is not None:
-        with (published.folder / WEIGHTS).open("rb") as stream:
-            inverter = stream_sha256(stream)
     return {
         "weights_sha256": spec.weights_sha256,
         "prior_sha256": None if prior is None else prior.weights_sha256,
-        "inverter_sha256": inverter,
+        "inverter_sha256": None if published is None else file_sha256(published.folder / WEIGHTS),
     }
 
 
