@@ -18,10 +18,11 @@ from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.subject import BLACKBOX, Subject, invert_config
 from inverter.run.seeds import derive_seed
 from inverter.whitebox.attack import Attack
-from inverter.whitebox.build import make_attack, without_polish_of_clips
+from inverter.whitebox.build import make_attack
 from inverter.whitebox.clip import invert_clip
 from inverter.whitebox.config import InvertConfig, MethodsConfig
 from inverter.whitebox.loop import Result, Show
+from inverter.whitebox.methods import settings_of_clips
 from inverter.whitebox.saved import SavedState
 from inverter.whitebox.search_state import COUNTS
 
@@ -32,7 +33,7 @@ class Attempt:
 
     Args:
         subject: The layer.
-        method: One of :data:`inverter.lab.experiments.subject.METHODS`.
+        method: One of :func:`inverter.lab.experiments.subject.known_methods`.
         budget: None for black-box methods, which query nothing.
         seed: Of the attack.
         variant: What tells attempts of one layer, method and budget apart.
@@ -59,7 +60,7 @@ class Attempt:
         """What ``invert`` would be told."""
         found = invert_config(config, self.subject.point, self.method, self.seed)
         smoothing = found.smoothing if self.smoothing is None else self.smoothing
-        return without_polish_of_clips(replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale))
+        return settings_of_clips(replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale))
 
     def recipe(self, config: ExperimentConfig) -> dict[str, Any]:
         """Everything that decides the reconstructions, plain data: of the methods' settings the method's own."""

@@ -10,6 +10,7 @@ from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.config import BudgetConfig
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.config import InvertConfig
+from inverter.whitebox.methods import METHODS
 
 TRIAL = 5
 """Queries that tell how long one takes."""
@@ -53,7 +54,7 @@ def _trial(attack: Attack, features: Tensor) -> float:
 
 
 def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | None = None) -> InvertConfig:
-    """Steps raised or cut to the budget; two phases keep their share of it.
+    """Steps of the method raised or cut to the budget.
 
     Args:
         attack: Has the phases.
@@ -61,15 +62,9 @@ def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | No
         queries: An image.
         seconds: An image, at most; None sets no end.
     """
-    hybrid, parts = config.hybrid, [phase.num_steps for phase in attack.phases()]
-    first = queries if len(parts) == 1 else max(1, round(queries * hybrid.num_steps / sum(parts)))
-    pixels = replace(hybrid.pixels, num_steps=max(1, queries - first))
-    sections = {
-        "loop": replace(
-            config.loop, max_queries=queries, max_seconds=config.loop.max_seconds if seconds is None else seconds
-        ),
-        "direct": replace(config.direct, num_steps=queries),
-        "latent": replace(config.latent, num_steps=queries),
-        "hybrid": replace(hybrid, num_steps=first, pixels=pixels),
-    }
+    method, planned = config.method, [phase.num_steps for phase in attack.phases()]
+    seconds = config.loop.max_seconds if seconds is None else seconds
+    sections = {"loop": replace(config.loop, max_queries=queries, max_seconds=seconds)}
+    if METHODS[method].config is not None:
+        sections[method] = METHODS[method].make_queries(getattr(config, method), queries, planned)
     return replace(config, **sections)

@@ -17,11 +17,10 @@ from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord, make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
-from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, load_subject
+from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, known_methods, load_subject, reads_prompt
 from inverter.priors.prompts import join_prompt
 
 KINDS = ("none", "foreground", "background", "both", "wrong")
-WITHOUT_TEXT = ("direct", "blackbox_mean")
 PAIRS = [*((kind, "none") for kind in KINDS[1:]), ("both", "wrong"), ("both", "foreground"), ("both", "background")]
 METRICS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid")
@@ -69,8 +68,7 @@ def check(config: PromptsExperimentConfig) -> None:
     unknown = [kind for kind in config.kinds if kind not in KINDS]
     if unknown or not config.kinds:
         raise ValueError(f"kinds is {config.kinds}; allowed: one or more of {', '.join(KINDS)}")
-    deaf = [method for method in config.methods if method in WITHOUT_TEXT]
-    if deaf:
+    if deaf := [method for method in config.methods if method in known_methods() and not reads_prompt(method)]:
         raise ValueError(f"methods is {config.methods}; allowed: those that read a prompt, which {deaf[0]} does not")
 
 
