@@ -79,10 +79,6 @@ class Judge:
         """Embeddings ``(n, D)`` of images ``(n, 3, H, W)`` in [0, 1]."""
         return self.look(images).embeddings
 
-    def agreement(self, recon: Tensor, image: Tensor) -> Tensor:
-        """Whether the top-1 classes of ``recon`` and ``image`` ``(n, 3, H, W)`` agree, ``(n,)`` bool."""
-        return self.look(recon).labels == self.look(image).labels
-
 
 @dataclass(frozen=True)
 class Reidentification:

@@ -34,8 +34,7 @@ class SpaceAlignment(nn.Module):
         feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers one such shape each.
         latent_shape: ``(c, S, S)`` of the prior.
         width: Channels at the latents' side, a multiple of 8; twice as many below.
-        feature_mean: Mean of each feature channel.
-        feature_std: Deviation of each feature channel.
+        standardise: By the statistics of the features; None leaves them as they are.
     """
 
     def __init__(
@@ -44,11 +43,10 @@ class SpaceAlignment(nn.Module):
         latent_shape: tuple[int, int, int],
         *,
         width: int = 96,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         self.grid = lay_out(feature_shape, latent_shape[1])
         widths = (width, 2 * width, 2 * width)
         self.stem = nn.Conv2d(self.grid.out_channels, width, 3, padding=1)
@@ -181,7 +179,6 @@ def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[]
     alignment = SpaceAlignment(
         pairs.target.feature_shape,
         loaded.latent_shape,
-        feature_mean=pairs.feature_mean,
-        feature_std=pairs.feature_std,
+        standardise=Standardise(pairs.target.feature_shape, pairs.feature_mean, pairs.feature_std),
     )
     return FIAFlowModule(alignment, loaded, config.optim)

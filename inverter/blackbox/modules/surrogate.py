@@ -31,8 +31,7 @@ class Surrogate(nn.Module):
         resolution: Side of the pictures in pixels.
         width: Channels at the last side, a multiple of 16; half as many before.
         depth: Residual blocks there.
-        feature_mean: Mean of each feature channel.
-        feature_std: Deviation of each feature channel.
+        standardise: By the statistics of the features; None leaves them as they are.
     """
 
     def __init__(
@@ -42,11 +41,10 @@ class Surrogate(nn.Module):
         *,
         width: int = 128,
         depth: int = 4,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         halvings = max(1, int(math.log2(resolution / max(natural_side(feature_shape), LEAST_SIDE))))
         layers: list[nn.Module] = []
         inside = 3
@@ -153,7 +151,6 @@ def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[]
         pairs.resolution,
         width=config.model.width,
         depth=config.model.depth,
-        feature_mean=pairs.feature_mean,
-        feature_std=pairs.feature_std,
+        standardise=Standardise(pairs.target.feature_shape, pairs.feature_mean, pairs.feature_std),
     )
     return SurrogateModule(surrogate, config.optim)
