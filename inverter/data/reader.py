@@ -13,8 +13,9 @@ from torch.utils.data import Dataset
 
 from inverter.config.errors import one_line
 from inverter.data.manifest import Manifest, ShardInfo, open_member
+from inverter.data.pair_codec import LATENTS, MEMBERS, decode_pair
 from inverter.data.ranges import RangeReader
-from inverter.data.shards import KEY, LATENTS, MEMBERS, decode_pair
+from inverter.data.shards import KEY
 from inverter.data.tar import tar_entries
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inverter.evaluation.chart import Chart, render
-from inverter.evaluation.harness import ONE_JUDGE, WARNING
 from inverter.evaluation.intervals import MIN_SOURCES
+from inverter.evaluation.notes import ONE_JUDGE, WARNING
 from inverter.lab.experiments.record import ExperimentRecord
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
