@@ -155,8 +155,8 @@ class Conditioner(nn.Module):
         return Control(resize(hint, self.shape.hint[1]), residuals, middle, tokens)
 
     def _channels(self, fine: bool) -> int:
-        found = sum(shape[0] for shape, is_fine in zip(self.maps, self.is_fine, strict=True) if is_fine == fine)
-        return max(found, 1)  # a layer without outputs cannot be built
+        channels = sum(shape[0] for shape, is_fine in zip(self.maps, self.is_fine, strict=True) if is_fine == fine)
+        return max(channels, 1)  # a layer without outputs cannot be built
 
 
 def resize(maps: Tensor, side: int) -> Tensor:

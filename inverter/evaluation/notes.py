@@ -21,11 +21,11 @@ def own_notes(bootstrap: Bootstrap, judges: Sequence[Judge], nearest: Nearest | 
             f"{WARNING}{bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
             f"too narrow; better and worse are said from {MIN_SOURCES} on.",
         )
-    if nearest is not None and (known := int((nearest.psnr >= SAME_PICTURE).sum())):
+    if nearest is not None and (repeated := int((nearest.psnr >= SAME_PICTURE).sum())):
         notes.insert(
             0,
-            f"{WARNING}{known} of the {bootstrap.n} pictures evaluated are among the training pairs: what comes back "
-            "of them may be remembered.",
+            f"{WARNING}{repeated} of the {bootstrap.n} pictures evaluated are among the training pairs: what comes "
+            "back of them may be remembered.",
         )
     if len(judges) == 1:
         notes.append(f"{ONE_JUDGE}what it says of recognition has not been confirmed by a second.")
@@ -34,14 +34,14 @@ def own_notes(bootstrap: Bootstrap, judges: Sequence[Judge], nearest: Nearest | 
 
 def preferred_point(comparisons: Sequence[Comparison]) -> list[str]:
     """Which operating point to believe of what is recognised; nothing where not both were judged."""
-    found = [c for c in comparisons if (c.a, c.b) == ("sample", "mean") and c.metric.startswith("reid_mrr/")]
-    if not found:
+    judged = [c for c in comparisons if (c.a, c.b) == ("sample", "mean") and c.metric.startswith("reid_mrr/")]
+    if not judged:
         return []
-    if found[0].groups < MIN_SOURCES:
-        return [f"Whether `sample` or `mean` is to be believed more, {found[0].groups} sources are too few to say."]
-    if not all(c.claim for c in found):
+    if judged[0].groups < MIN_SOURCES:
+        return [f"Whether `sample` or `mean` is to be believed more, {judged[0].groups} sources are too few to say."]
+    if not all(c.claim for c in judged):
         return ["`sample` and `mean` re-identify alike, or the judges disagree: neither is to be believed more."]
-    if found[0].difference > 0:
+    if judged[0].difference > 0:
         return [
             "`sample` re-identifies better than `mean`: believe it for what can be recognised, `mean` for nearness."
         ]

@@ -133,8 +133,8 @@ def publish_denoiser(prior: DiffusionPrior, overwrite: bool) -> None:
     path = folder / CONTROL_FOLDER / "diffusion_pytorch_model.safetensors"
     state = {name: value.half() for name, value in prior.denoiser.state_dict().items()}
     if path.is_file():
-        there = load_file(path)
-        same = there.keys() == state.keys() and all(torch.equal(there[name], state[name].cpu()) for name in state)
+        existing = load_file(path)
+        same = existing.keys() == state.keys() and all(torch.equal(existing[name], state[name].cpu()) for name in state)
         if not same and not overwrite:
             raise ValueError(
                 f"prior {folder} has another denoiser in {CONTROL_FOLDER}, which published inverters may need; "

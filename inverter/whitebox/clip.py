@@ -25,11 +25,11 @@ def windows(num_frames: int, window: int, overlap: int) -> list[range]:
     """
     if not 0 <= overlap < window:
         raise ValueError(f"smoothing.overlap is {overlap}, of smoothing.window={window}; allowed: 0 to {window - 1}")
-    found = [range(min(window, num_frames))]
-    while found[-1].stop < num_frames:
-        start = found[-1].stop - overlap
-        found.append(range(start, min(start + window, num_frames)))
-    return found
+    frames = [range(min(window, num_frames))]
+    while frames[-1].stop < num_frames:
+        start = frames[-1].stop - overlap
+        frames.append(range(start, min(start + window, num_frames)))
+    return frames
 
 
 def frame_distances(features: Mapping[str, Tensor]) -> Tensor:

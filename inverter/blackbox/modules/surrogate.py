@@ -87,10 +87,10 @@ class LayerHead(nn.Module):
             return self.to_features(x.mean((2, 3), keepdim=True)).float().reshape(len(x), *self.shape)
         tokens = len(self.shape) == 2
         size = (math.isqrt(self.shape[0]),) * 2 if tokens else self.shape[1:]
-        found = self.to_features(_resize(x, size)).float()
+        grid = self.to_features(_resize(x, size)).float()
         if not tokens:
-            return found
-        places = rearrange(found, "b d h w -> b (h w) d")
+            return grid
+        places = rearrange(grid, "b d h w -> b (h w) d")
         if self.to_extra is None:
             return places
         extra = rearrange(self.to_extra(x.mean((2, 3))).float(), "b (n d) -> b n d", n=self.num_extra)

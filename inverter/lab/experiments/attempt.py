@@ -58,15 +58,15 @@ class Attempt:
 
     def config(self, config: ExperimentConfig) -> InvertConfig:
         """What ``invert`` would be told."""
-        found = invert_config(config, self.subject.point, self.method, self.seed)
-        smoothing = found.smoothing if self.smoothing is None else self.smoothing
-        return settings_of_clips(replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale))
+        settings = invert_config(config, self.subject.point, self.method, self.seed)
+        smoothing = settings.smoothing if self.smoothing is None else self.smoothing
+        return settings_of_clips(replace(settings, smoothing=smoothing, guidance_scale=self.guidance_scale))
 
     def recipe(self, config: ExperimentConfig) -> dict[str, Any]:
         """Everything that decides the reconstructions, plain data: of the methods' settings the method's own."""
-        found = self.config(config)
-        others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", found.method}
-        values = {k: v for k, v in asdict(found).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
+        settings = self.config(config)
+        others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", settings.method}
+        values = {k: v for k, v in asdict(settings).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
         for group in MAY_CHANGE_WITHIN.keys() & values.keys():
             may_change = set(MAY_CHANGE_WITHIN[group]) - {"max_seconds"}  # nothing goes on where the seconds ended it
             values[group] = {k: v for k, v in values[group].items() if k not in may_change}

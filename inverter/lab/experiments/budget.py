@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -47,10 +48,10 @@ def choose_queries(budget: BudgetConfig, cell: CellFile, attack: Attack, feature
 def _trial(attack: Attack, features: Tensor) -> float:
     """Seconds that a query of one image takes."""
     config = replace(attack.config, loop=replace(attack.config.loop, max_queries=TRIAL))
-    found = replace(attack, config=config).invert(features)
-    if found.stopped_by is not None:
-        raise SystemExit(128 + found.stopped_by)
-    return found.seconds / int(found.counts["target_queries"].sum())
+    result = replace(attack, config=config).invert(features)
+    if result.stopped_by is not None:
+        raise SystemExit(128 + result.stopped_by)
+    return result.seconds / int(result.counts["target_queries"].sum())
 
 
 def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | None = None) -> InvertConfig:
@@ -64,7 +65,7 @@ def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | No
     """
     method, planned = config.method, [phase.num_steps for phase in attack.phases()]
     seconds = config.loop.max_seconds if seconds is None else seconds
-    sections = {"loop": replace(config.loop, max_queries=queries, max_seconds=seconds)}
+    sections: dict[str, Any] = {"loop": replace(config.loop, max_queries=queries, max_seconds=seconds)}
     if METHODS[method].config is not None:
         sections[method] = METHODS[method].make_queries(getattr(config, method), queries, planned)
     return replace(config, **sections)

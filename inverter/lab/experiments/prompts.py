@@ -54,8 +54,8 @@ def run(config: PromptsExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "prompts")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         cost = budget_name(config.budget)
-        found = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
-        write(make_record("prompts", config, pictures.source, found, finished, jobs), Path(config.results))
+        results = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
+        write(make_record("prompts", config, pictures.source, results, finished, jobs), Path(config.results))
     return Path(config.results)
 
 
@@ -98,24 +98,24 @@ def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
     """
     if kind != "wrong":
         return {p.key: p.caption if kind == "both" else join_prompt(p.foreground, p.background, kind) for p in pictures}
-    found = {}
+    prompts = {}
     for number, picture in enumerate(pictures):
         nearest = [*reversed(pictures[:number]), *pictures[number + 1 :]]  # the same one however many follow
-        found[picture.key] = next((p.caption for p in nearest if p.shows != picture.shows), "")
-    return found
+        prompts[picture.key] = next((p.caption for p in nearest if p.shows != picture.shows), "")
+    return prompts
 
 
 def write(record: ExperimentRecord, folder: Path) -> None:
     """Table, plot and page."""
-    charts = panels(record.groups, PLOTTED, lambda found: found.variant, lambda found: found.layer)
+    charts = panels(record.groups, PLOTTED, lambda group: group.variant, lambda group: group.layer)
     write_page(record, text(record), charts, folder)
 
 
 def text(record: ExperimentRecord) -> Text:
     """What the page says."""
-    answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
+    answers = overall([group.results for group in record.groups], PAIRS, ANSWERED)
     details = [
-        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, PAIRS, ANSWERED)
+        f"{group.title}: {line}" for group in record.groups for line in sentences(group.results, PAIRS, ANSWERED)
     ]
     return Text(
         TITLE,
