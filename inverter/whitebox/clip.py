@@ -134,7 +134,7 @@ def _check(attack: Attack, smoothing: SmoothingConfig) -> None:
             f"smoothing.weight is {smoothing.weight}, smoothing.robust_scale {smoothing.robust_scale}; allowed: 0 or "
             "more, and above 0"
         )
-    if smoothing.weight and attack.method == "guided":
+    if smoothing.weight and attack.phases()[0].smoothed is None:
         raise ValueError(
-            f"smoothing.weight is {smoothing.weight} with method=guided, whose latents are noisy; allowed: 0"
+            f"smoothing.weight is {smoothing.weight} with method={attack.method}, which smooths nothing; allowed: 0"
         )

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from inverter.config import SmoothingConfig
-from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_WITHIN, recipe
+from inverter.inversion.recipe import MAY_CHANGE, may_change_within, recipe
 from inverter.lab.experiments.budget import budget_name, choose_queries, plan
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.config import BudgetConfig, ExperimentConfig
@@ -67,8 +67,9 @@ class Attempt:
         settings = self.config(config)
         others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", settings.method}
         values = {k: v for k, v in asdict(settings).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
-        for group in MAY_CHANGE_WITHIN.keys() & values.keys():
-            may_change = set(MAY_CHANGE_WITHIN[group]) - {"max_seconds"}  # nothing goes on where the seconds ended it
+        within = may_change_within()
+        for group in within.keys() & values.keys():
+            may_change = set(within[group]) - {"max_seconds"}  # nothing goes on where the seconds ended it
             values[group] = {k: v for k, v in values[group].items() if k not in may_change}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
         return {**values, "budget": budget, **self.subject.sha256(self.method), "seed": self.seed}

@@ -37,6 +37,7 @@ class WhiteboxMethod:
         needs_prior: Whether it searches in a prior's latents; else ``image_size`` may be any.
         prompted: Whether text conditions it.
         starts_at_inverter: Of its section: whether it begins where a black-box inverter ends, if there is one.
+        cost_only: Keys of its section that change what it costs and not what it finds.
         of_clips: Of its section: what it becomes where the frames of a clip are smoothed.
         make_queries: Of its section, queries an image and the steps that its phases now have: the section that makes
             so many queries.
@@ -47,6 +48,7 @@ class WhiteboxMethod:
     needs_prior: bool = True
     prompted: bool = True
     starts_at_inverter: Callable[[Any], bool] = lambda section: False
+    cost_only: tuple[str, ...] = ()
     of_clips: Callable[[Any], Any] = lambda section: section
     make_queries: Callable[[Any, int, Sequence[int]], Any] = make_queries
 
