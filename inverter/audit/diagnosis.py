@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from inverter.audit.metrics import CEILING
 from inverter.audit.score import LeakScore
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.metrics import Missing
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results
 
 MIN_CEILING_PSNR = 20.0
@@ -62,26 +62,26 @@ def diagnose(
 
 def diagnose_depth(layers: Sequence[str], scores: Mapping[str, LeakScore]) -> dict[str, str]:
     """A line for each layer that scores clearly less than a deeper one, which it cannot if both attacks are as good."""
-    found: dict[str, str] = {}
+    warnings: dict[str, str] = {}
     for i, layer in enumerate(layers):
         high = scores[layer].high if layer in scores else None
         for deeper in layers[i + 1 :]:
             low = scores[deeper].low if deeper in scores else None
             if high is not None and low is not None and low > high:
-                found[layer] = (
+                warnings[layer] = (
                     f"Attacked too weakly: the deeper {deeper} scores more, though it is computed from {layer} and "
                     "cannot tell more. Train longer or with more pairs; read this score as a lower bound."
                 )
                 break
-    return found
+    return warnings
 
 
 def _ceiling(results: Results) -> str:
     scores = results.row(CEILING).scores
-    found = [score.mean for metric, score in scores.items() if metric.startswith("reid_top1/")]
-    if scores["psnr"].mean >= MIN_CEILING_PSNR and min(found, default=1.0) >= MIN_CEILING_TOP1:
+    top1 = [score.mean for metric, score in scores.items() if metric.startswith("reid_top1/")]
+    if scores["psnr"].mean >= MIN_CEILING_PSNR and min(top1, default=1.0) >= MIN_CEILING_TOP1:
         return ""
-    first = f", {min(found):.0%} found again among the distractors" if found else ""
+    first = f", {min(top1):.0%} found again among the distractors" if top1 else ""
     return (
         f"Out of the prior's domain: its own round trip reaches only {scores['psnr'].mean:.1f} dB{first}. "
         "The score is relative to a low ceiling; use a prior that knows such pictures."

@@ -14,7 +14,6 @@ from torch import Tensor
 from inverter.audit.score import CHANCE, LeakScore, leak_score
 from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.metrics import METRICS, Missing
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results
 
 CEILING = "round trip"
@@ -68,8 +67,8 @@ def read_per_image(path: Path) -> PerImage:
 def score_metrics(results: Results, per_image: PerImage, num_bootstrap: int) -> dict[str, LeakScore | Missing]:
     """Leak score of every metric of :data:`SCORED` that was computed, in that order.
 
-    Attacks are the rows that read features, retrieval of the nearest training picture among them; floors are those that
-    do not, and guessing.
+    Attacks are those of :meth:`Results.attacks`, as in an evaluation's own report; floors are the rows that read no
+    features, and guessing.
 
     Args:
         results: The evaluation.
@@ -86,15 +85,14 @@ def score_metrics(results: Results, per_image: PerImage, num_bootstrap: int) -> 
 
 
 def _score(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> LeakScore | Missing:
-    kinds = {row.name: "attack" if row.name == NEAREST_BY_FEATURES else row.kind for row in results.rows}
-    found = {name: bootstrap.mean(values[metric]) for name, values in per_image.values.items() if metric in values}
-    attacks = {name: statistic for name, statistic in found.items() if kinds.get(name) == "attack"}
-    floors = {name: statistic for name, statistic in found.items() if kinds.get(name) == "floor"}
-    floors |= _constant(results.chance, metric, bootstrap)
+    means = {name: bootstrap.mean(values[metric]) for name, values in per_image.values.items() if metric in values}
+    attacks = {row.name: means[row.name] for row in results.attacks() if row.name in means}
+    guesses = [row.name for row in results.rows if row.kind == "floor" and row.name not in attacks]
+    floors = {name: means[name] for name in guesses if name in means} | _constant(results.chance, metric, bootstrap)
     if not attacks or not floors:
         return Missing(metric, "needs an attack and a floor")
     lower_is_more = METRICS[metric.partition("/")[0]].arrow == "↓"
-    return leak_score(metric, attacks, floors, found[CEILING], bootstrap, lower_is_more=lower_is_more)
+    return leak_score(metric, attacks, floors, means[CEILING], bootstrap, lower_is_more=lower_is_more)
 
 
 def _constant(chance: Mapping[str, float], metric: str, bootstrap: Bootstrap) -> dict[str, Statistic]:

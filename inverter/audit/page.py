@@ -11,8 +11,8 @@ from inverter.audit.summary import summarise
 from inverter.audit.table import verdict
 from inverter.evaluation.chart import Chart, Point, render
 from inverter.evaluation.labels import heading, label
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.page import render_page as render_template
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.report import Figure
 from inverter.run.files import write_text
 

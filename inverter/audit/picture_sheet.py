@@ -9,8 +9,8 @@ from pathlib import Path
 from inverter.audit.metrics import CEILING, read_per_image
 from inverter.audit.plan import Step
 from inverter.evaluation.harness import ORIGINAL
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.recon_files import recon_path
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 
 SHOWN = ("mean", "sample")
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 from inverter.audit.plan import Step
 from inverter.config import unread_keys
-from inverter.config.errors import one_line
-from inverter.config.parse import parse_json
-from inverter.data.manifest import MANIFEST, stream_sha256
-from inverter.run.files import write_text
+from inverter.data.manifest import MANIFEST, file_sha256
 from inverter.run.recipe import Recipe
+from inverter.run.steps import RunSteps
 
-STEPS = "steps.json"
 LEFT = {
     "train": ("checkpoints/best.ckpt", "summary.json"),
     "evaluate": ("evaluation/metrics.json", "evaluation/per_image.csv"),
@@ -26,7 +20,7 @@ IGNORED = ("output", "resume", "trainer.", "data", "data.", "inverter", "baselin
 """Keys of the stages' configs that change no result; the pairs are told by their manifests."""
 
 
-class LayerProgress:
+class LayerProgress(RunSteps):
     """``steps.json`` in a layer's run: the recipe of its training and of its evaluation, and whether each is done.
 
     Args:
@@ -36,60 +30,24 @@ class LayerProgress:
     """
 
     def __init__(self, step: Step) -> None:
-        self.path = step.run / STEPS
         values = {
             **asdict(step.train),
             "limit": step.train.data.limit,
             "batch_size": step.train.data.batch_size,
-            "train": _sha256(step.pairs / "train"),
-            "dev": _sha256(step.pairs / "dev"),
+            "train": file_sha256(step.pairs / "train" / MANIFEST),
+            "dev": file_sha256(step.pairs / "dev" / MANIFEST),
         }
         unread = unread_keys(step.train)
         training = Recipe(values, [*IGNORED, *unread], type(step.train)())
-        values = {**asdict(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training.values}
+        values = {
+            **asdict(step.evaluate),
+            "val": file_sha256(step.pairs / "val" / MANIFEST),
+            "training": training.values,
+        }
         ignored = [*IGNORED, *(f"training.{key}" for key in unread)]
-        self.recipes = {"train": training, "evaluate": Recipe(values, ignored, type(step.evaluate)())}
-        self.saved = _read(self.path) if self.path.is_file() else {}
+        evaluation = Recipe(values, ignored, type(step.evaluate)())
+        super().__init__(step.run, {"train": training, "evaluate": evaluation}, LEFT)
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")
         if "train" in self.saved:
             self.recipes["train"].check(self.saved["train"]["recipe"], f"output: {self.path.parent}")
-
-    def done(self, stage: str) -> bool:
-        """Whether ``train`` or ``evaluate`` was finished with this recipe."""
-        noted = self.saved.get(stage, {})
-        whole = all((self.path.parent / file).is_file() for file in LEFT[stage])
-        return whole and noted.get("done") is True and not self.recipes[stage].changes(noted["recipe"])
-
-    def begin(self, stage: str) -> None:
-        """Note a stage's recipe before it runs."""
-        self._note(stage, done=False)
-
-    def finish(self, stage: str, **figures: float) -> None:
-        """Note that a stage is done, and figures that it gave."""
-        self._note(stage, done=True, **figures)
-
-    def noted(self, stage: str, key: str) -> float:
-        """What :meth:`finish` noted."""
-        return self.saved[stage][key]
-
-    def _note(self, stage: str, **values: Any) -> None:
-        self.saved = {**self.saved, stage: {"recipe": self.recipes[stage].values, **values}}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, json.dumps(self.saved, indent=1) + "\n")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        saved = parse_json(path.read_bytes())
-        stages = saved.values() if isinstance(saved, dict) else [None]
-        if not all(isinstance(noted, dict) and isinstance(noted.get("recipe"), dict) for noted in stages):
-            raise ValueError("a stage has no recipe")
-        return saved
-    except ValueError as error:
-        raise ValueError(f"output: {path} is damaged ({one_line(error)}); delete {path.parent} or repair it") from error
-
-
-def _sha256(folder: Path) -> str:
-    with (folder / MANIFEST).open("rb") as stream:
-        return stream_sha256(stream)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inverter.blackbox.published import WEIGHTS, Published
-from inverter.data.manifest import stream_sha256
+from inverter.data.manifest import file_sha256
 
 TEXTS = ("name", "weights_sha256", "source", "threat_model")
 COUNTS = ("pairs", "pairs_seen")
@@ -21,8 +21,8 @@ def ancestors(published: Published) -> list[dict[str, Any]]:
     Raises:
         ValueError: Its config says something else of them than a line of text and counts.
     """
-    with (published.folder / WEIGHTS).open("rb") as stream:
-        mine = {"name": published.folder.name, "weights_sha256": stream_sha256(stream), **published.training}
+    sha256 = file_sha256(published.folder / WEIGHTS)
+    mine = {"name": published.folder.name, "weights_sha256": sha256, **published.training}
     return [_checked(mine, published), *ancestors_of(published)]
 
 

@@ -56,8 +56,8 @@ def best_of(
         for _ in range(draws):
             drawn = inverter.draw(None, start, encoding.control, strength=strength)
             image = inverter.prior.decode(drawn)
-            found = inverter.conditioner.standardise(query(image)).flatten(1)
-            fit = F.cosine_similarity(found, goal, dim=1)
+            standardised = inverter.conditioner.standardise(query(image)).flatten(1)
+            fit = F.cosine_similarity(standardised, goal, dim=1)
             better = fit > best
             best = torch.where(better, fit, best)
             shown = rearrange(better, "b -> b 1 1 1")

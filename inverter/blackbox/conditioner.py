@@ -44,8 +44,7 @@ class Conditioner(nn.Module):
         coarse_width: Channels of the coarse map, a multiple of 8.
         depth: Residual blocks of the map that comes first; the other has half as many.
         dropout: Share of channels dropped in the blocks while training.
-        feature_mean: Mean of each feature channel.
-        feature_std: Deviation of each feature channel.
+        standardise: By the statistics of the features; None leaves them as they are.
         compact: Lay wide features out within a budget of weights.
     """
 
@@ -59,8 +58,7 @@ class Conditioner(nn.Module):
         coarse_width: int = 192,
         depth: int = 4,
         dropout: float = 0.0,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
         compact: bool = True,
     ) -> None:
         super().__init__()
@@ -69,7 +67,7 @@ class Conditioner(nn.Module):
         half, own = self.side // self.stride, natural_side(feature_shape)
         self.coarse_first = own <= half
         self.coarse_side = own if self.coarse_first else half
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         first, kernel = (coarse_width, 1) if self.coarse_first else (width, 3)
         side = self.coarse_side if self.coarse_first else self.side
         self.grid = lay_out(feature_shape, side, first * kernel**2 if compact else None)
@@ -157,8 +155,8 @@ class Conditioner(nn.Module):
         return Control(resize(hint, self.shape.hint[1]), residuals, middle, tokens)
 
     def _channels(self, fine: bool) -> int:
-        found = sum(shape[0] for shape, is_fine in zip(self.maps, self.is_fine, strict=True) if is_fine == fine)
-        return max(found, 1)  # a layer without outputs cannot be built
+        channels = sum(shape[0] for shape, is_fine in zip(self.maps, self.is_fine, strict=True) if is_fine == fine)
+        return max(channels, 1)  # a layer without outputs cannot be built
 
 
 def resize(maps: Tensor, side: int) -> Tensor:

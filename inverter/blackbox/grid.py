@@ -36,7 +36,9 @@ class Standardise(nn.Module):
     Deviations have the floor of :func:`floor_deviation`; a channel that never varied gives 0.
     """
 
-    def __init__(self, feature_shape: FeatureShape, mean: list[float] | None, std: list[float] | None) -> None:
+    def __init__(
+        self, feature_shape: FeatureShape, mean: list[float] | None = None, std: list[float] | None = None
+    ) -> None:
         super().__init__()
         self.shape = tensor_shape(feature_shape)
         channels = num_channels(feature_shape)

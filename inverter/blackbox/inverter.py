@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inverter.blackbox.conditioner import Conditioner, Encoding
+from inverter.blackbox.grid import Standardise
 from inverter.blackbox.head import ImageHead
 from inverter.blackbox.spec import InverterSpec
 from inverter.blackbox.token_conditioner import TokenConditioner
@@ -230,8 +231,7 @@ def build_conditioner(spec: InverterSpec, control_shape: ControlShape | None) ->
         "width": spec.width,
         "depth": spec.depth,
         "dropout": spec.dropout,
-        "feature_mean": spec.feature_mean or None,
-        "feature_std": spec.feature_std or None,
+        "standardise": Standardise(spec.feature_shape, spec.feature_mean or None, spec.feature_std or None),
         "compact": spec.compact,
     }
     if spec.conditioning == "tokens":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
@@ -14,8 +14,6 @@ from inverter.targets.shape import FeatureShape, layer_shapes, num_channels, rea
 LARGEST = 1 << 20
 Size = Annotated[int, Field(ge=1, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Conditioning = Literal["control", "tokens"]
-CONDITIONINGS = get_args(Conditioning)
 
 
 @strict_dataclass
@@ -59,7 +57,7 @@ class InverterSpec:
     strength: Share
     num_inference_steps: Size
     guidance_scale: Annotated[float, Field(ge=0, le=100)]
-    conditioning: Conditioning = "control"
+    conditioning: Literal["control", "tokens"] = "control"
     coarse_width: Size = 192
     num_tokens: Size = 24
     guidance_interval: tuple[float, float] = (0.0, 1.0)

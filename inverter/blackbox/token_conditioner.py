@@ -24,8 +24,7 @@ class TokenConditioner(nn.Module):
         depth: Residual blocks of the trunk.
         num_tokens: How many of the K conditioning tokens depend on the features.
         dropout: Share of the trunk's channels dropped while training.
-        feature_mean: Mean of each feature channel.
-        feature_std: Deviation of each feature channel.
+        standardise: By the statistics of the features; None leaves them as they are.
         compact: Lay wide features out within a budget of weights.
     """
 
@@ -39,15 +38,14 @@ class TokenConditioner(nn.Module):
         depth: int = 4,
         num_tokens: int = 8,
         dropout: float = 0.0,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
         compact: bool = True,
     ) -> None:
         super().__init__()
         if num_tokens > conditioning_shape[0]:
             raise ValueError(f"num_tokens is {num_tokens}; the prior takes {conditioning_shape[0]} at most")
         self.num_tokens = num_tokens
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         self.grid = lay_out(feature_shape, latent_shape[1], 9 * width if compact else None)
         self.stem = nn.Conv2d(self.grid.out_channels, width, 3, padding=1)
         self.trunk = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(depth)))

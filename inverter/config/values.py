@@ -104,8 +104,8 @@ def find_reference(value: Any) -> str | None:
     if isinstance(value, dict | list):
         each = value.values() if isinstance(value, dict) else value
         return next(filter(None, map(find_reference, each)), None)
-    found = _REFERENCE.finditer(value) if isinstance(value, str) else ()
-    return value if any(len(match[1]) % 2 == 0 for match in found) else None
+    references = _REFERENCE.finditer(value) if isinstance(value, str) else ()
+    return value if any(len(match[1]) % 2 == 0 for match in references) else None
 
 
 def join_chains(default: Any, values: Any) -> None:
@@ -141,10 +141,10 @@ def settle(config: Any, prefix: str = "") -> None:
 def _settled(text: str, key: str) -> str:
     if not text:
         raise ValueError(f"{key} is ''; allowed: a value that is not empty, or null where the key may be without one")
-    found = _HOME.fullmatch(text)
-    if not found:
+    home_path = _HOME.fullmatch(text)
+    if not home_path:
         return text
-    home = os.path.expanduser(found["home"])  # noqa: PTH111 (Path.expanduser raises what is no ValueError)
-    if home == found["home"]:
+    home = os.path.expanduser(home_path["home"])  # noqa: PTH111 (Path.expanduser raises what is no ValueError)
+    if home == home_path["home"]:
         raise ValueError(f"{key} is {text!r}, and there is no user {home[1:]!r}; allowed: ~/ for home, ./~ for a name")
-    return f"{found['kind']}{home}{found['rest']}"
+    return f"{home_path['kind']}{home}{home_path['rest']}"

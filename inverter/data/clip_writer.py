@@ -27,8 +27,8 @@ def frame_rate(path: Path, stride: int = 1, fps: float | None = None) -> Fractio
     with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
         rate = container.streams.video[0].average_rate
     if fps is not None:
-        asked = Fraction(fps).limit_denominator(1000)
-        return min(asked, rate or asked)
+        wanted = Fraction(fps).limit_denominator(1000)
+        return min(wanted, rate or wanted)
     return (rate or DEFAULT_RATE) / stride
 
 

@@ -27,7 +27,7 @@ def visible_files(folder: Path) -> list[Path]:
     Raises:
         ValueError: A link leads nowhere.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     entered: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         if (real := os.path.realpath(root)) in entered:
@@ -38,10 +38,10 @@ def visible_files(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not is_hidden(PurePath(name)))
         for path in (Path(root, name) for name in names if not is_hidden(inside / name)):
             if path.is_file():
-                found.append(path)
+                files.append(path)
             elif path.is_symlink():
                 raise ValueError(f"{path} is a link to {path.readlink()}, which is not there; mend or delete it")
-    return sorted(found)
+    return sorted(files)
 
 
 def extension(path: PurePath) -> str:

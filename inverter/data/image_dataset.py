@@ -91,7 +91,7 @@ def find_pictures(file: str) -> list[Members]:
     Raises:
         ValueError: The file is no uncompressed tar, or a key has several pictures or members that do not lie together.
     """
-    found: list[Members] = []
+    pictures: list[Members] = []
     dotted: list[str] = []
     order = KeyOrder()
     try:
@@ -108,13 +108,13 @@ def find_pictures(file: str) -> list[Members]:
                 texts = [name for name in ("json", "txt") if name in members]
                 order.check(file, key, picture is not None, bool(texts))
                 if picture is not None:
-                    found.append(tuple((name, *members[name]) for name in (picture, *texts)))
+                    pictures.append(tuple((name, *members[name]) for name in (picture, *texts)))
     except OSError as error:
         raise ValueError(f"shard {file} cannot be opened: {one_line(error)}") from error
     if dotted:
         reason = "has a dot before its ending, where WebDataset ends the key"
         log.warning("shard %s: %d picture(s) are left out; %r %s", file, len(dotted), dotted[0], reason)
-    return found
+    return pictures
 
 
 def collate_pictures(pictures: list[dict[str, Any]]) -> dict[str, Any]:

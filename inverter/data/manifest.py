@@ -189,6 +189,12 @@ def stream_sha256(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return stream_sha256(stream)
+
+
 def _writes(folder: str | Path) -> str:
     """Command that writes the pairs of a folder, which is named after its split."""
     data, _, split = str(folder).rstrip("/").rpartition("/")

@@ -123,7 +123,7 @@ def check_disjoint(one: str | Path, other: str | Path) -> None:
         log.warning("%s has no %s: whether %s shares a picture with it was not checked", *_unknown(one, other, a))
         return
     pictures, groups = a.pictures.keys() & b.pictures.keys(), a.groups.keys() & b.groups.keys()
-    found = [
+    in_common = [
         f"{len(shared)} {name} ({_named(shared, mine, others)})"
         for name, shared, mine, others in (
             ("picture(s)", pictures, a.pictures, b.pictures),
@@ -131,8 +131,8 @@ def check_disjoint(one: str | Path, other: str | Path) -> None:
         )
         if shared
     ]
-    if found:
-        raise ValueError(f"{what} {' and '.join(found)} {advice}")
+    if in_common:
+        raise ValueError(f"{what} {' and '.join(in_common)} {advice}")
 
 
 def picture_hash(picture: Image.Image) -> str:

@@ -13,8 +13,9 @@ from torch.utils.data import Dataset
 
 from inverter.config.errors import one_line
 from inverter.data.manifest import Manifest, ShardInfo, open_member
+from inverter.data.pair_codec import LATENTS, MEMBERS, decode_pair
 from inverter.data.ranges import RangeReader
-from inverter.data.shards import KEY, LATENTS, MEMBERS, decode_pair
+from inverter.data.shards import KEY
 from inverter.data.tar import tar_entries
 
 
@@ -91,13 +92,13 @@ def index_shard(folder: str, shard: ShardInfo, latents: bool) -> tuple[np.ndarra
             for entry in tar_entries(stream, f"{folder}/{shard.name}"):
                 key, member = _split(entry.name)
                 if member is not None and entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                    found = samples.setdefault(key, {})
-                    if not KEY.fullmatch(key) or member in found:
+                    offsets = samples.setdefault(key, {})
+                    if not KEY.fullmatch(key) or member in offsets:
                         raise ValueError(
                             f"shard {shard.name}: member {entry.name!r}; allowed: KEY.{member} once a pair, "
                             "KEY of letters, digits, '_' and '-'"
                         )
-                    found[member] = (entry.offset_data, entry.size)
+                    offsets[member] = (entry.offset_data, entry.size)
     except FileNotFoundError as error:
         raise ValueError(f"{folder}: shard {shard.name} of the manifest is missing") from error
     except OSError as error:

@@ -39,9 +39,9 @@ class FeatureStatistics:
             mean = values.mean(0)
             return cls(len(values), mean, ((values - mean) ** 2).sum(0))
         parts = np.split(features, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
-        found = [cls.of(part.reshape(shape)) for part, shape in zip(parts, shapes, strict=True)]
-        counts = np.repeat([each.count for each in found], [len(each.mean) for each in found])
-        return cls(counts, np.concatenate([each.mean for each in found]), np.concatenate([each.m2 for each in found]))
+        layers = [cls.of(part.reshape(shape)) for part, shape in zip(parts, shapes, strict=True)]
+        counts = np.repeat([each.count for each in layers], [len(each.mean) for each in layers])
+        return cls(counts, np.concatenate([each.mean for each in layers]), np.concatenate([each.m2 for each in layers]))
 
     def merge(self, other: FeatureStatistics) -> FeatureStatistics:
         """Statistics of both sets together.

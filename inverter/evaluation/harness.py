@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from inverter.evaluation.collect import Instruments, Measurements, OnRecon, Sample, collect
-from inverter.evaluation.intervals import MIN_SOURCES, Bootstrap, Statistic
+from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.judges import Gallery, Judge, reidentification
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import (
@@ -21,7 +21,8 @@ from inverter.evaluation.metrics import (
     block,
     metrics_of,
 )
-from inverter.evaluation.nearest import Nearest, TrainingReader
+from inverter.evaluation.nearest import TrainingReader
+from inverter.evaluation.notes import own_notes, preferred_point
 from inverter.evaluation.recon_files import select_pictures
 from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
 from inverter.run.record import commit, environment
@@ -31,9 +32,6 @@ ORIGINAL = "original"
 """Row of the images themselves, always there: what a perfect reconstruction would score."""
 
 NEAREST = "nearest training picture"
-SAME_PICTURE = 50.0  # dB between two pictures that are one, stored twice
-WARNING, ONE_JUDGE = "Warning: ", "One judge only: "
-"""How notes begin that limit what is claimed."""
 
 
 def evaluate(
@@ -148,7 +146,7 @@ def evaluate(
         target=dict(target_spec) if target_spec is not None else None,
         weights_sha256=weights_sha256,
         threat_model=threat_model,
-        notes=(*_own_notes(bootstrap, judges, nearest), *_preferred_point(found), *notes),
+        notes=(*own_notes(bootstrap, judges, nearest), *preferred_point(found), *notes),
         config=dict(config or {}),
         seed=seed,
         commit=commit(),
@@ -292,38 +290,3 @@ def _cost(name: str, methods: Mapping[str, Method], record: Measurements) -> dic
 def _target_label(target: Callable[[Tensor], Tensor] | None) -> str:
     spec = getattr(target, "spec", None)
     return f"{spec.name} at {spec.layer} (the attacked network)" if spec is not None else "the attacked network"
-
-
-def _own_notes(bootstrap: Bootstrap, judges: Sequence[Judge], nearest: Nearest | None) -> list[str]:
-    notes = [f"{bootstrap.n} images cut from {bootstrap.num_groups} sources; intervals resample the sources."]
-    if bootstrap.num_groups < MIN_SOURCES:
-        notes.insert(
-            0,
-            f"{WARNING}{bootstrap.num_groups} independent sources are few. Intervals that resample them are rough and "
-            f"too narrow; better and worse are said from {MIN_SOURCES} on.",
-        )
-    if nearest is not None and (known := int((nearest.psnr >= SAME_PICTURE).sum())):
-        notes.insert(
-            0,
-            f"{WARNING}{known} of the {bootstrap.n} pictures evaluated are among the training pairs: what comes back "
-            "of them may be remembered.",
-        )
-    if len(judges) == 1:
-        notes.append(f"{ONE_JUDGE}what it says of recognition has not been confirmed by a second.")
-    return notes
-
-
-def _preferred_point(comparisons: Sequence[Comparison]) -> list[str]:
-    """Which operating point to believe of what is recognised; nothing where not both were judged."""
-    found = [c for c in comparisons if (c.a, c.b) == ("sample", "mean") and c.metric.startswith("reid_mrr/")]
-    if not found:
-        return []
-    if found[0].groups < MIN_SOURCES:
-        return [f"Whether `sample` or `mean` is to be believed more, {found[0].groups} sources are too few to say."]
-    if not all(c.claim for c in found):
-        return ["`sample` and `mean` re-identify alike, or the judges disagree: neither is to be believed more."]
-    if found[0].difference > 0:
-        return [
-            "`sample` re-identifies better than `mean`: believe it for what can be recognised, `mean` for nearness."
-        ]
-    return ["`sample` re-identifies worse than `mean`: believe `mean`; what is drawn beyond it is not in the features."]

@@ -110,8 +110,8 @@ class Bootstrap:
         """
         if len(x) != self.n:
             raise ValueError(f"x must hold {self.n} embeddings, got {len(x)}")
-        found = weighted_kid(x, y, torch.cat([torch.ones(1, self.n), self.counts]), self.sources)
-        return Statistic(found[0].item(), found[1:])
+        estimates = weighted_kid(x, y, torch.cat([torch.ones(1, self.n), self.counts]), self.sources)
+        return Statistic(estimates[0].item(), estimates[1:])
 
     def interval(self, statistic: Statistic) -> Interval:
         """Percentile interval of one statistic; of a rare share together with Wilson's over the sources."""

@@ -79,10 +79,6 @@ class Judge:
         """Embeddings ``(n, D)`` of images ``(n, 3, H, W)`` in [0, 1]."""
         return self.look(images).embeddings
 
-    def agreement(self, recon: Tensor, image: Tensor) -> Tensor:
-        """Whether the top-1 classes of ``recon`` and ``image`` ``(n, 3, H, W)`` agree, ``(n,)`` bool."""
-        return self.look(recon).labels == self.look(image).labels
-
 
 @dataclass(frozen=True)
 class Reidentification:
@@ -193,13 +189,13 @@ def draw_gallery(batches: Iterable[Mapping[str, Any]], size: int = 1000, seed: i
     """
     generator = torch.Generator().manual_seed(seed)
     kept: list[tuple[Tensor, str]] = []
-    seen = 0
+    num_seen = 0
     for batch in track(batches, "draw distractors"):
         for image, group in zip(batch["image"], batch["group"], strict=True):
-            seen += 1
+            num_seen += 1
             if len(kept) < size:
                 kept.append((image.clone(), group))
-            elif (place := int(torch.randint(seen, (1,), generator=generator))) < size:
+            elif (place := int(torch.randint(num_seen, (1,), generator=generator))) < size:
                 kept[place] = (image.clone(), group)
     if not kept:
         raise ValueError("gallery is empty: the batches hold no image")
@@ -214,8 +210,8 @@ def load_judge(name: str, *, batch_size: int = 64, device: torch.device | str = 
     """
     if name not in JUDGE_NETWORKS.names():
         raise ValueError(f"judge {name!r} does not exist; allowed: {', '.join(JUDGE_NETWORKS.names())}")
-    found = JUDGE_NETWORKS[name]
-    return Judge(name, found.label, place(found.load(), device), batch_size=batch_size, device=device)
+    network = JUDGE_NETWORKS[name]
+    return Judge(name, network.label, place(network.load(), device), batch_size=batch_size, device=device)
 
 
 def load_judges(

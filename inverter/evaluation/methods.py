@@ -8,7 +8,9 @@ from torch import Tensor
 KINDS = ("attack", "floor", "ceiling")
 SEES = ("features", "image")
 WITHOUT_HEAD = "mean without head"
-"""Name of ``mean`` without its image head: what the head adds, and no attack to choose."""
+"""Name of ``mean`` without its image head, an ablation: it shows what the head adds."""
+NEAREST_BY_FEATURES = "nearest training image"
+"""Name of the retrieval that reads the features."""
 
 
 @dataclass(frozen=True)

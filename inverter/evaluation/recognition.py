@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from inverter.evaluation.chart import ACCENT, GRID, INK, MUTED, SETTINGS, shorten, to_svg
-from inverter.evaluation.references import NEAREST_BY_FEATURES
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results, Row
 
 KIND_COLOURS = {"attack": ACCENT, "floor": MUTED, "ceiling": INK}

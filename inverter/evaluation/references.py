@@ -10,10 +10,9 @@ import torch
 
 from inverter.data.manifest import Manifest
 from inverter.evaluation.floors import MeanImage, NearestTrainingImage, RoundTrip, UnconditionalSample
-from inverter.evaluation.methods import Method
+from inverter.evaluation.methods import NEAREST_BY_FEATURES, Method
 from inverter.priors.prior import DiffusionPrior
 
-NEAREST_BY_FEATURES = "nearest training image"
 NO_CALLS = {"target_queries": 0, "denoiser_calls": 0}
 
 

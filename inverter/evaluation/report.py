@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from inverter.evaluation.harness import ORIGINAL, WARNING
-from inverter.evaluation.methods import KINDS
+from inverter.evaluation.harness import ORIGINAL
+from inverter.evaluation.methods import KINDS, NEAREST_BY_FEATURES
+from inverter.evaluation.notes import WARNING
 from inverter.evaluation.page import render_page
 from inverter.evaluation.recognition import RANKS, found_within, rank_chart, recognition_chart
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Comparison, Results
 from inverter.evaluation.summary import Summary, summarise
 from inverter.run.files import write_text

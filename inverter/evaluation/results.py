@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from inverter.evaluation.methods import NEAREST_BY_FEATURES, WITHOUT_HEAD
 from inverter.evaluation.metrics import Missing
 from inverter.run.files import write_text
 
@@ -175,6 +176,14 @@ class Results:
             if row.name == name:
                 return row
         raise ValueError(f"method {name!r} was not evaluated; allowed: {', '.join(row.name for row in self.rows)}")
+
+    def attacks(self) -> list[Row]:
+        """Rows of which the best says what leaks: attacks, retrieval of the nearest training picture among them.
+
+        ``mean`` without its image head is an ablation and none of them.
+        """
+        attacks = [row for row in self.rows if row.kind == "attack" and row.name != WITHOUT_HEAD]
+        return attacks + [row for row in self.rows if row.name == NEAREST_BY_FEATURES]
 
     def metrics(self) -> list[str]:
         """Metrics of any method, in order of first appearance."""

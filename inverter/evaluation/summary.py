@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.labels import share
-from inverter.evaluation.methods import WITHOUT_HEAD
-from inverter.evaluation.references import NEAREST_BY_FEATURES
+from inverter.evaluation.methods import NEAREST_BY_FEATURES
 from inverter.evaluation.results import Results, Row, Score
 
 CHANCE = "chance"
@@ -80,23 +79,20 @@ class Finding:
 def summarise(results: Results) -> Summary:
     """What the attack that came furthest found, under the judge who sees most, and what limits that.
 
-    Retrieval of the nearest training picture is an attack among the others, as it is in an audit; ``mean`` without its
-    head is none. The sentence gives the interval and every other judge's figure, and says where the attack does not
-    clear every guess, what retrieval or inversion finds instead, where another judge contradicts, and where fewer than
-    20 sources were evaluated.
+    Attacks are those of :meth:`Results.attacks`. The sentence gives the interval and every other judge's figure, and
+    says where the attack does not clear every guess, what retrieval or inversion finds instead, where another judge
+    contradicts, and where fewer than 20 sources were evaluated.
     """
     for kind in PHRASES:
-        found = _findings(results, kind)
-        if found:
-            return _sentence(results, kind, found)
+        findings = _findings(results, kind)
+        if findings:
+            return _sentence(results, kind, findings)
     return Summary("No attack was evaluated, so nothing is known of what leaks.")
 
 
 def _findings(results: Results, kind: str) -> list[Finding]:
     metrics = [metric for metric in results.metrics() if metric.partition("/")[0] == kind]
-    attacks = [row for row in results.rows if row.kind == "attack" and row.name != WITHOUT_HEAD]
-    attacks += [row for row in results.rows if row.name == NEAREST_BY_FEATURES]
-    return [_finding(results, row, metric) for row in attacks for metric in metrics if metric in row.scores]
+    return [_finding(results, row, metric) for row in results.attacks() for metric in metrics if metric in row.scores]
 
 
 def _finding(results: Results, row: Row, metric: str) -> Finding:
@@ -130,26 +126,25 @@ def _low(score: Score) -> float:
     return score.mean if score.low is None else score.low
 
 
-def _sentence(results: Results, kind: str, found: list[Finding]) -> Summary:
-    lead = max(found, key=lambda finding: (finding.beats_guess, finding.value))
+def _sentence(results: Results, kind: str, findings: list[Finding]) -> Summary:
+    lead = max(findings, key=lambda finding: (finding.beats_guess, finding.value))
     layer = f"`{results.target['layer']}`" if results.target else "the target"
-    said = (
-        f"{MEANS.get(lead.method, f'by `{lead.method}`, ')}{_said(results, kind, lead, found)} ({_guess(kind, lead)})"
-    )
+    means = MEANS.get(lead.method, f"by `{lead.method}`, ")
+    claim = f"{means}{_claim(results, kind, lead, findings)} ({_guess(kind, lead)})"
     if lead.beats_guess:
-        parts = [f"From what {layer} sends, {said}"]
+        parts = [f"From what {layer} sends, {claim}"]
     else:
         parts = [
-            f"The attack failed, which does not show that {layer} is safe: from what it sends, {said}, not clearly "
+            f"The attack failed, which does not show that {layer} is safe: from what it sends, {claim}, not clearly "
             "more than without it"
         ]
-    parts += _alternative(results, kind, lead, found)
-    others = {f.judge: f for f in sorted(found, key=lambda f: f.value) if f.contradicts(lead)}
+    parts += _alternative(results, kind, lead, findings)
+    others = {f.judge: f for f in sorted(findings, key=lambda f: f.value) if f.contradicts(lead)}
     if others:
-        said = " and ".join(_contradiction(kind, other, lead) for other in others.values())
-        parts.append(f"but the judges disagree: {said}")
+        contradictions = " and ".join(_contradiction(kind, other, lead) for other in others.values())
+        parts.append(f"but the judges disagree: {contradictions}")
     parts += few_sources(results.num_sources)
-    return Summary("; ".join(parts) + ".", _figure(kind, lead.value), lead.method, lead.metric, len(found))
+    return Summary("; ".join(parts) + ".", _figure(kind, lead.value), lead.method, lead.metric, len(findings))
 
 
 def few_sources(num_sources: int) -> list[str]:
@@ -159,9 +154,9 @@ def few_sources(num_sources: int) -> list[str]:
     return [f"but sources are too few to rely on this: {num_sources}, where {MIN_SOURCES} are needed"]
 
 
-def _said(results: Results, kind: str, lead: Finding, found: list[Finding]) -> str:
+def _claim(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> str:
     """What was found in words, with its interval and the figure of every other judge."""
-    others = [other for other in found if other.method == lead.method and other.metric != lead.metric]
+    others = [other for other in findings if other.method == lead.method and other.metric != lead.metric]
     chance = results.chance.get(lead.metric)
     return PHRASES[kind].format(
         judge=f" (`{lead.judge}`)" if others else "",
@@ -179,7 +174,7 @@ def _guess(kind: str, lead: Finding) -> str:
     return f"guessing: {figure}" if name == CHANCE else f"best without features: {figure}, {name}"
 
 
-def _alternative(results: Results, kind: str, lead: Finding, found: list[Finding]) -> list[str]:
+def _alternative(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> list[str]:
     """What retrieval finds where inversion leads, or the best inversion where retrieval does; none if there is none."""
     verb = "reaches" if kind == "psnr" else "does so in"
     if lead.method != NEAREST_BY_FEATURES:
@@ -187,7 +182,7 @@ def _alternative(results: Results, kind: str, lead: Finding, found: list[Finding
             return []
         doubt = "" if lead.beats_retrieval else ", which the attack does not clearly beat"
         return [f"retrieving the nearest training picture {verb} {_figure(kind, lead.retrieved)}{doubt}"]
-    drawn = [other for other in found if other.method != lead.method and not other.contradicts(lead)]
+    drawn = [other for other in findings if other.method != lead.method and not other.contradicts(lead)]
     if not drawn:
         return []
     best = max(drawn, key=lambda other: (other.beats_guess, other.value))

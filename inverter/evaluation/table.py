@@ -62,8 +62,8 @@ def _methods(results: Results, metrics: Sequence[str]) -> Table:
 
 
 def _score(row: Row, metric: str) -> str:
-    found = row.scores.get(metric)
-    return f"{number(metric, found.mean)}\n{interval(metric, found.low, found.high)}" if found else ""
+    score = row.scores.get(metric)
+    return f"{number(metric, score.mean)}\n{interval(metric, score.low, score.high)}" if score else ""
 
 
 def _comparisons(results: Results, metrics: Sequence[str]) -> Table:

@@ -49,9 +49,9 @@ def warping_error(recon: Tensor, original: Tensor) -> Tensor:
     errors = []
     for i in range(1, len(recon)):
         down, across = optical_flow_tvl1(grey[i], grey[i - 1])
-        seen = np.abs(_move(grey[i - 1], down, across) - grey[i]) <= OCCLUSION
+        visible = np.abs(_move(grey[i - 1], down, across) - grey[i]) <= OCCLUSION
         moved = np.stack([_move(channel, down, across) for channel in pictures[i - 1]])
-        squares = np.square(moved - pictures[i])[:, seen]
+        squares = np.square(moved - pictures[i])[:, visible]
         errors.append(float(squares.mean()) if squares.size else float("nan"))
     return torch.tensor(errors, dtype=torch.float64)
 

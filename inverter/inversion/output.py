@@ -52,8 +52,8 @@ class Output:
         for number, item in enumerate(inputs[: len(pictures)]):
             losses = {"feature_loss": result.feature_loss, "first_feature_loss": result.first_loss}
             counts = {name: int(result.counts[name][number]) for name in COUNTS}
-            found = {name: _number(values[number]) for name, values in losses.items()}
-            self.rows[item.key] = {**found, **counts, "prompt": prompts[number]}
+            feature_losses = {name: _number(values[number]) for name, values in losses.items()}
+            self.rows[item.key] = {**feature_losses, **counts, "prompt": prompts[number]}
         self.seconds += result.seconds
         self.stopped_by, self.limit = result.stopped_by, self.limit or result.limit
         if is_clip(Path(self.config.input)):

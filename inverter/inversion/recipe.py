@@ -11,10 +11,16 @@ from torch import Tensor
 
 from inverter.config import MemoryConfig
 from inverter.whitebox.config import InvertConfig
+from inverter.whitebox.methods import METHODS
 
 MAY_CHANGE = ("input", "feature_axes", "output", "device", "limit", "video")
 SAID_BY_CONTENT = ("prompt", "prompts", "prompt_kind", "prior", "inverter")
-MAY_CHANGE_WITHIN = {"loop": ("max_seconds", "save_every_n_seconds", "resume"), "latent": ("kept_steps",)}
+
+
+def may_change_within() -> dict[str, tuple[str, ...]]:
+    """Keys that change no result, by section."""
+    loop = ("max_seconds", "save_every_n_seconds", "resume")
+    return {"loop": loop, **{name: METHODS[name].cost_only for name in METHODS.names() if METHODS[name].cost_only}}
 
 
 def recipe(
@@ -41,7 +47,7 @@ def recipe(
     values["target"] = asdict(config.target.filled())
     if config.memory == MemoryConfig():
         del values["memory"]  # as states of older versions have it
-    for group, names in MAY_CHANGE_WITHIN.items():
+    for group, names in may_change_within().items():
         values[group] = {name: value for name, value in values[group].items() if name not in names}
     parts = [values, list(keys), list(prompts or []), dict(weights)]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())

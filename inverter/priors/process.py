@@ -91,8 +91,8 @@ class Diffusion(NoiseProcess):
 
     def alpha(self, t: Tensor) -> Tensor:
         """Share of the signal's variance at integer timesteps."""
-        known = self.scheduler.alphas_cumprod.to(t.device)
-        return torch.where(t < 0, self.scheduler.final_alpha_cumprod.to(known), known[t.clamp_min(0)])
+        alphas = self.scheduler.alphas_cumprod.to(t.device)
+        return torch.where(t < 0, self.scheduler.final_alpha_cumprod.to(alphas), alphas[t.clamp_min(0)])
 
     def timesteps_at(self, share: Tensor) -> Tensor:
         return (share * self.num_train_timesteps).long().clamp_max(self.num_train_timesteps - 1)

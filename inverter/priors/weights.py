@@ -64,22 +64,22 @@ def check_weights_are_there(folder: Path, parts: Sequence[str]) -> list[str]:
     """
     rounded = []
     for part in parts:
-        if (found := find_weights(folder / part)) is None:
+        if (weights := find_weights(folder / part)) is None:
             others = sorted(path.name for path in (folder / part).glob("[!.]*.safetensors"))
             if others:
                 allowed = ", ".join(f"{stem}.safetensors" for stem in STEMS[:2])
                 raise ValueError(f"prior {folder}: {part} has weights in {', '.join(others)} only; allowed: {allowed}")
             raise ValueError(f"prior {folder}: {part} has no .safetensors weights; pickled weights are never read")
-        if found.variant is not None:
+        if weights.variant is not None:
             rounded.append(part)
     return rounded
 
 
 def load_pretrained(kind: Any, folder: Path, **options: Any) -> nn.Module:
     """A network with all of its weights; the libraries would fill missing ones with random numbers."""
-    found = find_weights(folder)
+    weights = find_weights(folder)
     options |= {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
-    module, report = kind.from_pretrained(folder, variant=found.variant if found else None, **options)
+    module, report = kind.from_pretrained(folder, variant=weights.variant if weights else None, **options)
     for problem in ("missing", "mismatched"):
         if keys := sorted(map(str, report[f"{problem}_keys"])):
             raise ValueError(f"{len(keys)} {problem} weights, such as {keys[0]}")
@@ -90,8 +90,8 @@ def folder_sha256(folder: Path, parts: Sequence[str]) -> str:
     """SHA-256 over the weight files that are read of some parts of a prior, in the order of their names."""
     digest = hashlib.sha256()
     for part in parts:
-        found = find_weights(folder / part)
-        for file in found.paths if found else ():
+        weights = find_weights(folder / part)
+        for file in weights.paths if weights else ():
             digest.update(f"{part}/{file.name}".encode())
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):

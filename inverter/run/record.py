@@ -49,8 +49,8 @@ def record_run(config: Any, output: Path, stage: str, *, resumed: bool = False, 
 
 def commits(record: Mapping[str, Any]) -> str | None:
     """Commits of a recorded run and of those that went on with it, joined by commas; None where none is known."""
-    found = (part.get("commit") for part in (record, *record.get("resumed", [])))
-    return ", ".join(dict.fromkeys(filter(None, found))) or None
+    hashes = (part.get("commit") for part in (record, *record.get("resumed", [])))
+    return ", ".join(dict.fromkeys(filter(None, hashes))) or None
 
 
 def read_run(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from inverter.whitebox.build import Setup, build_attack
 from inverter.whitebox.clip import invert_clip
 from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.loop import Result
+from inverter.whitebox.methods import METHODS
 from inverter.whitebox.saved import SavedState
 
 
@@ -36,7 +37,7 @@ def run(config: InvertConfig) -> Path:
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     setup = build_attack(config, device)
     attack, clip = setup.attack, is_clip(path) or config.smoothing.weight > 0
-    if attack.prior is not None and attack.method != "direct":
+    if attack.prior is not None and METHODS[attack.method].prompted:
         note_prompts(attack.prior, [config.prompt, *(table or {}).values()])
     output = Output(Path(config.output), config, attack.size)
     with locked(output.folder):

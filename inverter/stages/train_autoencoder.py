@@ -50,9 +50,9 @@ def start(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None
         start_linear(vae, sample[:NUM_START])
         return
     try:
-        found = vae.load_state_dict(load_autoencoder(Path(config.start_from)).state_dict(), strict=False)
+        keys = vae.load_state_dict(load_autoencoder(Path(config.start_from)).state_dict(), strict=False)
         last = f"encoder.down_blocks.{len(config.widths)}."
-        if wrong := [*found.unexpected_keys, *(key for key in found.missing_keys if not key.startswith(last))]:
+        if wrong := [*keys.unexpected_keys, *(key for key in keys.missing_keys if not key.startswith(last))]:
             raise ValueError(f"weight {wrong[0]} is of one of the two only")
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(

@@ -49,13 +49,13 @@ def copy_network(network: nn.Module) -> nn.Module:
 
 def _replacements(network: nn.Module) -> dict[int, Any]:
     """For deepcopy's memo: what to put in place of parts that it refuses, by id."""
-    found: dict[int, Any] = {}
+    memo: dict[int, Any] = {}
     for part in _reached(network):
         if isinstance(part, Tensor) and not isinstance(part, nn.Parameter) and not part.is_leaf:
-            found[id(part)] = part.detach().clone()
+            memo[id(part)] = part.detach().clone()
         elif isinstance(part, _SHARED):
-            found[id(part)] = part
-    return found
+            memo[id(part)] = part
+    return memo
 
 
 def _refused(network: nn.Module) -> str:

@@ -95,6 +95,6 @@ def list_layers(target: str | nn.Module, input_size: int = 224, *, picture_size:
 
 def _multiply_accumulates(module: nn.Linear | _ConvNd, inputs: Sequence[Any], outputs: Sequence[Any]) -> int:
     """Every weight is used once per position: of the output, or of the input where a convolution is transposed."""
-    seen = inputs if isinstance(module, _ConvTransposeNd) else outputs
-    values = next((value for value in seen if isinstance(value, Tensor)), None)
+    positions = inputs if isinstance(module, _ConvTransposeNd) else outputs
+    values = next((value for value in positions if isinstance(value, Tensor)), None)
     return 0 if values is None else values.numel() // module.weight.shape[0] * module.weight.numel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import WEIGHTS, Published, names_of, read_published
 from inverter.config import TargetConfig
-from inverter.data.manifest import Manifest, stream_sha256
+from inverter.data.manifest import Manifest, file_sha256
 from inverter.payloads import make_payload
 from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
@@ -23,7 +23,7 @@ from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.config import InvertConfig
-from inverter.whitebox.methods import METHODS, starts_at_inverter
+from inverter.whitebox.methods import METHODS, settings_of_clips, starts_at_inverter
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
         ValueError: An unknown name, or an inverter or manifest of other features that was asked for by name.
     """
     check_memory(config.memory, device, trains=True)
-    config, given = without_polish_of_clips(config), config.target.filled()
+    config, given = settings_of_clips(config), config.target.filled()
     layers = config.layers or [given.layer]
     sender, own = load_devices(given, layers, device)
     spec = sender.specs[layers[0]]
@@ -67,23 +67,11 @@ def build_attack(config: InvertConfig, device: torch.device) -> Setup:
 
 def hashes(spec: TargetSpec, prior: DiffusionPrior | None, published: Published | None) -> dict[str, str | None]:
     """SHA-256 of the weights of target, prior and inverter; None where there is none."""
-    inverter = None
-    if published is not None:
-        with (published.folder / WEIGHTS).open("rb") as stream:
-            inverter = stream_sha256(stream)
     return {
         "weights_sha256": spec.weights_sha256,
         "prior_sha256": None if prior is None else prior.weights_sha256,
-        "inverter_sha256": inverter,
+        "inverter_sha256": None if published is None else file_sha256(published.folder / WEIGHTS),
     }
-
-
-def without_polish_of_clips(config: InvertConfig) -> InvertConfig:
-    """Where frames are smoothed, ``hybrid.polish=auto`` is false: pixels are polished frame by frame, and flicker."""
-    if config.smoothing.weight > 0 and str(config.hybrid.polish).lower() == "auto":
-        sections = {"hybrid": replace(config.hybrid, polish="false")}
-        return replace(config, **sections)
-    return config
 
 
 def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.device) -> tuple[MultiTarget, MultiTarget]:

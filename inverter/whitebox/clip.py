@@ -25,11 +25,11 @@ def windows(num_frames: int, window: int, overlap: int) -> list[range]:
     """
     if not 0 <= overlap < window:
         raise ValueError(f"smoothing.overlap is {overlap}, of smoothing.window={window}; allowed: 0 to {window - 1}")
-    found = [range(min(window, num_frames))]
-    while found[-1].stop < num_frames:
-        start = found[-1].stop - overlap
-        found.append(range(start, min(start + window, num_frames)))
-    return found
+    frames = [range(min(window, num_frames))]
+    while frames[-1].stop < num_frames:
+        start = frames[-1].stop - overlap
+        frames.append(range(start, min(start + window, num_frames)))
+    return frames
 
 
 def frame_distances(features: Mapping[str, Tensor]) -> Tensor:
@@ -134,7 +134,7 @@ def _check(attack: Attack, smoothing: SmoothingConfig) -> None:
             f"smoothing.weight is {smoothing.weight}, smoothing.robust_scale {smoothing.robust_scale}; allowed: 0 or "
             "more, and above 0"
         )
-    if smoothing.weight and attack.method == "guided":
+    if smoothing.weight and attack.phases()[0].smoothed is None:
         raise ValueError(
-            f"smoothing.weight is {smoothing.weight} with method=guided, whose latents are noisy; allowed: 0"
+            f"smoothing.weight is {smoothing.weight} with method={attack.method}, which smooths nothing; allowed: 0"
         )

@@ -65,17 +65,17 @@ class Goal:
         Raises:
             ValueError: The target gives features of another shape.
         """
-        found = self.query(images)
-        per_layer = [self._distance(layer, found[layer].to(goal.dtype)) for layer, goal in self.features.items()]
+        features = self.query(images)
+        per_layer = [self._distance(layer, features[layer].to(goal.dtype)) for layer, goal in self.features.items()]
         return torch.stack(per_layer).mean(0)
 
-    def _distance(self, layer: str, found: Tensor) -> Tensor:
+    def _distance(self, layer: str, features: Tensor) -> Tensor:
         goal, scale = self.features[layer], self.scale[layer]
         if self.distance == "cosine":
-            return 1 - feature_cosine(found, goal)
+            return 1 - feature_cosine(features, goal)
         if self.distance == "sum":
-            return (found - goal).square().flatten(1).sum(1)
-        return ((found - goal) / scale).square().flatten(1).mean(1)
+            return (features - goal).square().flatten(1).sum(1)
+        return ((features - goal) / scale).square().flatten(1).mean(1)
 
 
 def match(
@@ -94,8 +94,8 @@ def match(
     """
 
     def query(images: Tensor) -> dict[str, Tensor]:
-        found = target(images)
-        return by_part(target, {target.layers[0]: found} if isinstance(found, Tensor) else found)
+        outputs = target(images)
+        return by_part(target, {target.layers[0]: outputs} if isinstance(outputs, Tensor) else outputs)
 
     scales: dict[str, Tensor] = {}
     for layer, values in (std or {}).items():

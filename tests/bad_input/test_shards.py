@@ -15,8 +15,8 @@ from PIL import Image
 from inverter.data.image_dataset import ImageShardDataset
 from inverter.data.manifest import Manifest
 from inverter.data.origins import Origins, check_disjoint
+from inverter.data.pair_codec import MEMBERS
 from inverter.data.reader import PairDataset, collate_pairs
-from inverter.data.shards import MEMBERS
 from inverter.data.sources.tar import TarSource
 from inverter.evaluation.pairs import EvaluationPairs
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from inverter.audit.progress import LEFT, STEPS
+from inverter.audit.progress import LEFT
 from inverter.audit.record import Audit
 from inverter.run.record import save_config
+from inverter.run.steps import STEPS
 
 KILLS = [pytest.param(3, id="three"), pytest.param(10, id="ten", marks=pytest.mark.slow)]
 MAX_STEPS = 30

@@ -34,8 +34,7 @@ class SpaceAlignment(nn.Module):
         feature_shape: ``(C, h, w)``, ``(N, D)`` or ``(D,)``; of joint layers one such shape each.
         latent_shape: ``(c, S, S)`` of the prior.
         width: Channels at the latents' side, a multiple of 8; twice as many below.
-        feature_mean: Mean of each feature channel.
-        feature_std: Deviation of each feature channel.
+        standardise: By the statistics of the features; None leaves them as they are.
     """
 
     def __init__(
@@ -44,11 +43,10 @@ class SpaceAlignment(nn.Module):
         latent_shape: tuple[int, int, int],
         *,
         width: int = 96,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         self.grid = lay_out(feature_shape, latent_shape[1])
         widths = (width, 2 * width, 2 * width)
         self.stem = nn.Conv2d(self.grid.out_channels, width, 3, padding=1)
@@ -65,21 +63,22 @@ class SpaceAlignment(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Latents ``(B, c, S, S)`` of features ``(B, *feature_shape)``."""
         x = self.stem(self.grid(self.standardise(features).to(self.stem.weight.dtype)))
-        seen = []
+        levels = []
         for number, block in enumerate(self.down):
             x = block(x)
-            seen.append(x)
+            levels.append(x)
             if number < len(self.smaller):
                 x = self.smaller[number](x)
         flat = rearrange(self.norm(x), "b c h w -> b (h w) c")
         x = x + rearrange(self.attention(flat, flat, flat, need_weights=False)[0], "b (h w) c -> b c h w", h=x.shape[2])
         x = self.up[-1](x)
         for number in reversed(range(len(self.larger))):
-            x = F.interpolate(self.larger[number](x), size=seen[number].shape[-2:], mode="nearest") + seen[number]
+            x = F.interpolate(self.larger[number](x), size=levels[number].shape[-2:], mode="nearest") + levels[number]
             x = self.up[number](x)
         size = x.shape[-2:]
         fused = [
-            F.interpolate(level(each), size=size, mode="nearest") for level, each in zip(self.levels, seen, strict=True)
+            F.interpolate(level(each), size=size, mode="nearest")
+            for level, each in zip(self.levels, levels, strict=True)
         ]
         return self.to_latents(x + self.fuse(torch.cat(fused, 1)))
 
@@ -148,8 +147,8 @@ class FIAFlowModule(PairModule):
         place = rearrange(share, "b -> b 1 1 1")
         velocity = self.velocity((1 - place) * aligned + place * truth, share)
         image = self.prior.decode(self.step(aligned), clamp=False)
-        seen = image_distance(image, batch["image"], "l1") + multi_scale_distance(image, batch["image"])
-        return (velocity - (truth - aligned)).square().mean() + seen.mean()
+        image_loss = image_distance(image, batch["image"], "l1") + multi_scale_distance(image, batch["image"])
+        return (velocity - (truth - aligned)).square().mean() + image_loss.mean()
 
     def velocity(self, latents: Tensor, share: Tensor) -> Tensor:
         """From aligned to true latents, at shares ``(B,)`` of the way between them."""
@@ -181,7 +180,6 @@ def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[]
     alignment = SpaceAlignment(
         pairs.target.feature_shape,
         loaded.latent_shape,
-        feature_mean=pairs.feature_mean,
-        feature_std=pairs.feature_std,
+        standardise=Standardise(pairs.target.feature_shape, pairs.feature_mean, pairs.feature_std),
     )
     return FIAFlowModule(alignment, loaded, config.optim)

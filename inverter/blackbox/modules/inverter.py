@@ -169,8 +169,8 @@ class InverterModule(PairModule):
 
     def _text_distance(self, tokens: Tensor, texts: list[str]) -> Tensor:
         """Squared error of tokens ``(B, K, D)`` from those of the pictures' texts, where they have one."""
-        told = [number for number, text in enumerate(texts) if text]
-        return F.mse_loss(tokens[told], self._condition([texts[number] for number in told]).tokens)
+        with_text = [number for number, text in enumerate(texts) if text]
+        return F.mse_loss(tokens[with_text], self._condition([texts[number] for number in with_text]).tokens)
 
     @torch.no_grad()
     def _condition(self, texts: list[str]) -> Conditioning:

@@ -31,8 +31,7 @@ class Surrogate(nn.Module):
         resolution: Side of the pictures in pixels.
         width: Channels at the last side, a multiple of 16; half as many before.
         depth: Residual blocks there.
-        feature_mean: Mean of each feature channel.
-        feature_std: Deviation of each feature channel.
+        standardise: By the statistics of the features; None leaves them as they are.
     """
 
     def __init__(
@@ -42,11 +41,10 @@ class Surrogate(nn.Module):
         *,
         width: int = 128,
         depth: int = 4,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         halvings = max(1, int(math.log2(resolution / max(natural_side(feature_shape), LEAST_SIDE))))
         layers: list[nn.Module] = []
         inside = 3
@@ -89,10 +87,10 @@ class LayerHead(nn.Module):
             return self.to_features(x.mean((2, 3), keepdim=True)).float().reshape(len(x), *self.shape)
         tokens = len(self.shape) == 2
         size = (math.isqrt(self.shape[0]),) * 2 if tokens else self.shape[1:]
-        found = self.to_features(_resize(x, size)).float()
+        grid = self.to_features(_resize(x, size)).float()
         if not tokens:
-            return found
-        places = rearrange(found, "b d h w -> b (h w) d")
+            return grid
+        places = rearrange(grid, "b d h w -> b (h w) d")
         if self.to_extra is None:
             return places
         extra = rearrange(self.to_extra(x.mean((2, 3))).float(), "b (n d) -> b n d", n=self.num_extra)
@@ -153,7 +151,6 @@ def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[]
         pairs.resolution,
         width=config.model.width,
         depth=config.model.depth,
-        feature_mean=pairs.feature_mean,
-        feature_std=pairs.feature_std,
+        standardise=Standardise(pairs.target.feature_shape, pairs.feature_mean, pairs.feature_std),
     )
     return SurrogateModule(surrogate, config.optim)

@@ -32,11 +32,10 @@ class UpconvDecoder(nn.Module):
         self,
         feature_shape: FeatureShape,
         resolution: int,
-        feature_mean: list[float] | None = None,
-        feature_std: list[float] | None = None,
+        standardise: Standardise | None = None,
     ) -> None:
         super().__init__()
-        self.standardise = Standardise(feature_shape, feature_mean, feature_std)
+        self.standardise = standardise or Standardise(feature_shape)
         doublings = self._doublings(feature_shape, resolution)
         self.grid = lay_out(feature_shape, resolution // 2**doublings)
         layers: list[nn.Module] = []
@@ -87,5 +86,6 @@ class UpconvModule(PairModule):
 def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[], DiffusionPrior]) -> UpconvModule:
     """A fresh one for the pairs of the first manifest."""
     pairs = manifests[0]
-    decoder = UpconvDecoder(pairs.target.feature_shape, pairs.resolution, pairs.feature_mean, pairs.feature_std)
+    standardise = Standardise(pairs.target.feature_shape, pairs.feature_mean, pairs.feature_std)
+    decoder = UpconvDecoder(pairs.target.feature_shape, pairs.resolution, standardise)
     return UpconvModule(decoder, config.optim)

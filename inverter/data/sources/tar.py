@@ -152,11 +152,13 @@ def picture_member(members: Collection[str], key: str, wanted: str | None = None
     """
     if wanted is not None:
         return wanted if wanted in members and f".{wanted}".endswith(EXTENSIONS) else None
-    found = [extension[1:] for extension in EXTENSIONS if extension[1:] in members]
-    if len(found) > 1:
-        choices = " or ".join(f"dataset.image={name}" for name in found)
-        raise ValueError(f"key {key!r} has pictures {', '.join(found)}; allowed: one a key, or prepare with {choices}")
-    return found[0] if found else None
+    pictures = [extension[1:] for extension in EXTENSIONS if extension[1:] in members]
+    if len(pictures) > 1:
+        choices = " or ".join(f"dataset.image={name}" for name in pictures)
+        raise ValueError(
+            f"key {key!r} has pictures {', '.join(pictures)}; allowed: one a key, or prepare with {choices}"
+        )
+    return pictures[0] if pictures else None
 
 
 def expand_shards(pattern: str) -> list[str]:
@@ -172,10 +174,10 @@ def expand_shards(pattern: str) -> list[str]:
     folder, rest = split_folder(pattern)
     urls: list[str] = []
     for part in map(folder.__add__, braceexpand.braceexpand(rest)):
-        found = _glob_url(part) if is_url(part) else find_files(part)
-        if not found:
+        matches = _glob_url(part) if is_url(part) else find_files(part)
+        if not matches:
             raise ValueError(f"shards {pattern!r}: {part!r} matches no file")
-        urls += found
+        urls += matches
     return urls
 
 

@@ -18,10 +18,10 @@ def joint(comparisons: Sequence[Comparison]) -> str:
     words = {verdict(comparison) for comparison in comparisons}
     if len(words) < 2:
         return words.pop() if words else UNKNOWN
-    seen = words & {BETTER, WORSE}
-    if DISAGREE in words or len(seen) == 2:
+    differences = words & {BETTER, WORSE}
+    if DISAGREE in words or len(differences) == 2:
         return DISAGREE
-    return f"{seen.pop()} {SOME_JUDGES}" if seen else SAME
+    return f"{differences.pop()} {SOME_JUDGES}" if differences else SAME
 
 
 def compare(results: Results, a: str, b: str, kind: str) -> list[Comparison]:
@@ -31,10 +31,10 @@ def compare(results: Results, a: str, b: str, kind: str) -> list[Comparison]:
 
 def answer(results: Results, a: str, b: str, kind: str) -> str:
     """Such as ``better (+1.20 [+0.80, +1.60])``; of a judges' metric one difference a judge."""
-    found = compare(results, a, b, kind)
-    if not found:
+    comparisons = compare(results, a, b, kind)
+    if not comparisons:
         return UNKNOWN
-    return f"{joint(found)} ({', '.join(difference(c) for c in found)})"
+    return f"{joint(comparisons)} ({', '.join(difference(c) for c in comparisons)})"
 
 
 def difference(comparison: Comparison) -> str:
@@ -61,8 +61,8 @@ def overall(tables: Sequence[Results], pairs: Iterable[tuple[str, str]], kinds: 
     for a, b in pairs:
         parts = []
         for kind in kinds:
-            found = [compare(results, a, b, kind) for results in tables]
-            verdicts = [joint(one) for one in found if one]
+            comparisons = [compare(results, a, b, kind) for results in tables]
+            verdicts = [joint(one) for one in comparisons if one]
             if verdicts:
                 parts.append(f"{label(kind).title} {count(verdicts)}")
         if parts:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from inverter.config import SmoothingConfig
-from inverter.inversion.recipe import MAY_CHANGE, MAY_CHANGE_WITHIN, recipe
+from inverter.inversion.recipe import MAY_CHANGE, may_change_within, recipe
 from inverter.lab.experiments.budget import budget_name, choose_queries, plan
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.config import BudgetConfig, ExperimentConfig
@@ -18,10 +18,11 @@ from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.subject import BLACKBOX, Subject, invert_config
 from inverter.run.seeds import derive_seed
 from inverter.whitebox.attack import Attack
-from inverter.whitebox.build import make_attack, without_polish_of_clips
+from inverter.whitebox.build import make_attack
 from inverter.whitebox.clip import invert_clip
 from inverter.whitebox.config import InvertConfig, MethodsConfig
 from inverter.whitebox.loop import Result, Show
+from inverter.whitebox.methods import settings_of_clips
 from inverter.whitebox.saved import SavedState
 from inverter.whitebox.search_state import COUNTS
 
@@ -32,7 +33,7 @@ class Attempt:
 
     Args:
         subject: The layer.
-        method: One of :data:`inverter.lab.experiments.subject.METHODS`.
+        method: One of :func:`inverter.lab.experiments.subject.known_methods`.
         budget: None for black-box methods, which query nothing.
         seed: Of the attack.
         variant: What tells attempts of one layer, method and budget apart.
@@ -57,17 +58,18 @@ class Attempt:
 
     def config(self, config: ExperimentConfig) -> InvertConfig:
         """What ``invert`` would be told."""
-        found = invert_config(config, self.subject.point, self.method, self.seed)
-        smoothing = found.smoothing if self.smoothing is None else self.smoothing
-        return without_polish_of_clips(replace(found, smoothing=smoothing, guidance_scale=self.guidance_scale))
+        settings = invert_config(config, self.subject.point, self.method, self.seed)
+        smoothing = settings.smoothing if self.smoothing is None else self.smoothing
+        return settings_of_clips(replace(settings, smoothing=smoothing, guidance_scale=self.guidance_scale))
 
     def recipe(self, config: ExperimentConfig) -> dict[str, Any]:
         """Everything that decides the reconstructions, plain data: of the methods' settings the method's own."""
-        found = self.config(config)
-        others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", found.method}
-        values = {k: v for k, v in asdict(found).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
-        for group in MAY_CHANGE_WITHIN.keys() & values.keys():
-            may_change = set(MAY_CHANGE_WITHIN[group]) - {"max_seconds"}  # nothing goes on where the seconds ended it
+        settings = self.config(config)
+        others = {entry.name for entry in fields(MethodsConfig)} - {"loop", "smoothing", settings.method}
+        values = {k: v for k, v in asdict(settings).items() if k not in (*MAY_CHANGE, *others, "batch_size")}
+        within = may_change_within()
+        for group in within.keys() & values.keys():
+            may_change = set(within[group]) - {"max_seconds"}  # nothing goes on where the seconds ended it
             values[group] = {k: v for k, v in values[group].items() if k not in may_change}
         budget = None if self.budget is None else {k: v for k, v in asdict(self.budget).items() if k != "images"}
         return {**values, "budget": budget, **self.subject.sha256(self.method), "seed": self.seed}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -10,6 +11,7 @@ from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.config import BudgetConfig
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.config import InvertConfig
+from inverter.whitebox.methods import METHODS
 
 TRIAL = 5
 """Queries that tell how long one takes."""
@@ -46,14 +48,14 @@ def choose_queries(budget: BudgetConfig, cell: CellFile, attack: Attack, feature
 def _trial(attack: Attack, features: Tensor) -> float:
     """Seconds that a query of one image takes."""
     config = replace(attack.config, loop=replace(attack.config.loop, max_queries=TRIAL))
-    found = replace(attack, config=config).invert(features)
-    if found.stopped_by is not None:
-        raise SystemExit(128 + found.stopped_by)
-    return found.seconds / int(found.counts["target_queries"].sum())
+    result = replace(attack, config=config).invert(features)
+    if result.stopped_by is not None:
+        raise SystemExit(128 + result.stopped_by)
+    return result.seconds / int(result.counts["target_queries"].sum())
 
 
 def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | None = None) -> InvertConfig:
-    """Steps raised or cut to the budget; two phases keep their share of it.
+    """Steps of the method raised or cut to the budget.
 
     Args:
         attack: Has the phases.
@@ -61,15 +63,9 @@ def plan(attack: Attack, config: InvertConfig, queries: int, seconds: float | No
         queries: An image.
         seconds: An image, at most; None sets no end.
     """
-    hybrid, parts = config.hybrid, [phase.num_steps for phase in attack.phases()]
-    first = queries if len(parts) == 1 else max(1, round(queries * hybrid.num_steps / sum(parts)))
-    pixels = replace(hybrid.pixels, num_steps=max(1, queries - first))
-    sections = {
-        "loop": replace(
-            config.loop, max_queries=queries, max_seconds=config.loop.max_seconds if seconds is None else seconds
-        ),
-        "direct": replace(config.direct, num_steps=queries),
-        "latent": replace(config.latent, num_steps=queries),
-        "hybrid": replace(hybrid, num_steps=first, pixels=pixels),
-    }
+    method, planned = config.method, [phase.num_steps for phase in attack.phases()]
+    seconds = config.loop.max_seconds if seconds is None else seconds
+    sections: dict[str, Any] = {"loop": replace(config.loop, max_queries=queries, max_seconds=seconds)}
+    if METHODS[method].config is not None:
+        sections[method] = METHODS[method].make_queries(getattr(config, method), queries, planned)
     return replace(config, **sections)

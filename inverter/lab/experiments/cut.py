@@ -22,14 +22,14 @@ ALLOWED = 0.01
 
 def side_notes(groups: Sequence[Group], config: SmoothingExperimentConfig) -> list[str]:
     """Sentences on the joined clip of each layer and method: every form, each side against its shot alone."""
-    known = {(group.subject.name, group.clip, group.variant): group for group in groups}
+    by_name = {(group.subject.name, group.clip, group.variant): group for group in groups}
     notes = []
     for group in groups:
-        alone = [known[group.subject.name, shot, group.variant] for shot in group.shots]
+        alone = [by_name[group.subject.name, shot, group.variant] for shot in group.shots]
         for form in group.begun if alone else ():
-            found = [_side(group, other, form, config) for other in alone]
-            if None not in found:
-                notes.append(f"{group.name}, {form}: {'; '.join(map(str, found))}.")
+            sides = [_side(group, other, form, config) for other in alone]
+            if None not in sides:
+                notes.append(f"{group.name}, {form}: {'; '.join(map(str, sides))}.")
     return notes
 
 
@@ -43,28 +43,28 @@ def _side(joined: Group, shot: Group, form: str, config: SmoothingExperimentConf
     after, before = (torch.cat([part[i] for part in losses]) for i in (0, 1))
     at_cut = sum(float(d[0][beside] - d[1][beside]) for d in decibels) / len(decibels)
     blocks = [picture.block for picture in pictures] * len(jobs)
-    found = paired_bootstrap(after, before, blocks, num_bootstrap=config.num_bootstrap, seed=config.seed)
-    return f"{shot.clip} {describe(float(before.mean()), found)}, {at_cut:+.2f} dB in the frame at the cut"
+    change = paired_bootstrap(after, before, blocks, num_bootstrap=config.num_bootstrap, seed=config.seed)
+    return f"{shot.clip} {describe(float(before.mean()), change)}, {at_cut:+.2f} dB in the frame at the cut"
 
 
-def describe(alone: float, found: Difference) -> str:
+def describe(alone: float, added: Difference) -> str:
     """Such as ``loses nothing (feature loss +0.3 %)``, where what the interval allows is below the allowed loss.
 
     Nothing is said of fewer than 20 sources.
 
     Args:
         alone: Feature loss of the shot alone.
-        found: What cutting adds to it.
+        added: What cutting adds to it.
     """
-    allowed, change = ALLOWED * alone, found.mean / alone
-    if found.groups < MIN_SOURCES:
+    allowed, change = ALLOWED * alone, added.mean / alone
+    if added.groups < MIN_SOURCES:
         word = FEW
-    elif found.mean > allowed and found.excludes_zero:
+    elif added.mean > allowed and added.excludes_zero:
         word = "loses"
     else:
-        word = "loses nothing" if found.high is not None and found.high < allowed else "cannot be told"
-    ends = interval("feature_loss", found.low, found.high, signed=True)
-    return f"{word} (feature loss {change:+.1%}, {number('feature_loss', found.mean, signed=True)} {ends})".replace(
+        word = "loses nothing" if added.high is not None and added.high < allowed else "cannot be told"
+    ends = interval("feature_loss", added.low, added.high, signed=True)
+    return f"{word} (feature loss {change:+.1%}, {number('feature_loss', added.mean, signed=True)} {ends})".replace(
         " )", ")"
     )
 

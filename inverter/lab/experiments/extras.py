@@ -55,18 +55,18 @@ class Extras:
     def statistics(self, bootstrap: Bootstrap) -> dict[str, dict[str, Statistic]]:
         """``feature_loss``; ``spectrum_error``, the mean distance of the power in decibels over all radii, and
         ``spectrum_high``, the power above the original's at the highest quarter of them."""
-        found: dict[str, dict[str, Statistic]] = {}
+        by_method: dict[str, dict[str, Statistic]] = {}
         original = mean_power(torch.stack(self.power[ORIGINAL]), bootstrap)
         for method, losses in self.losses.items():
             decibels = 10 * (mean_power(torch.stack(self.power[method]), bootstrap) / original).log10()
             high = decibels[:, -max(decibels.shape[1] // 4, 1) :].mean(1)
             error = decibels.abs().mean(1)
-            found[method] = {
+            by_method[method] = {
                 "feature_loss": bootstrap.mean(torch.cat(losses)),
                 "spectrum_error": Statistic(float(error[0]), error[1:]),
                 "spectrum_high": Statistic(float(high[0]), high[1:]),
             }
-        return found
+        return by_method
 
     def spectra(self) -> dict[str, list[float]]:
         """Decibels above the original's power at each radius, by method."""

@@ -91,15 +91,15 @@ def longest(jobs: Sequence[Job]) -> list[Job]:
     Raises:
         ValueError: Two of one cell differ in more than their pictures.
     """
-    found: dict[str, Job] = {}
+    by_cell: dict[str, Job] = {}
     for job in jobs:
-        known = found.setdefault(job.cell.name, job)
-        if changes := Recipe(job.cell.recipe).changes(known.cell.recipe):
+        largest = by_cell.setdefault(job.cell.name, job)
+        if changes := Recipe(job.cell.recipe).changes(largest.cell.recipe):
             raise ValueError(f"two attempts would share the cell {job.cell.name}: {'; '.join(changes)}")
-        job.cell.rows, job.cell.notes = known.cell.rows, known.cell.notes
-        if len(job.pictures) > len(known.pictures):
-            found[job.cell.name] = job
-    return list(found.values())
+        job.cell.rows, job.cell.notes = largest.cell.rows, largest.cell.notes
+        if len(job.pictures) > len(largest.pictures):
+            by_cell[job.cell.name] = job
+    return list(by_cell.values())
 
 
 def measure_all(
@@ -114,10 +114,10 @@ def measure_all(
     judges, missing = load_judges(config.judges, device=prior.device)
     absent = [Missing(m.metric, m.reason.partition(":")[0]) for m in missing]  # without folders of this machine
     bench = Bench(config, prior, [RememberingJudge(judge) for judge in judges], gallery, absent)
-    found = []
+    measurements = []
     for group in groups:
         log.info("measure %s", group.name)
         measured = measure(bench, group, pairs(group), clip)
         if measured is not None:
-            found.append(measured)
-    return found
+            measurements.append(measured)
+    return measurements

@@ -82,8 +82,8 @@ def run(config: MethodsExperimentConfig) -> Path:
         jobs = [job for group in groups for members in group.members.values() for job in members]
         finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
-        found = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
-        write(make_record("methods", config, pictures.source, found, finished, jobs), Path(config.results))
+        results = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
+        write(make_record("methods", config, pictures.source, results, finished, jobs), Path(config.results))
     return Path(config.results)
 
 
@@ -110,23 +110,23 @@ def write(record: ExperimentRecord, folder: Path) -> None:
 
 def charts(groups: tuple[GroupResults, ...]) -> list:
     """Each metric over the budgets, by layer; then the spectra of each layer at its last budget."""
-    shown = panels(groups, PLOTTED, lambda found: found.layer, lambda found: found.budget)
-    last = {found.layer: found for found in groups}
-    for found in last.values():
-        attacks = {row.name for row in found.results.rows if row.kind == "attack"} | {"round trip"}
-        curves = {name: values for name, values in found.spectra.items() if name in attacks}
-        shown.append(curves_chart(f"{found.title}: excess of power, dB", curves))
+    shown = panels(groups, PLOTTED, lambda group: group.layer, lambda group: group.budget)
+    last = {group.layer: group for group in groups}
+    for group in last.values():
+        attacks = {row.name for row in group.results.rows if row.kind == "attack"} | {"round trip"}
+        curves = {name: values for name, values in group.spectra.items() if name in attacks}
+        shown.append(curves_chart(f"{group.title}: excess of power, dB", curves))
     return shown
 
 
 def text(record: ExperimentRecord) -> Text:
     """What the page says."""
-    answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
+    answers = overall([group.results for group in record.groups], PAIRS, ANSWERED)
     details = [
-        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, PAIRS, ANSWERED)
+        f"{group.title}: {line}" for group in record.groups for line in sentences(group.results, PAIRS, ANSWERED)
     ]
     steps = record.config["latent"]["num_inference_steps"]
-    budgets = ", ".join(dict.fromkeys(found.budget for found in record.groups))
+    budgets = ", ".join(dict.fromkeys(group.budget for group in record.groups))
     return Text(
         TITLE,
         QUESTION,
@@ -148,8 +148,8 @@ def text(record: ExperimentRecord) -> Text:
 
 def without_inverter(record: ExperimentRecord) -> list[str]:
     """At most one sentence: the layers that lack the rows of an inverter, which were asked for."""
-    asked = {*BLACKBOX, FROM_INVERTER} & set(record.config["methods"])
-    lacking = [f.layer for f in record.groups if asked and not asked & {row.name for row in f.results.rows}]
+    wanted = {*BLACKBOX, FROM_INVERTER} & set(record.config["methods"])
+    lacking = [f.layer for f in record.groups if wanted and not wanted & {row.name for row in f.results.rows}]
     if not lacking:
         return []
     layers = ", ".join(dict.fromkeys(lacking))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inverter.evaluation.chart import Chart, render
-from inverter.evaluation.harness import ONE_JUDGE, WARNING
 from inverter.evaluation.intervals import MIN_SOURCES
+from inverter.evaluation.notes import ONE_JUDGE, WARNING
 from inverter.lab.experiments.record import ExperimentRecord
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
@@ -88,7 +88,7 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
     """
     check_page(folder / "README.md", text.title)
     record.save(folder)
-    table = "\n\n".join(f"**{found.title}**\n\n{results_table(found.results, text.kinds)}" for found in record.groups)
+    table = "\n\n".join(f"**{group.title}**\n\n{results_table(group.results, text.kinds)}" for group in record.groups)
     write_text(folder / "table.md", f"# {text.title}\n\n{table}\n\n{bullets(text.details)}\n")
     write_text(folder / "plot.svg", render([chart for chart in charts if chart is not None], per_row=2))
     page = PAGE.format(

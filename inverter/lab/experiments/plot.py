@@ -16,8 +16,8 @@ def values_chart(title: str, columns: Mapping[str, Results], metric: str, rows: 
     for column, results in columns.items():
         for row in results.rows:
             if row.name in rows and metric in row.scores:
-                found = row.scores[metric]
-                series.setdefault(row.name, {})[column] = (found.mean, found.low, found.high)
+                score = row.scores[metric]
+                series.setdefault(row.name, {})[column] = (score.mean, score.low, score.high)
     return Chart(f"{title}: {heading(metric)}", list(columns), series) if series else None
 
 
@@ -30,7 +30,7 @@ def panels(
     """Charts of the attacks in each metric of these kinds: one for each value of ``split``, with columns ``column``."""
     charts = []
     for title in dict.fromkeys(map(split, groups)):
-        chosen = {column(found): found.results for found in groups if split(found) == title}
+        chosen = {column(group): group.results for group in groups if split(group) == title}
         rows = [row.name for results in chosen.values() for row in results.rows if row.kind == "attack"]
         metrics = list(dict.fromkeys(metric for results in chosen.values() for metric in results.metrics()))
         wanted = [metric for kind in kinds for metric in metrics if metric.partition("/")[0] == kind]

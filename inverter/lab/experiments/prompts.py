@@ -17,11 +17,10 @@ from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord, make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
-from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, load_subject
+from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, known_methods, load_subject, reads_prompt
 from inverter.priors.prompts import join_prompt
 
 KINDS = ("none", "foreground", "background", "both", "wrong")
-WITHOUT_TEXT = ("direct", "blackbox_mean")
 PAIRS = [*((kind, "none") for kind in KINDS[1:]), ("both", "wrong"), ("both", "foreground"), ("both", "background")]
 METRICS = ("psnr", "ssim", "lpips", "feature_loss", "agreement", "reid_top1", "reid_mrr", "kid", "is", "fid")
 ANSWERED = ("psnr", "ssim", "feature_loss", "agreement", "reid_top1", "kid")
@@ -55,8 +54,8 @@ def run(config: PromptsExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "prompts")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         cost = budget_name(config.budget)
-        found = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
-        write(make_record("prompts", config, pictures.source, found, finished, jobs), Path(config.results))
+        results = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
+        write(make_record("prompts", config, pictures.source, results, finished, jobs), Path(config.results))
     return Path(config.results)
 
 
@@ -69,8 +68,7 @@ def check(config: PromptsExperimentConfig) -> None:
     unknown = [kind for kind in config.kinds if kind not in KINDS]
     if unknown or not config.kinds:
         raise ValueError(f"kinds is {config.kinds}; allowed: one or more of {', '.join(KINDS)}")
-    deaf = [method for method in config.methods if method in WITHOUT_TEXT]
-    if deaf:
+    if deaf := [method for method in config.methods if method in known_methods() and not reads_prompt(method)]:
         raise ValueError(f"methods is {config.methods}; allowed: those that read a prompt, which {deaf[0]} does not")
 
 
@@ -100,24 +98,24 @@ def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
     """
     if kind != "wrong":
         return {p.key: p.caption if kind == "both" else join_prompt(p.foreground, p.background, kind) for p in pictures}
-    found = {}
+    prompts = {}
     for number, picture in enumerate(pictures):
         nearest = [*reversed(pictures[:number]), *pictures[number + 1 :]]  # the same one however many follow
-        found[picture.key] = next((p.caption for p in nearest if p.shows != picture.shows), "")
-    return found
+        prompts[picture.key] = next((p.caption for p in nearest if p.shows != picture.shows), "")
+    return prompts
 
 
 def write(record: ExperimentRecord, folder: Path) -> None:
     """Table, plot and page."""
-    charts = panels(record.groups, PLOTTED, lambda found: found.variant, lambda found: found.layer)
+    charts = panels(record.groups, PLOTTED, lambda group: group.variant, lambda group: group.layer)
     write_page(record, text(record), charts, folder)
 
 
 def text(record: ExperimentRecord) -> Text:
     """What the page says."""
-    answers = overall([found.results for found in record.groups], PAIRS, ANSWERED)
+    answers = overall([group.results for group in record.groups], PAIRS, ANSWERED)
     details = [
-        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, PAIRS, ANSWERED)
+        f"{group.title}: {line}" for group in record.groups for line in sentences(group.results, PAIRS, ANSWERED)
     ]
     return Text(
         TITLE,

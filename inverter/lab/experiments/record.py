@@ -69,7 +69,7 @@ class ExperimentRecord:
         """Pictures of the tables, such as ``16, 8`` or ``16 x 2 seeds``."""
         seeds = len(self.config["seeds"])
         by = f" x {seeds} seeds" if seeds > 1 else ""
-        return ", ".join(dict.fromkeys(f"{found.results.num_images // seeds}{by}" for found in self.groups))
+        return ", ".join(dict.fromkeys(f"{group.results.num_images // seeds}{by}" for group in self.groups))
 
     def save(self, folder: Path) -> None:
         """Write ``FOLDER/results.json``, whole or not at all."""
@@ -94,7 +94,7 @@ def make_record(
     experiment: str,
     config: ExperimentConfig,
     source: str,
-    found: Sequence[GroupResults],
+    groups: Sequence[GroupResults],
     finished: bool,
     jobs: Sequence[Job] = (),
 ) -> ExperimentRecord:
@@ -108,7 +108,7 @@ def make_record(
         values["val"] = PurePath(values["val"]).name
     if "clips" in values:
         values["clips"] = [PurePath(clip).name for clip in values["clips"]]
-    return ExperimentRecord(experiment, finished, source, tuple(found), values, made_by)
+    return ExperimentRecord(experiment, finished, source, tuple(groups), values, made_by)
 
 
 def of_group(measured: Measured, layer: str, budget: str, variant: str = "") -> GroupResults:

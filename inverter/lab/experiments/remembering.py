@@ -25,8 +25,8 @@ class RememberingJudge(Judge):
         names = [hashlib.sha256(image.cpu().contiguous().numpy().tobytes()).hexdigest() for image in images]
         new = [i for i, name in enumerate(names) if name not in self.seen]
         if new:
-            found = super().look(images[new])
-            for i, rows in zip(new, zip(found.probabilities, found.embeddings, strict=True), strict=True):
+            verdict = super().look(images[new])
+            for i, rows in zip(new, zip(verdict.probabilities, verdict.embeddings, strict=True), strict=True):
                 self.seen[names[i]] = rows
         probabilities, embeddings = zip(*(self.seen[name] for name in names), strict=True)
         return Verdict(torch.stack(probabilities), torch.stack(embeddings))

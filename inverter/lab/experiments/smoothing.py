@@ -42,9 +42,9 @@ def run(config: SmoothingExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "smoothing")
         measured = measure_all(config, prior, None, groups, lambda group: pairs(list(group.members)), clip=True)
         cost = budget_name(config.budget)
-        found = [of_group(m, m.group.subject.name, cost, f"{m.group.clip}, {m.group.variant}") for m in measured]
+        results = [of_group(m, m.group.subject.name, cost, f"{m.group.clip}, {m.group.variant}") for m in measured]
         source = f"the first {config.frames} frames of {', '.join(Path(clip).name for clip in config.clips)}"
-        record = make_record("smoothing", config, source, found, finished, jobs)
+        record = make_record("smoothing", config, source, results, finished, jobs)
         write(record, side_notes(groups, config) if config.cut else [], Path(config.results))
     return Path(config.results)
 

@@ -50,15 +50,15 @@ def write(record: ExperimentRecord, cut: Sequence[str], folder: Path) -> None:
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """Every form against none, and robust against paper at the same weight."""
-    found = [(name, "none") for name in names if name != "none"]
-    return found + [(n, n.replace("robust", "paper")) for n in names if n.startswith("robust ")]
+    compared = [(name, "none") for name in names if name != "none"]
+    return compared + [(n, n.replace("robust", "paper")) for n in names if n.startswith("robust ")]
 
 
 def text(record: ExperimentRecord, names: Sequence[str], cut: Sequence[str]) -> Text:
     """What the page says."""
-    answers = overall([found.results for found in record.groups], pairs(names), ANSWERED)
+    answers = overall([group.results for group in record.groups], pairs(names), ANSWERED)
     details = [
-        f"{found.title}: {line}" for found in record.groups for line in sentences(found.results, pairs(names), ANSWERED)
+        f"{group.title}: {line}" for group in record.groups for line in sentences(group.results, pairs(names), ANSWERED)
     ]
     config = record.config
     return Text(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import PurePath
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,15 +27,18 @@ from inverter.targets.target import MultiTarget
 from inverter.whitebox.build import decodes_with, find_inverter, hashes, load_devices, statistics
 from inverter.whitebox.config import InvertConfig, MethodsConfig
 from inverter.whitebox.goal import match
-from inverter.whitebox.phases.hybrid import hybrid
+from inverter.whitebox.methods import METHODS
 
 log = logging.getLogger(__name__)
 BLACKBOX = ("blackbox_mean", "blackbox_sample")
-UNPOLISHED = "hybrid_unpolished"
-WITHOUT_PRIOR = "hybrid_without_prior"
-FEW_STEP = "latent_few_step"
-FROM_INVERTER = "guided_inverter"
-METHODS = (*BLACKBOX, "direct", "latent", FEW_STEP, "guided", FROM_INVERTER, "hybrid", UNPOLISHED, WITHOUT_PRIOR)
+FEW_STEP, FROM_INVERTER, UNPOLISHED = "latent_few_step", "guided_inverter", "hybrid_unpolished"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    FEW_STEP: ("latent", {"num_inference_steps": 1, "strength": 1.0}),
+    FROM_INVERTER: ("guided", {"start": "inverter"}),
+    UNPOLISHED: ("hybrid", {"polish": "false"}),
+    "hybrid_without_prior": ("hybrid", {"polish": "false", "prior_every_n_steps": 0}),
+}
+"""Methods that are compared with those that are registered: the one that each is, and what of its section is set."""
 
 
 @dataclass(frozen=True)
@@ -120,17 +124,12 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
     shared = {entry.name: deepcopy(getattr(config, entry.name)) for entry in fields(MethodsConfig)}
     network = config.target
     target = SenderConfig(network.name, point.layer, point.input_size, network.payload, network.pretrained)
-    if method in (UNPOLISHED, WITHOUT_PRIOR):
-        shared["hybrid"].polish = "false"
-    if method == WITHOUT_PRIOR:
-        shared["hybrid"].prior_every_n_steps = 0
-    if method == FROM_INVERTER:
-        shared["guided"].start = "inverter"
-    if method == FEW_STEP:
-        shared["latent"].num_inference_steps, shared["latent"].strength = 1, 1.0
+    registered, settings = VARIANTS.get(method, (method, {}))
+    if settings:
+        shared[registered] = replace(shared[registered], **settings)
     return InvertConfig(
         **shared,
-        method="blackbox" if method in BLACKBOX else method.partition("_")[0],
+        method="blackbox" if method in BLACKBOX else registered,
         target=target,
         inverter=point.inverter,
         prior=few_step_name(config.prior) if method == FEW_STEP else config.prior,
@@ -140,21 +139,31 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
     )
 
 
-def applicable(subject: Subject, methods: Sequence[str], config: ExperimentConfig, size: int) -> list[str]:
+def known_methods() -> tuple[str, ...]:
+    """What an experiment can compare: black-box methods, those that are registered, and variants of these."""
+    return (*BLACKBOX, *METHODS.names(), *VARIANTS)
+
+
+def reads_prompt(method: str) -> bool:
+    """Whether text conditions a method of an experiment."""
+    return method == BLACKBOX[1] if method in BLACKBOX else METHODS[VARIANTS.get(method, (method,))[0]].prompted
+
+
+def applicable(subject: Subject, given: Sequence[str], config: ExperimentConfig, size: int) -> list[str]:
     """Methods that there are here: black-box ones and ``guided_inverter`` need an inverter, few-step ones a variant.
 
-    Hybrid is there once where nothing is polished.
+    Where nothing is polished, the variant that polishes nothing is there alone.
 
     Raises:
         ValueError: An unknown method.
     """
-    unknown = sorted(set(methods) - set(METHODS))
-    if unknown or not methods:
-        raise ValueError(f"methods is {list(methods)}; allowed: one or more of {', '.join(METHODS)}")
-    polished = len(hybrid(config.hybrid, subject.spec.num_features, size)) > 1
+    if set(given) - set(known_methods()) or not given:
+        raise ValueError(f"methods is {list(given)}; allowed: one or more of {', '.join(known_methods())}")
+    registered, _ = VARIANTS[UNPOLISHED]
+    phases = METHODS[registered].phases(getattr(config, registered), subject.spec.num_features, size)
     left_out = {*BLACKBOX, FROM_INVERTER} if subject.published is None else set()
-    if not polished and UNPOLISHED in methods:
-        left_out.add("hybrid")
+    if len(phases) == 1 and UNPOLISHED in given:
+        left_out.add(registered)
     if not has_few_step(config.prior):
         left_out.add(FEW_STEP)
-    return [method for method in methods if method not in left_out]
+    return [method for method in given if method not in left_out]

@@ -30,12 +30,12 @@ def write_page(rungs: Sequence[Rung], config: LadderConfig) -> Path:
 def _row(rung: Rung, published: Path, shown: Sequence[tuple[str, str]]) -> str:
     summary = read_run(rung.run / "summary.json")
     rows = (read_run(rung.run / "evaluation" / "metrics.json") or {}).get("methods", {})
-    seen = f"{summary['pairs_seen']:,}" if summary else ""
+    pairs_seen = f"{summary['pairs_seen']:,}" if summary else ""
     hours = f"{summary['seconds'] / 3600:.1f}" if summary else ""
     scores = [_score(rows.get(method), metric) for method, metric in shown]
     files = [file for file in (published / rung.name).rglob("*") if file.is_file()]
     size = f"{sum(file.stat().st_size for file in files) / 1e6:.1f}" if files else ""
-    return f"| {' | '.join([rung.name, _state(rung, published), seen, hours, *scores, size])} |"
+    return f"| {' | '.join([rung.name, _state(rung, published), pairs_seen, hours, *scores, size])} |"
 
 
 def _state(rung: Rung, published: Path) -> str:

@@ -107,19 +107,19 @@ class PriorPlan:
     def _round_trip(self) -> dict:
         real = images(self.val, self.config.num_samples)
         recon, count = self.exact.round_trip(real), self.config.num_bootstrap
-        found = measures.measure_round_trip(recon, real, None, count)
+        measured = measures.measure_round_trip(recon, real, None, count)
         if self.config.train:
             linear = linear_round_trip(real, images(self.train, NUM_LINEAR), self.prior.latent_shape)
-            found["linear"] = measures.measure_round_trip(linear, real, None, count)
+            measured["linear"] = measures.measure_round_trip(linear, real, None, count)
             gain = psnr(recon, real) - psnr(linear, real)
-            found["gain_over_linear"] = measures.interval(bootstrap_mean(gain.double(), num_bootstrap=count))
-        return found
+            measured["gain_over_linear"] = measures.interval(bootstrap_mean(gain.double(), num_bootstrap=count))
+        return measured
 
     def _photos(self) -> dict:
         source = PhotoSource(shard_size=self.config.num_photos, num_images=self.config.num_photos)
-        found = list(source.shard(0))
-        crops = [to_tensor(square(item.image, self.prior.resolution)) for item in found]
-        real, groups = torch.stack(crops).float() / 255, [item.group for item in found]
+        photos = list(source.shard(0))
+        crops = [to_tensor(square(item.image, self.prior.resolution)) for item in photos]
+        real, groups = torch.stack(crops).float() / 255, [item.group for item in photos]
         return measures.measure_round_trip(self.exact.round_trip(real), real, groups, self.config.num_bootstrap)
 
     def _distribution(self, record: PriorRecord) -> None:

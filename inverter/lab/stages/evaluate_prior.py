@@ -62,9 +62,9 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     captions = [sample["caption"] for sample in plan.val.samples[:GRID]]
     samples = plan.drawing.samples(captions, settings.num_inference_steps, settings.guidance_scale)
     save_image(make_grid(samples, nrow=8), output / "samples.png")
-    said = {**subject, "settings": dataclasses.asdict(settings)}
+    described = {**subject, "settings": dataclasses.asdict(settings)}
     try:
-        card = render_prior_card(Path(config.prior).name, said, record.parts)
+        card = render_prior_card(Path(config.prior).name, described, record.parts)
     except (
         AttributeError,
         LookupError,

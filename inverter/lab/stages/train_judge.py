@@ -64,9 +64,9 @@ def train(config: JudgeConfig, output: Path) -> Path:
 def measure(judge: ResidualJudge, config: JudgeConfig, output: Path) -> dict:
     """Top-1 and top-5 on ``val``, or on ``dev`` where none is given, with intervals."""
     pictures = PictureCache(config.val or config.data.dev, config.resolution, picture_folder(config.data, output))
-    found = hits(judge, picture_loader(pictures, 100)).double()
-    top1, top5 = (interval(bootstrap_mean(column, share=True)) for column in found.T)
-    return {"split": "val" if config.val else "dev", "num_pictures": len(found), "top1": top1, "top5": top5}
+    correct = hits(judge, picture_loader(pictures, 100)).double()
+    top1, top5 = (interval(bootstrap_mean(column, share=True)) for column in correct.T)
+    return {"split": "val" if config.val else "dev", "num_pictures": len(correct), "top1": top1, "top5": top5}
 
 
 def read_classes(path: str | None) -> tuple[str, ...]:

@@ -61,21 +61,21 @@ def phased_loss(
     t, end = path[place], path[(place // phase + 1) * phase]
     noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
     noisy = process.add_noise(latents, noise, t)
-    found = jump(process, student, noisy, t, end)
+    jumped = jump(process, student, noisy, t, end)
     with torch.no_grad():
-        there = noisy
+        walked = noisy
         for number in range(hop):
-            there = jump(process, teacher, there, path[place + number], path[place + number + 1])
-        nearer, goal = path[place + hop], there
+            walked = jump(process, teacher, walked, path[place + number], path[place + number + 1])
+        nearer, goal = path[place + hop], walked
         if hop < phase:
-            goal = jump(process, student, there, nearer.clamp_min(0), end)
-            goal = torch.where(rearrange(nearer == end, "b -> b 1 1 1"), there, goal)
+            goal = jump(process, student, walked, nearer.clamp_min(0), end)
+            goal = torch.where(rearrange(nearer == end, "b -> b 1 1 1"), walked, goal)
         (signal, spread), (end_signal, end_spread) = (
             process.coefficients(t, latents),
             process.coefficients(end, latents),
         )
         per_x0 = end_signal - end_spread * signal / spread  # what an error of 1 in x0 is at the end of the phase
-    return pseudo_huber(found / per_x0, goal / per_x0, huber)
+    return pseudo_huber(jumped / per_x0, goal / per_x0, huber)
 
 
 def jump(process: NoiseProcess, estimate: Estimate, noisy: Tensor, t: Tensor, end: Tensor) -> Tensor:

@@ -77,8 +77,8 @@ def start_decoder(decoder: nn.Module, latents: Tensor, pixels: Tensor) -> None:
     norm.weight[-1] = 0
     norm.bias.fill_(LIFT)
     hidden = nn.Sequential(decoder.conv_in, *(layer for level in levels for layer in level))(latents)
-    seen = decoder.conv_act(rearrange(norm(rearrange(hidden, "n c h w -> n h w c")), "n h w c -> n c h w"))
-    fit(decoder.conv_out.conv, seen, F.pixel_unshuffle(pixels, 2), size=1)
+    activations = decoder.conv_act(rearrange(norm(rearrange(hidden, "n c h w -> n h w c")), "n h w c -> n c h w"))
+    fit(decoder.conv_out.conv, activations, F.pixel_unshuffle(pixels, 2), size=1)
 
 
 def principal_components(patches: Tensor, count: int) -> Tensor:

@@ -7,8 +7,8 @@ has and how much neighbouring frames count. There the default is ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from inverter.run.registry import Registry
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from inverter.whitebox.phase import Phase
 
 T = TypeVar("T")
+C = TypeVar("C", bound="MethodsConfig")
+
+
+def make_queries(section: Any, queries: int, planned: Sequence[int]) -> Any:
+    """A method's section with as many steps as there are queries, where it has ``num_steps``."""
+    return replace(section, num_steps=queries) if hasattr(section, "num_steps") else section
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,10 @@ class WhiteboxMethod:
         needs_prior: Whether it searches in a prior's latents; else ``image_size`` may be any.
         prompted: Whether text conditions it.
         starts_at_inverter: Of its section: whether it begins where a black-box inverter ends, if there is one.
+        cost_only: Keys of its section that change what it costs and not what it finds.
+        of_clips: Of its section: what it becomes where the frames of a clip are smoothed.
+        make_queries: Of its section, queries an image and the steps that its phases now have: the section that makes
+            so many queries.
     """
 
     phases: Callable[[Any, int, int], list[Phase]]
@@ -38,6 +48,9 @@ class WhiteboxMethod:
     needs_prior: bool = True
     prompted: bool = True
     starts_at_inverter: Callable[[Any], bool] = lambda section: False
+    cost_only: tuple[str, ...] = ()
+    of_clips: Callable[[Any], Any] = lambda section: section
+    make_queries: Callable[[Any, int, Sequence[int]], Any] = make_queries
 
 
 METHODS: Registry[WhiteboxMethod] = Registry("method", "inverter.whitebox.methods")
@@ -46,6 +59,14 @@ METHODS: Registry[WhiteboxMethod] = Registry("method", "inverter.whitebox.method
 def starts_at_inverter(method: str, config: MethodsConfig) -> bool:
     """Whether a method with these settings begins where a black-box inverter ends, if there is one."""
     return METHODS[method].starts_at_inverter(getattr(config, method, None))
+
+
+def settings_of_clips(config: C) -> C:
+    """The sections of all methods as they are where frames are smoothed; without smoothing as they stand."""
+    if config.smoothing.weight <= 0:
+        return config
+    with_settings = [name for name in METHODS.names() if METHODS[name].config is not None]
+    return replace(config, **{name: METHODS[name].of_clips(getattr(config, name)) for name in with_settings})
 
 
 @dataclass_transform(field_specifiers=(field,))

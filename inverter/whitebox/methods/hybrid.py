@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from inverter.run.registry import deferred
 from inverter.whitebox.methods import METHODS, WhiteboxMethod
@@ -25,9 +26,24 @@ class HybridConfig:
     )
 
 
+def of_clips(section: HybridConfig) -> HybridConfig:
+    """``polish=auto`` becomes false: pixels are polished frame by frame, and flicker."""
+    return replace(section, polish="false") if str(section.polish).lower() == "auto" else section
+
+
+def make_queries(section: HybridConfig, queries: int, planned: Sequence[int]) -> HybridConfig:
+    """Steps raised or cut to so many queries; two phases keep their share of them."""
+    first = queries if len(planned) == 1 else max(1, round(queries * section.num_steps / sum(planned)))
+    return replace(section, num_steps=first, pixels=replace(section.pixels, num_steps=max(1, queries - first)))
+
+
 METHODS.register(
     "hybrid",
     WhiteboxMethod(
-        deferred("inverter.whitebox.phases.hybrid:hybrid"), HybridConfig, starts_at_inverter=lambda section: True
+        deferred("inverter.whitebox.phases.hybrid:phases"),
+        HybridConfig,
+        starts_at_inverter=lambda section: True,
+        of_clips=of_clips,
+        make_queries=make_queries,
     ),
 )

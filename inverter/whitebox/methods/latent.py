@@ -29,5 +29,6 @@ METHODS.register(
         deferred("inverter.whitebox.phases.latent:phases"),
         LatentConfig,
         starts_at_inverter=lambda section: section.strength < 1,
+        cost_only=("kept_steps",),
     ),
 )

@@ -106,8 +106,8 @@ class Guided(Phase):
 
     def repair(self, problem: Problem, state: State, best: State, extra: State, step: int) -> State:
         """A step without guidance: the schedule goes on."""
-        known = {name: values.nan_to_num(0, 0, 0) for name, values in extra.items()}
-        return self.update(problem, state, {"latents": torch.zeros_like(state["latents"])}, known, step)
+        finite = {name: values.nan_to_num(0, 0, 0) for name, values in extra.items()}
+        return self.update(problem, state, {"latents": torch.zeros_like(state["latents"])}, finite, step)
 
     def calls(self, problem: Problem, step: int) -> int:
         return problem.calls

@@ -99,7 +99,7 @@ class Refine(Descent):
         return problem.calls if due else 0
 
 
-def hybrid(config: HybridConfig, num_features: int, image_size: int) -> list[Phase]:
+def phases(config: HybridConfig, num_features: int, image_size: int) -> list[Phase]:
     """The phases: refinement, and polishing where ``polish`` says so.
 
     Args:

@@ -25,6 +25,13 @@ def test_retrieval_is_an_attack_and_guessing_a_floor(make_results, scored):
     assert agreement.by_attack["sample"] == pytest.approx((0.25 - 0.1) / 0.9)
 
 
+def test_an_ablation_is_no_attack_here_as_in_the_evaluation_s_own_report(make_results, scored):
+    ablated = {name: [value + 1 for value in values] for name, values in VALUES["mean"].items()}
+    results = make_results({**VALUES, "mean without head": ablated}, {"agreement/a": 0.1})
+    assert scored(results) == scored(make_results(VALUES, {"agreement/a": 0.1}))
+    assert [row.name for row in results.attacks()] == ["mean", "sample", "nearest training image"]
+
+
 def test_no_attack_or_no_ceiling(make_results, scored):
     only_floors = {name: VALUES[name] for name in ("mean image", "round trip")}
     scores = scored(make_results(only_floors))

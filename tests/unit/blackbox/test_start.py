@@ -18,9 +18,9 @@ from inverter.blackbox.trained import load_trained_inverter
 from inverter.data.manifest import Manifest
 from inverter.publish.card import began_with
 from inverter.publish.inverter import save_inverter
+from inverter.publish.training_record import training_record
 from inverter.run.checkpoints import read_checkpoint
 from inverter.stages import train
-from inverter.stages.publish import training_record
 
 
 @pytest.fixture

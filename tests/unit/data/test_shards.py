@@ -8,7 +8,8 @@ import torch
 import webdataset as wds
 
 from inverter.data.manifest import Manifest
-from inverter.data.shards import ShardWriter, decode_pair, read_record
+from inverter.data.pair_codec import decode_pair
+from inverter.data.shards import ShardWriter, read_record
 
 IMAGE = torch.arange(3 * 8 * 8).reshape(3, 8, 8).to(torch.uint8)
 FEATURES = torch.linspace(-2, 2, 30).reshape(3, 2, 5)

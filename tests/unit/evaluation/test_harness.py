@@ -8,11 +8,12 @@ from PIL import Image
 from torch import Tensor
 
 from inverter.evaluation.floors import MeanImage, NearestTrainingImage
-from inverter.evaluation.harness import ORIGINAL, _comparisons, _preferred_point, evaluate
+from inverter.evaluation.harness import ORIGINAL, _comparisons, evaluate
 from inverter.evaluation.judges import Judge, draw_gallery
 from inverter.evaluation.labels import verdict
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing
+from inverter.evaluation.notes import preferred_point
 from inverter.evaluation.recon_files import save_recons
 from inverter.evaluation.results import Comparison, Results
 from inverter.losses.quality import psnr
@@ -296,9 +297,9 @@ def compared(
     ],
 )
 def test_the_operating_point_to_believe_is_said(difference, claim, said):
-    (note,) = _preferred_point([compared("sample", "mean", difference, claim), compared("sample", "floor", 1.0, True)])
+    (note,) = preferred_point([compared("sample", "mean", difference, claim), compared("sample", "floor", 1.0, True)])
     assert said in note
-    assert _preferred_point([compared("sample", "mean", 1.0, True, "psnr")]) == []
+    assert preferred_point([compared("sample", "mean", 1.0, True, "psnr")]) == []
 
 
 def test_what_is_drawn_is_compared_with_the_mean():
@@ -322,7 +323,7 @@ def test_twenty_sources_may_claim(batches: list) -> None:
 
 
 def test_neither_point_is_believed_on_few_sources():
-    (note,) = _preferred_point([compared("sample", "mean", 0.2, True, groups=19)])
+    (note,) = preferred_point([compared("sample", "mean", 0.2, True, groups=19)])
     assert "19 sources are too few to say" in note
 
 

@@ -31,7 +31,7 @@ def folder(tiny_prior_folder, tmp_path) -> Path:
 def checkpoints(folder, monkeypatch) -> Path:
     """A folder of published things with the toy prior in it."""
     root = folder.parent
-    for module in ("inverter.run.hub", "inverter.stages.publish"):
+    for module in ("inverter.run.hub", "inverter.stages.publish", "inverter.publish.denoiser"):
         monkeypatch.setattr(f"{module}.checkpoints_root", lambda: root)
     assert checkpoints_root() != root
     return root

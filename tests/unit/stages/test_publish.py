@@ -2,6 +2,7 @@ import pytest
 
 from inverter.blackbox.config import TrainConfig
 from inverter.config import PublishConfig
+from inverter.publish.training_record import training_record
 from inverter.stages import publish
 
 
@@ -32,4 +33,4 @@ def test_only_a_published_inverter_is_overwritten(tmp_path):
 def test_a_run_that_was_cut_off_is_no_traceback(tmp_path):
     (tmp_path / "train.json").write_text("{}")
     with pytest.raises(ValueError, match=r"has no summary.json, so its training was cut off"):
-        publish.training_record(tmp_path, TrainConfig(), None)
+        training_record(tmp_path, TrainConfig(), None)

@@ -10,8 +10,9 @@ import torch
 
 from inverter.blackbox.published import names_of, read_published
 from inverter.targets.spec import TargetSpec
-from inverter.whitebox.build import decodes_with, find_inverter, statistics, without_polish_of_clips
+from inverter.whitebox.build import decodes_with, find_inverter, statistics
 from inverter.whitebox.config import InvertConfig
+from inverter.whitebox.methods import settings_of_clips
 
 
 def config(inverter: Path | str | None, source: str = "auto") -> InvertConfig:
@@ -71,7 +72,7 @@ def test_smoothed_frames_are_polished_only_where_it_was_asked_for(weight, polish
         hybrid=dataclasses.replace(made.hybrid, polish=polish),
         smoothing=dataclasses.replace(made.smoothing, weight=weight),
     )
-    assert without_polish_of_clips(made).hybrid.polish == becomes
+    assert settings_of_clips(made).hybrid.polish == becomes
 
 
 def test_one_of_other_features_is_an_error_only_when_it_was_named(tiny_published, target_spec: TargetSpec, caplog):

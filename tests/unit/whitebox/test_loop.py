@@ -27,7 +27,7 @@ from inverter.whitebox.methods.hybrid import HybridConfig
 from inverter.whitebox.methods.latent import LatentConfig
 from inverter.whitebox.phase import Phase, Rendered, rates
 from inverter.whitebox.phases.guided import Guided
-from inverter.whitebox.phases.hybrid import hybrid
+from inverter.whitebox.phases.hybrid import phases as hybrid
 from inverter.whitebox.phases.latent import Latent
 from inverter.whitebox.problem import Problem
 from inverter.whitebox.saved import SavedState

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from inverter.config import LoopConfig
 from inverter.whitebox.loop import optimise
+from inverter.whitebox.methods import METHODS as WHITEBOX
 from inverter.whitebox.methods.direct import DirectConfig
 from inverter.whitebox.methods.guided import GuidedConfig
 from inverter.whitebox.methods.hybrid import HybridConfig
@@ -17,7 +18,7 @@ from inverter.whitebox.methods.latent import LatentConfig
 from inverter.whitebox.phase import Phase
 from inverter.whitebox.phases.direct import Direct
 from inverter.whitebox.phases.guided import Guided
-from inverter.whitebox.phases.hybrid import hybrid
+from inverter.whitebox.phases.hybrid import phases as hybrid
 from inverter.whitebox.phases.latent import Latent
 from inverter.whitebox.problem import Chain, Problem
 
@@ -109,6 +110,14 @@ def test_hybrid_polishes_where_the_layer_settles_the_pixels():
     assert len(hybrid(replace(config, polish="False"), 10**6, 8)) == 1
     with pytest.raises(ValueError, match=r"hybrid.polish is 'maybe'; allowed: auto, true, false"):
         hybrid(replace(config, polish="maybe"), 1, 8)
+
+
+def test_a_method_takes_as_many_steps_as_it_may_query():
+    assert WHITEBOX["latent"].make_queries(LatentConfig(num_steps=3), 100, [3]) == LatentConfig(num_steps=100)
+    assert WHITEBOX["guided"].make_queries(GuidedConfig(), 100, [9]) == GuidedConfig()
+    both = WHITEBOX["hybrid"].make_queries(HYBRID, 100, [HYBRID.num_steps, 300])
+    assert (both.num_steps, both.pixels.num_steps) == (40, 60)
+    assert WHITEBOX["hybrid"].make_queries(HYBRID, 100, [HYBRID.num_steps]).num_steps == 100
 
 
 def test_hybrid_calls_the_denoiser_at_first(make_problem):

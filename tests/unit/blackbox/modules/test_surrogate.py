@@ -3,6 +3,7 @@ import torch
 
 from inverter.blackbox.best_of import best_of
 from inverter.blackbox.build import load_baseline, load_run, load_surrogate
+from inverter.blackbox.grid import Standardise
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.modules.surrogate import Surrogate, SurrogateModule
 from inverter.data.datamodule import pair_loader
@@ -35,7 +36,8 @@ def test_pictures_become_features_of_any_shape(feature_shape):
 
 
 def test_features_come_in_the_targets_units():
-    surrogate = Surrogate((3, 4, 4), 32, width=16, depth=1, feature_mean=[5.0, -1.0, 2.0], feature_std=[2.0, 3.0, 0.0])
+    standardise = Standardise((3, 4, 4), [5.0, -1.0, 2.0], [2.0, 3.0, 0.0])
+    surrogate = Surrogate((3, 4, 4), 32, width=16, depth=1, standardise=standardise)
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         found, expected = surrogate.predict(images), surrogate(images)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from inverter.blackbox.grid import Standardise
 from inverter.blackbox.modules.upconv import UpconvDecoder
 
 
@@ -23,7 +24,7 @@ def test_other_resolutions(resolution):
 def test_features_are_standardised():
     torch.manual_seed(0)
     plain = UpconvDecoder((3, 7, 7), 32)
-    scaled = UpconvDecoder((3, 7, 7), 32, [1.0, -2.0, 0.0], [2.0, 3.0, 0.5])
+    scaled = UpconvDecoder((3, 7, 7), 32, Standardise((3, 7, 7), [1.0, -2.0, 0.0], [2.0, 3.0, 0.5]))
     scaled.load_state_dict({**plain.state_dict(), **scaled.standardise.state_dict(prefix="standardise.")})
     features = torch.randn(1, 3, 7, 7)
     mean, std = torch.tensor([1.0, -2.0, 0.0]).view(3, 1, 1), torch.tensor([2.0, 3.0, 0.5]).view(3, 1, 1)

@@ -31,7 +31,7 @@ class Timed:
 
     seconds: list[float]
     stopped_by: int | None = None
-    config: InvertConfig = field(default_factory=InvertConfig)
+    config: InvertConfig = field(default_factory=lambda: InvertConfig(method="latent"))
 
     def invert(self, features: torch.Tensor) -> SimpleNamespace:
         queries = torch.full((len(features),), self.config.loop.max_queries)

@@ -11,7 +11,7 @@ from inverter.config import NetworkConfig
 from inverter.lab.experiments.attempt import Attempt
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.config import MethodsExperimentConfig, PointConfig
-from inverter.lab.experiments.subject import FEW_STEP, METHODS, Subject, applicable, invert_config, load_subject
+from inverter.lab.experiments.subject import FEW_STEP, Subject, applicable, invert_config, known_methods, load_subject
 from inverter.priors.families.stable_diffusion import DENOISER
 from inverter.priors.few_step import add_lora, lora_state, save_lora
 from inverter.priors.load import load_prior
@@ -66,7 +66,7 @@ def test_a_cell_knows_the_settings_of_its_own_method_only():
 
 def test_rivals_and_ablations_differ_in_what_their_names_say():
     config, point = MethodsExperimentConfig(), PointConfig("blocks.2", 224)
-    told = {name: invert_config(config, point, name, 0) for name in METHODS}
+    told = {name: invert_config(config, point, name, 0) for name in known_methods()}
     assert (told["guided"].guided.start, told["guided_inverter"].guided.start) == ("noise", "inverter")
     assert told["guided_inverter"].method == "guided" and told["hybrid_without_prior"].method == "hybrid"
     assert told["hybrid_without_prior"].hybrid == replace(told["hybrid_unpolished"].hybrid, prior_every_n_steps=0)
@@ -94,12 +94,12 @@ def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior
     config.latent.num_inference_steps, config.latent.strength = 4, 0.5
     prior = load_prior(folder)
     subject = load_subject(config, point, prior)
-    assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
+    assert FEW_STEP not in applicable(subject, known_methods(), config, prior.resolution)
     variant = load_prior(folder)
     add_lora(variant.denoiser, 2, 5.0)
     about = {"denoiser_sha256": folder_sha256(folder, DENOISER)}
     save_lora(lora_state(variant.denoiser), folder / FOLDER / WEIGHTS, about)
-    assert FEW_STEP in applicable(subject, METHODS, config, prior.resolution)
+    assert FEW_STEP in applicable(subject, known_methods(), config, prior.resolution)
     assert subject.prior_of("latent") is prior
     assert subject.prior_of(FEW_STEP).few_step and not prior.few_step
     assert subject.sha256("latent")["prior_sha256"] != subject.sha256(FEW_STEP)["prior_sha256"]
@@ -107,4 +107,4 @@ def test_the_few_step_method_is_there_where_the_prior_has_the_variant(tiny_prior
     assert (told.method, told.prior) == ("latent", f"{folder}+few-step")
     assert (told.latent.num_inference_steps, told.latent.strength) == (1, 1.0)
     config.prior = f"{folder}+few-step"
-    assert FEW_STEP not in applicable(subject, METHODS, config, prior.resolution)
+    assert FEW_STEP not in applicable(subject, known_methods(), config, prior.resolution)
