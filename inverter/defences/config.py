@@ -33,7 +33,9 @@ class DefendConfig:
     defence: DefenceConfig = field(default_factory=lambda: DefenceConfig.of_kind("nopeek"))
     data: DefendPicturesConfig = field(default_factory=DefendPicturesConfig)
     optim: OptimConfig = field(
-        default_factory=lambda: OptimConfig(lr=3e-4, weight_decay=0.0, ema_decay=0.99, max_time=600, patience=None)
+        default_factory=lambda: OptimConfig(
+            lr=3e-4, weight_decay=0.0, ema_decay=0.99, max_time=600, precision="fp32", patience=None
+        )
     )
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     output: str = MISSING  # folder of the training and, in the end, of the defence, which target.defence names
