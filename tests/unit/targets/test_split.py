@@ -73,7 +73,11 @@ def test_the_answer_is_that_of_what_arrives():
         (Residual, "inner", "layer='inner' is no place to split Residual at: what lies behind it reads more"),
         (Residual, "act", "layer='act' is reached 2 times in a pass; allowed: once"),
         (Residual, "first+inner", r"target.layer='first\+inner' are several layers; allowed: one"),
-        (lambda: nn.Sequential(nn.Conv2d(3, 4, 3)), "0", r"answers with a tensor of shape \(2, 4, 6, 6\); allowed: \(B"),
+        (
+            lambda: nn.Sequential(nn.Conv2d(3, 4, 3)),
+            "0",
+            r"answers with a tensor of shape \(2, 4, 6, 6\); allowed: \(B",
+        ),
     ],
 )
 def test_what_cannot_be_split(network, layer, message):
