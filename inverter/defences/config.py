@@ -16,8 +16,8 @@ class DefendPicturesConfig:
     pictures: int | None = None  # the first so many; null: all, of photos 256
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of torchvision: and huggingface:
     dev: str = "photos"  # pictures of validation, and that utility is measured on
-    dev_pictures: int | None = 256
-    dev_dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    dev_pictures: int | None = 256  # the first so many; null: all
+    dev_dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of dev, likewise
     prior: str = "embedded"  # draws the pictures of source=prior
     labels: bool = False  # the pictures' labels are the target's classes
     resolution: int = 64  # pixels a side that pictures are kept at
