@@ -17,7 +17,7 @@ __all__ = ["pictures", "toy_network"]
 )
 def test_defend_then_prepare(kind, payload, shape, toy_network, pictures, tmp_path: Path, tiny_prior_folder, capsys):
     target = [f"target.name={toy_network}", "target.layer=2", "target.input_size=16"]
-    words = [f"defence.kind={kind}", *(["defence.channels=2"] if kind == "bottleneck" else [])]
+    words = [f"defence.kind={kind}", "data.batch_size=8", *(["defence.channels=2"] if kind == "bottleneck" else [])]
     source = [
         f"data.source=folder:{pictures}",
         f"data.dev=folder:{pictures}",
