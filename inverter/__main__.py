@@ -67,6 +67,7 @@ DEBUG = "--debug"
 NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub")
 HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own use of an older torch
+    r"Found \d+ module\(s\) in eval mode at the start of training",  # a frozen network's
     r"The number of training batches .* log_every_n_steps",  # counts an epoch; steps are logged across epochs
 )
 

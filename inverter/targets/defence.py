@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from inverter.config.strict import Count, Sha256, read_strictly, strict_dataclas
 from inverter.run.files import write_text
 from inverter.targets.spec import DefenceMark, TargetSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 SPEC, WEIGHTS = "defence.json", "model.safetensors"
 Share = Annotated[float, Field(ge=0, le=1)]
 

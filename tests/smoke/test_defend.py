@@ -1,15 +1,18 @@
 """From a defence to pairs of its features, on the command line."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from defences_toys import pictures, toy_network
+from defences_toys import defend_config, pictures, toy_network
 
 from inverter.__main__ import main
 from inverter.data.manifest import Manifest
+from inverter.stages import defend
 from inverter.targets.defence import read_defence
 
-__all__ = ["pictures", "toy_network"]
+__all__ = ["defend_config", "pictures", "toy_network"]
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,23 @@ def test_defend_then_prepare(kind, payload, shape, toy_network, pictures, tmp_pa
     capsys.readouterr()
     assert main(["prepare", *prepare[1:], "split=dev", f"target.defence={output}", "target.layer=5"]) == 2
     assert "was trained for target.layer=2, not 5; allowed: 2" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_audit_of_a_defended_device(defend_config, tmp_path: Path, tiny_prior_folder, capsys):
+    folder = defend.run(defend_config(tmp_path / "defended", "bottleneck"))
+    target = ["target.name=module:toy_defended:build", "target.input_size=16", f"target.defence={folder}"]
+    words = [
+        *("train.pairs=16", "dev.pairs=8", "val.pairs=24", "num_inference_steps=1", "num_bootstrap=50"),
+        *("model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"),
+        *("data.batch_size=4", "data.num_workers=0", "optim.max_time=null", "optim.precision=fp32"),
+        *("trainer.progress=false", "trainer.device=cpu"),
+    ]
+    folders = [f"prior={tiny_prior_folder}", f"output={tmp_path / 'audit'}", f"data.path={tmp_path}/pairs-{{layer}}"]
+    command = ["audit", "audit.yaml", *target, *words, *folders, "judges=[]", "metric=psnr", "optim.max_steps=2"]
+    assert main([*command, "layers=[2]"]) == 0
+    audit = json.loads((tmp_path / "audit" / "report.json").read_text())
+    assert audit["target"]["defence"] == asdict(read_defence(folder).mark)
+    assert audit["layers"][0]["feature_shape"] == [2, 8, 8]
+    assert main([*command, "layers=[2,5]", f"output={tmp_path / 'other'}"]) == 2
+    assert "was trained for target.layer=2" in capsys.readouterr().err
