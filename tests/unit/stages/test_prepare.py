@@ -46,7 +46,7 @@ class FakePrior(nn.Module):
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
     def load_targets(
-        name: str, layers: list[str], *, input_size: int, payload: str, pretrained: bool, defence: str | None
+        name: str, layers: list[str], *, input_size: int, payload: str, pretrained: bool, defence: str | None = None
     ) -> MultiTarget:
         generator = torch.Generator().manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU())
