@@ -19,6 +19,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "layers": ("stages.layers", "LayersConfig", "list a target's layers and what each would send"),
     "prepare": ("stages.prepare", "PrepareConfig", "write (image, feature) pair shards"),
     "train": ("stages.train", "blackbox.TrainConfig", "train a black-box inverter from pair shards"),
+    "defend": ("stages.defend", "defences.DefendConfig", "train a device's half whose features give less away"),
     "distill": ("stages.distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "vectors": ("stages.vectors", "VectorsConfig", "measure what payloads leave of a table of vectors"),
@@ -95,6 +96,7 @@ DEBUG = "--debug"
 NOISY = ("httpx", "torch", "lightning.fabric", "lightning.pytorch", "huggingface_hub", "faiss")
 HARMLESS = (  # warnings of Lightning at every training, about nothing that a reader could change
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # its own use of an older torch
+    r"Found \d+ module\(s\) in eval mode at the start of training",  # a frozen network's
     r"The number of training batches .* log_every_n_steps",  # counts an epoch; steps are logged across epochs
 )
 

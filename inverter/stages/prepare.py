@@ -125,7 +125,8 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     else:
         t = config.target
         layers = [c.target.layer for c in configs]
-        loaded = load_targets(t.name, layers, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
+        options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained, "defence": t.defence}
+        loaded = load_targets(t.name, layers, **options)  # type: ignore[arg-type]
         target, specs = place(loaded, device), loaded.specs
     folders = {c.target.layer: folder_of(c) for c in configs}
     if target is not None and target.fits:
