@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,22 +23,22 @@ from inverter.run.seeds import derive_seed
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
+    from inverter.targets.bundle import TargetBundle
     from inverter.targets.spec import TargetSpec
-    from inverter.targets.target import MultiTarget
 
 
 class PairBuilder:
-    """Compute features and latents of a source's pictures, batch by batch, and write them as shards, a set a layer.
+    """Compute features and latents of a source's pictures, batch by batch, and write them as shards, a set a target.
 
     Args:
-        folders: Layer to the folder of its shards.
+        folders: Name of a target to the folder of its shards.
         source: The pictures.
         config: How to write them; its precision is ``bf16`` or ``fp32``.
         resolution: Side of the stored images in pixels.
-        target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; None where the source brings them.
+        target: Images ``(B, 3, S, S)`` in [0, 1] to features by name; None where the source brings them.
         encode: Images to latents; None stores no latents.
         device: Where ``target`` and ``encode`` live.
-        specs: Of the layers, which say what shape their features have; None is the target's own.
+        specs: Of the targets, which say what shape their features have; None is the target's own.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PairBuilder:
         config: PrepareConfig,
         resolution: int,
         *,
-        target: MultiTarget | None = None,
+        target: TargetBundle | None = None,
         encode: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str = "cpu",
         specs: Mapping[str, TargetSpec] | None = None,
@@ -58,8 +58,8 @@ class PairBuilder:
         self.target, self.encode, self.device = target, encode, torch.device(device)
 
     @torch.no_grad()
-    def write(self, index: int, layers: Collection[str]) -> dict[str, ShardRecord] | None:
-        """Write shard ``index`` of some layers; None when the source ends before it."""
+    def write(self, index: int, names: Collection[str]) -> dict[str, ShardRecord] | None:
+        """Write shard ``index`` of some targets; None when the source ends before it."""
         pictures = self.source.shard(index)
         first = next(pictures, None)
         if first is None:
@@ -68,18 +68,18 @@ class PairBuilder:
             self.target.seed_payload(derive_seed(self.config.seed, self.config.split, "payload", index))
         dtype = self.config.feature_dtype
         with ExitStack() as stack:
-            shapes = {layer: None if self.specs is None else self.specs[layer].feature_shape for layer in layers}
+            shapes = {name: None if self.specs is None else self.specs[name].feature_shape for name in names}
             writers = {
-                layer: stack.enter_context(ShardWriter(self.folders[layer], index, dtype, shape))
-                for layer, shape in shapes.items()
+                name: stack.enter_context(ShardWriter(self.folders[name], index, dtype, shape))
+                for name, shape in shapes.items()
             }
             for batch in _batches(chain([first], pictures), self.config.batch_size):
                 self._add(writers, batch)
-        return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}
+        return {name: writer.record for name, writer in writers.items() if writer.record is not None}
 
     @torch.no_grad()
     def fit(self, pictures: Sequence[SourceImage]) -> dict[str, str]:
-        """Names of the target's payloads with the ranges of these pictures' features, by layer."""
+        """Names of the target's payloads with the ranges of these pictures' features, by name of the target."""
         if self.target is None:
             return {}
         batches = _batches(iter(pictures), self.config.batch_size)
@@ -103,9 +103,9 @@ class PairBuilder:
             made, counts = (None, {}) if self.target is None else self.target.transmit(inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
-        for layer, writer in writers.items():
-            features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            sizes: Sequence[int | None] = counts.get(layer) or [None] * len(batch)
+        for name, writer in writers.items():
+            features = [source.features for source in batch] if made is None else list(made[name].float().cpu())
+            sizes: Sequence[int | None] = counts.get(name) or [None] * len(batch)
             made_of = zip(batch, marks, images, views, features, latents, sizes, strict=True)
             for source, mark, image, (_, text), feature, latent, size in made_of:
                 if feature is None:
@@ -150,15 +150,17 @@ def check_same_pictures(configs: Sequence[PrepareConfig]) -> None:
     """Refuse configs whose pairs cannot be made from the same pictures in one pass.
 
     Raises:
-        ValueError: They differ in more than ``target.layer`` and ``output``, or share a folder or a layer.
+        ValueError: They differ in more than ``target`` and ``output``, or share a folder or a target.
     """
-    layers, outputs = [config.target.layer for config in configs], [config.output for config in configs]
     first = configs[0]
-    same = [replace(c, output=first.output, target=replace(c.target, layer=first.target.layer)) for c in configs]
-    if any(config != first for config in same):
-        raise ValueError("layers prepared together must agree in everything but target.layer and output")
-    if len(set(layers)) < len(layers) or len(set(outputs)) < len(outputs):
-        raise ValueError(f"layers={layers}, output={outputs}; allowed: each layer once, each in a folder of its own")
+    targets, outputs = [astuple(config.target) for config in configs], [config.output for config in configs]
+    if any(replace(config, output=first.output, target=first.target) != first for config in configs):
+        raise ValueError("pairs prepared together must agree in everything but target and output")
+    if len(set(targets)) < len(targets) or len(set(outputs)) < len(outputs):
+        layers = [config.target.layer for config in configs]
+        raise ValueError(
+            f"target.layer={layers}, output={outputs}; allowed: each layer and payload once, each in a folder of its own"
+        )
     if len(configs) > 1 and first.features is not None:
         raise ValueError(f"features={first.features!r} are those of one layer; allowed: one layer at a time")
 

@@ -23,19 +23,19 @@ NUM_PICTURES = 64
 def fitted_payloads(
     configs: Sequence[PrepareConfig], builder: PairBuilder, fingerprints: Mapping[str, Fingerprint]
 ) -> dict[str, str]:
-    """Names of payloads with their ranges by layer: those that the folder was begun with, else the training pairs' own.
+    """Names of payloads with their ranges by output: those that the folder was begun with, else the training pairs' own.
 
     Where the training pairs are what is prepared, ranges are measured on the first 64 of their pictures.
 
     Raises:
         ValueError: There are no training pairs beside another split, or theirs is another payload.
     """
-    noted = {config.target.layer: _noted(config, fingerprints[config.target.layer]) for config in configs}
+    noted = {config.output: _noted(config, fingerprints[config.output]) for config in configs}
     if all(noted.values()):
-        return {layer: str(name) for layer, name in noted.items()}
+        return {output: str(name) for output, name in noted.items()}
     pictures = list(islice(builder.source.shard(0), NUM_PICTURES))
     measured = gather([builder.fit(pictures)])[0]
-    return {layer: name or measured[layer] for layer, name in noted.items()}
+    return {output: name or measured[output] for output, name in noted.items()}
 
 
 def _noted(config: PrepareConfig, fingerprint: Fingerprint) -> str | None:

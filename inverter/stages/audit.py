@@ -47,7 +47,7 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     output = Path(config.output)
     record_run(config, output, "audit")
     for split in SPLITS:
-        prepare.prepare_layers([step.prepare[split] for step in steps])
+        prepare.prepare_together([step.prepare[split] for step in steps])
     check_headline(config, steps)
     for number, step in enumerate(steps, 1):
         log.info("layer %d of %d: %s", number, len(steps), step.info.name)
