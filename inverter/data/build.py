@@ -159,7 +159,8 @@ def check_same_pictures(configs: Sequence[PrepareConfig]) -> None:
     if len(set(targets)) < len(targets) or len(set(outputs)) < len(outputs):
         layers = [config.target.layer for config in configs]
         raise ValueError(
-            f"target.layer={layers}, output={outputs}; allowed: each layer and payload once, each in a folder of its own"
+            f"target.layer={layers}, output={outputs}; allowed: each layer and payload once, each in a folder of its "
+            "own"
         )
     if len(configs) > 1 and first.features is not None:
         raise ValueError(f"features={first.features!r} are those of one layer; allowed: one layer at a time")

@@ -23,7 +23,7 @@ NUM_PICTURES = 64
 def fitted_payloads(
     configs: Sequence[PrepareConfig], builder: PairBuilder, fingerprints: Mapping[str, Fingerprint]
 ) -> dict[str, str]:
-    """Names of payloads with their ranges by output: those that the folder was begun with, else the training pairs' own.
+    """Names of payloads with their ranges by output: those that it was begun with, else the training pairs' own.
 
     Where the training pairs are what is prepared, ranges are measured on the first 64 of their pictures.
 

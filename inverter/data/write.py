@@ -26,8 +26,8 @@ def write_shards(builder: PairBuilder, max_time: int | None) -> tuple[dict[str, 
         builder: Makes the pairs of each target.
         max_time: Seconds after which no further shard is begun; None writes all.
     Returns:
-        Every target's shards in order, up to the first that is missing, and whether the source ended before ``max_time``
-        did; the same for every process, when all are done.
+        Every target's shards in order, up to the first that is missing, and whether the source ended before
+        ``max_time`` did; the same for every process, when all are done.
     """
     ended = all(gather([_write_share(builder, max_time)]))
     written = {name: _read_records(folder) for name, folder in builder.folders.items()}
