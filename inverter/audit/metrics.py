@@ -85,16 +85,29 @@ def score_metrics(results: Results, per_image: PerImage, num_bootstrap: int) -> 
     return {metric: _score(metric, results, per_image, bootstrap) for metric in metrics}
 
 
-def _score(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> LeakScore | Missing:
+def attack_means(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> dict[str, Statistic]:
+    """Mean of a metric by attack: rows that read features, retrieval of the nearest training picture among them."""
+    return _means(metric, results, per_image, bootstrap, "attack")
+
+
+def _means(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap, kind: str) -> dict[str, Statistic]:
     kinds = {row.name: "attack" if row.name == NEAREST_BY_FEATURES else row.kind for row in results.rows}
-    found = {name: bootstrap.mean(values[metric]) for name, values in per_image.values.items() if metric in values}
-    attacks = {name: statistic for name, statistic in found.items() if kinds.get(name) == "attack"}
-    floors = {name: statistic for name, statistic in found.items() if kinds.get(name) == "floor"}
+    return {
+        name: bootstrap.mean(values[metric])
+        for name, values in per_image.values.items()
+        if metric in values and kinds.get(name) == kind
+    }
+
+
+def _score(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> LeakScore | Missing:
+    attacks = attack_means(metric, results, per_image, bootstrap)
+    floors = _means(metric, results, per_image, bootstrap, "floor")
     floors |= _constant(results.chance, metric, bootstrap)
     if not attacks or not floors:
         return Missing(metric, "needs an attack and a floor")
     lower_is_more = METRICS[metric.partition("/")[0]].arrow == "↓"
-    return leak_score(metric, attacks, floors, found[CEILING], bootstrap, lower_is_more=lower_is_more)
+    ceiling = bootstrap.mean(per_image.values[CEILING][metric])
+    return leak_score(metric, attacks, floors, ceiling, bootstrap, lower_is_more=lower_is_more)
 
 
 def _constant(chance: Mapping[str, float], metric: str, bootstrap: Bootstrap) -> dict[str, Statistic]:

@@ -1,4 +1,4 @@
-"""Which steps of an audit are done, and with what: a killed audit goes on, a changed one is told apart."""
+"""Which steps of an attack are done, and with what: a killed audit goes on, a changed one is told apart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from inverter.audit.plan import Step
+from inverter.blackbox.ancestors import ancestors, run_ancestors
+from inverter.blackbox.published import is_run, read_published
 from inverter.config import unread_keys
 from inverter.config.errors import one_line
 from inverter.config.parse import parse_json
@@ -19,6 +21,7 @@ STEPS = "steps.json"
 LEFT = {
     "train": ("checkpoints/best.ckpt", "summary.json"),
     "evaluate": ("evaluation/metrics.json", "evaluation/per_image.csv"),
+    "utility": ("utility.csv",),
 }
 """Files without which a stage is to be done again."""
 
@@ -27,18 +30,20 @@ IGNORED = ("output", "resume", "trainer.", "data", "data.", "inverter", "baselin
 
 
 class LayerProgress:
-    """``steps.json`` in a layer's run: the recipe of its training and of its evaluation, and whether each is done.
+    """``steps.json`` in an attack's run: the recipe of its training and of what is measured, and whether each is done.
 
     Args:
-        step: The layer, its pairs written.
+        step: The attack, its pairs written.
+        labels: Whether its utility is measured by labels, too.
     Raises:
         ValueError: The run's folder holds a training of another recipe, or of none that is known.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, labels: bool = False) -> None:
         self.path = step.run / STEPS
         values = {
             **asdict(step.train),
+            "start_from": _weights_of(step.train.start_from),
             "limit": step.train.data.limit,
             "batch_size": step.train.data.batch_size,
             "train": _sha256(step.pairs / "train"),
@@ -46,9 +51,15 @@ class LayerProgress:
         }
         unread = unread_keys(step.train)
         training = Recipe(values, [*IGNORED, *unread], type(step.train)())
-        values = {**asdict(step.evaluate), "val": _sha256(step.pairs / "val"), "training": training.values}
+        values = {
+            **asdict(step.evaluate),
+            "static": _weights_of(step.evaluate.static),
+            "val": _sha256(step.pairs / "val"),
+            "training": training.values,
+        }
         ignored = [*IGNORED, *(f"training.{key}" for key in unread)]
         self.recipes = {"train": training, "evaluate": Recipe(values, ignored, type(step.evaluate)())}
+        self.recipes["utility"] = Recipe({"val": values["val"], "labels": labels})
         self.saved = _read(self.path) if self.path.is_file() else {}
         if not self.saved and (step.run / "train.yaml").is_file():
             raise ValueError(f"output: {step.run} holds a run that no audit made; choose another output or delete it")
@@ -56,7 +67,7 @@ class LayerProgress:
             self.recipes["train"].check(self.saved["train"]["recipe"], f"output: {self.path.parent}")
 
     def done(self, stage: str) -> bool:
-        """Whether ``train`` or ``evaluate`` was finished with this recipe."""
+        """Whether ``train``, ``evaluate`` or ``utility`` was finished with this recipe."""
         noted = self.saved.get(stage, {})
         whole = all((self.path.parent / file).is_file() for file in LEFT[stage])
         return whole and noted.get("done") is True and not self.recipes[stage].changes(noted["recipe"])
@@ -88,6 +99,14 @@ def _read(path: Path) -> dict[str, Any]:
         return saved
     except ValueError as error:
         raise ValueError(f"output: {path} is damaged ({one_line(error)}); delete {path.parent} or repair it") from error
+
+
+def _weights_of(inverter: str | None) -> str | None:
+    """SHA-256 of the weights of a run or a published inverter, wherever it lies."""
+    if inverter is None:
+        return None
+    found = run_ancestors(Path(inverter)) if is_run(inverter) else ancestors(read_published(inverter))
+    return found[0]["weights_sha256"]
 
 
 def _sha256(folder: Path) -> str:
