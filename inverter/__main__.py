@@ -22,6 +22,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "distill": ("stages.distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
+    "tradeoff": ("stages.tradeoff", "tradeoff.TradeoffConfig", "what payloads and defences cost and leave at a layer"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),
     "doctor": ("stages.doctor", "DoctorConfig", "say what this machine has for the other stages"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from inverter.audit.config import AuditConfig
 from inverter.audit.diagnosis import diagnose, diagnose_depth
@@ -20,6 +21,7 @@ from inverter.data.manifest import Manifest
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.results import Results
 from inverter.run.record import commit, environment
+from inverter.targets.spec import TargetSpec
 
 CAVEATS = (
     "It is a lower bound on leakage: a stronger prior, more pairs, longer training or another attack may get more. A "
@@ -53,7 +55,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
     names = [layer.layer for layer in layers]
     manifest, first = Manifest.load(steps[0].pairs / "train"), results[names[0]]
     audit = Audit(
-        target={**asdict(config.target), "weights_sha256": manifest.target.weights_sha256},
+        target=_target(config, manifest.target),
         prior=config.prior,
         picture_size=manifest.resolution,
         layers=layers,
@@ -99,6 +101,13 @@ def read_results(step: Step) -> Results:
         return Results.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}; delete {path.parent} to evaluate again") from error
+
+
+def _target(config: AuditConfig, spec: TargetSpec) -> dict[str, Any]:
+    """Of the network: a defence by what it is, not by the folder it lies in."""
+    values = {**asdict(config.target), "weights_sha256": spec.weights_sha256}
+    del values["defence"]
+    return values if spec.defence is None else {**values, "defence": asdict(spec.defence)}
 
 
 def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missing], metric: str) -> LayerRecord:

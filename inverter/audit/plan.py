@@ -19,6 +19,7 @@ from inverter.evaluation.metrics.lpips import load_lpips
 from inverter.evaluation.pairs import draw_distractors
 from inverter.priors.memory import check_memory
 from inverter.run.device import pick_device
+from inverter.targets.defended import apply_defence
 from inverter.targets.layers import LayerInfo, list_layers
 from inverter.targets.load import load_network
 from inverter.targets.target import weights_sha256
@@ -111,8 +112,10 @@ def check_weights(target: NetworkConfig, steps: Sequence[Step]) -> None:
     manifests = {folder: Manifest.load(folder) for folder in sorted(made) if (folder / MANIFEST).is_file()}
     if not manifests:
         return
-    network = load_network(target.name, input_size=target.input_size, pretrained=target.pretrained).network
-    sha256 = weights_sha256(network)
+    loaded = load_network(target.name, input_size=target.input_size, pretrained=target.pretrained)
+    if target.defence is not None:
+        apply_defence(loaded, [step.info.name for step in steps], target.input_size, target.defence)
+    sha256 = weights_sha256(loaded.network)
     for folder, manifest in manifests.items():
         if manifest.target.weights_sha256 != sha256:
             raise ValueError(

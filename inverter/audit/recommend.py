@@ -46,7 +46,8 @@ def parse_limits(text: str | None, names: Sequence[str], key: str = "fail_above"
             score = -1.0
         if name not in names or name in limits or not 0 <= score <= 1:
             raise ValueError(
-                f"{key}={text!r}; allowed: NAME:NUMBER with one of {', '.join(names)}, each once, and a number from 0 to 1"
+                f"{key}={text!r}; allowed: NAME:NUMBER with one of {', '.join(names)}, each once, and a number from 0 "
+                "to 1"
             )
         limits[name] = score
     return limits

@@ -26,6 +26,7 @@ from inverter.payloads import same_payload
 from inverter.run.callbacks.weights_hash import weights_hash
 from inverter.run.checkpoints import fill_weights, load_weights, read_checkpoint
 from inverter.run.device import pick_device, pick_precision
+from inverter.targets.defence import check_same_defence
 from inverter.targets.spec import TargetSpec, check_same_features
 
 
@@ -92,6 +93,7 @@ def build_data(config: TrainConfig) -> PairDataModule:
         input_size=target.input_size,
         payload=manifest.target.payload,
         pretrained=target.pretrained,
+        defence=target.defence,
     )
     bf16 = pick_precision(config.optim.precision, pick_device(config.trainer.device), "optim.precision") == "bf16"
     return OnlinePairModule(
@@ -117,6 +119,9 @@ def check_target(config: TrainConfig, manifest: Manifest) -> None:
                 f"target.{key} is {wanted!r}, but the pairs in {config.data.path} were made with {found!r}; "
                 f"set target.{key}={found} or prepare other pairs"
             )
+    check_same_defence(
+        f"the pairs in {config.data.path} were made with", config.target.defence, manifest.target.defence
+    )
 
 
 def load_run(folder: Path, memory: MemoryConfig | None = None) -> tuple[PairModule, TrainConfig, Manifest]:

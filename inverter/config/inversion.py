@@ -19,6 +19,7 @@ class SenderConfig:
     input_size: int | None = None  # pixels a side that the target sees
     payload: str | None = field(default=None, metadata=CHAIN)  # docs/payloads.md; several: [topk:0.1,int8]
     pretrained: bool = True
+    defence: str | None = None  # folder of a trained defence; null: undefended
 
     def filled(self) -> TargetConfig:
         """With what other stages take in place of null."""

@@ -20,6 +20,7 @@ class ArchitectureConfig:
 class NetworkConfig(ArchitectureConfig):
     payload: str = field(default="identity", metadata=CHAIN)  # docs/payloads.md; several: [topk:0.1,int8]
     pretrained: bool = True
+    defence: str | None = None  # folder of a trained defence, as `inverter defend` writes it; null: undefended
 
 
 @dataclass

@@ -60,7 +60,9 @@ class OnlinePairModule(PairDataModule):
             augment="jitter",
             origins_sha256=None,
             threat_model=threat_model(
-                "features of pictures of its own, augmented and sent again and again,", target.spec.payload
+                "features of pictures of its own, augmented and sent again and again,",
+                target.spec.payload,
+                target.spec.defence,
             ),
         )
         self.target, self.bf16 = target, bf16

@@ -13,7 +13,7 @@ from inverter.data.origins import Origins, merge_origins
 from inverter.data.shards import ShardRecord, total
 from inverter.data.statistics import FeatureStatistics
 from inverter.payloads.payload import find_payload
-from inverter.targets.spec import TargetSpec
+from inverter.targets.spec import DefenceMark, TargetSpec
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
@@ -54,7 +54,7 @@ def summarise(
         feature_std=statistics.std.tolist(),
         latents=config.latents,
         shards=[record.info for record in records],
-        threat_model=threat_model(pairs, spec.payload),
+        threat_model=threat_model(pairs, spec.payload, spec.defence),
         seed=config.seed,
         augment=config.augment,
         precision=precision if config.features is None else UNKNOWN,  # type: ignore[arg-type]
@@ -64,9 +64,11 @@ def summarise(
     return manifest, origins
 
 
-def threat_model(pairs: str, payload: str = "identity") -> str:
-    """Sentence for manifests: what the attacker was given, beside ``pairs``, and what it knows of the payload."""
+def threat_model(pairs: str, payload: str = "identity", defence: DefenceMark | None = None) -> str:
+    """Sentence for manifests: what the attacker was given, beside ``pairs``, what it knows of payload and defence."""
     sentence = f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
+    if defence is not None:
+        sentence += f"; the pairs are of the defended device ({defence.kind}), so the attack adapts to it"
     found = find_payload(payload)
     if found is None:
         return f"{sentence}; of {reprlib.repr(payload)}, which is the device's own, nothing is known here"

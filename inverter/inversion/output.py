@@ -19,6 +19,7 @@ from inverter.inversion.recon import ReconFolder
 from inverter.losses.quality import MIN_SSIM_SIDE, psnr, ssim
 from inverter.run.device import pick_device
 from inverter.run.memory import peak_memory
+from inverter.targets.defence import find_mark
 from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.loop import Result
 from inverter.whitebox.search_state import COUNTS
@@ -69,6 +70,7 @@ class Output:
             "layers": self.config.layers or [target.layer],
             "input_size": target.input_size,
             "payload": target.payload,
+            **({} if target.defence is None else {"defence": str(find_mark(target.defence))}),
             "feature_loss": sum(losses) / max(len(losses), 1),
             "seconds": self.seconds,
             **{name: sum(row[name] for row in self.rows.values()) for name in COUNTS},

@@ -39,6 +39,7 @@ def recipe(
     left_out = (*MAY_CHANGE, *SAID_BY_CONTENT)
     values = {name: value for name, value in asdict(config).items() if name not in left_out}
     values["target"] = asdict(config.target.filled())
+    del values["target"]["defence"]  # its weights count
     if config.memory == MemoryConfig():
         del values["memory"]  # as states of older versions have it
     for group, names in MAY_CHANGE_WITHIN.items():

@@ -83,7 +83,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     record_run(config, output, "evaluate")
     inverter = subject.inverter.redraw(config.draw).to(device).eval()
     spec = pairs.manifest.target
-    target = load_same_target(spec, config.target.name, device, pretrained=config.target.pretrained)
+    options = {"pretrained": config.target.pretrained, "defence": config.target.defence}
+    target = load_same_target(spec, config.target.name, device, **options)  # type: ignore[arg-type]
     num_train = config.num_train or subject.num_pairs
     attacks = attack_methods(
         inverter,

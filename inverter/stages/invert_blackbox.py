@@ -24,6 +24,7 @@ from inverter.run.device import pick_device
 from inverter.run.lock import locked
 from inverter.run.progress import track
 from inverter.run.record import record_run
+from inverter.targets.defence import check_same_defence
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import TargetSpec
 from inverter.whitebox.config import InvertConfig
@@ -53,6 +54,7 @@ def run(config: InvertConfig) -> Path:
         "layers": [target.layer],
         "input_size": target.input_size,
         "payload": target.payload,
+        **({} if target.defence is None else {"defence": str(target.defence)}),
         "operating_point": config.operating_point,
         "target_queries": 0,
     }
@@ -87,6 +89,8 @@ def check_given(given: SenderConfig, target: TargetSpec, inverter: str) -> None:
                 f"target.{key} is {value!r}, but inverter {inverter!r} takes features with target.{key}={own}; "
                 "leave it out, or name another inverter"
             )
+    if given.defence is not None:
+        check_same_defence(f"inverter {inverter!r} takes features of", given.defence, target.defence)
 
 
 def _reconstruct(
@@ -120,7 +124,8 @@ def _sent(
             yield group, torch.stack(given).to(device)
             continue
         if target is None:
-            target = load_same_target(spec, config.target.name or "", device, pretrained=config.target.pretrained)
+            options = {"pretrained": config.target.pretrained, "defence": config.target.defence}
+            target = load_same_target(spec, config.target.name or "", device, **options)  # type: ignore[arg-type]
         if target is None:
             raise ValueError(
                 f"input is a picture, but {spec.name!r} is not at hand; give features (.npy, .safetensors)"

@@ -175,7 +175,7 @@ def load_bundle(configs: Sequence[PrepareConfig]) -> TargetBundle:
     members = []
     for group in alike.values():
         t, names = group[0].target, {config.target.layer: config.output for config in group}
-        options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
+        options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained, "defence": t.defence}
         members.append((load_targets(t.name, list(names), **options), names))  # type: ignore[arg-type]
     return TargetBundle(members)
 

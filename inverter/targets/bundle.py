@@ -96,4 +96,4 @@ class TargetBundle(nn.Module):
 def _network_key(target: MultiTarget) -> str:
     """What two targets have in common that give the same features before any payload."""
     spec = next(iter(target.specs.values()))
-    return f"{spec.name} {spec.input_size} {spec.preprocessing} {spec.weights_sha256}"
+    return f"{spec.name} {spec.input_size} {spec.preprocessing} {spec.weights_sha256} {spec.defence}"

@@ -2,10 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
 
+from inverter.payloads import make_payload
+from inverter.targets.defence import check_same_defence
+from inverter.targets.defended import apply_defence
 from inverter.targets.duplicate import copy_network
 from inverter.targets.libraries import LIBRARIES, LoadedNetwork, own_network
 from inverter.targets.shape import JOINT
@@ -26,6 +30,7 @@ def load_target(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     payload_seed: int = 0,
+    defence: str | None = None,
 ) -> Target:
     """Load a frozen network tapped at a layer.
 
@@ -42,8 +47,10 @@ def load_target(
         mean: One number a colour channel for images in [0, 1]; ``None`` takes the network's own (0 for modules).
         std: Likewise (1 for modules).
         payload_seed: Seeds the noise of payloads that draw.
+        defence: Folder of a trained defence, whose device's half sends the features; ``None``: undefended.
     Raises:
-        ValueError: Unknown network, layer or payload, an input size the network cannot take, or weights out of reach.
+        ValueError: Unknown network, layer or payload, an input size the network cannot take, weights out of reach, or
+            a defence that is of another target, damaged or edited.
     """
     loaded = load_network(target, input_size=input_size, pretrained=pretrained and layer is not None)
     if layer is None:
@@ -51,7 +58,8 @@ def load_target(
         raise ValueError(f"layer is None; allowed: {names}, or one inside of these; list_layers({target!r}) lists all")
     options = loaded.image_options(input_size, mean, std)
     layer = layer if isinstance(layer, str) else JOINT.join(layer)
-    return Target(loaded.network, layer, payload=payload, payload_seed=payload_seed, **options)
+    defended = None if defence is None else apply_defence(loaded, [layer], input_size, defence)
+    return Target(loaded.network, layer, payload=payload, payload_seed=payload_seed, defended=defended, **options)
 
 
 def load_targets(
@@ -64,17 +72,24 @@ def load_targets(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     payload_seed: int = 0,
+    defence: str | None = None,
+    known: bool = False,
 ) -> MultiTarget:
     """Load a frozen network tapped at several layers, which one forward pass reads.
 
     Args:
         layers: Dotted names, or several joined by ``+``, none twice; the others are those of :func:`load_target`.
+        known: Of payload and defence only what an attacker can do to features too, so without their noise.
     Raises:
         ValueError: As :func:`load_target`; or there is no layer, or one is given twice.
     """
     loaded = load_network(target, input_size=input_size, pretrained=pretrained)
     options = loaded.image_options(input_size, mean, std)
-    return MultiTarget(loaded.network, layers, payload=payload, payload_seed=payload_seed, **options)
+    defended = None if defence is None else apply_defence(loaded, layers, input_size, defence)
+    if known:
+        payload = make_payload(payload).known
+        defended = defended and replace(defended, payload=make_payload(defended.payload).known)
+    return MultiTarget(loaded.network, layers, payload=payload, payload_seed=payload_seed, defended=defended, **options)
 
 
 def load_network(target: str | nn.Module, *, input_size: int | None = None, pretrained: bool = True) -> LoadedNetwork:
@@ -93,14 +108,27 @@ def load_network(target: str | nn.Module, *, input_size: int | None = None, pret
 
 
 def load_same_target(
-    spec: TargetSpec, named: str, device: torch.device | str = "cpu", *, pretrained: bool = True
+    spec: TargetSpec,
+    named: str,
+    device: torch.device | str = "cpu",
+    *,
+    pretrained: bool = True,
+    defence: str | None = None,
 ) -> Target | None:
     """The target that ``spec`` describes; None, with a warning, where it cannot be had or has other weights.
 
     A spec may come from somebody else's file, so ``module:`` factories are only called, and repositories of
     ``transformers:`` only fetched, when ``named``, what the user gave, is the same. ``pretrained=False`` builds the
-    random weights that ``load_target`` would.
+    random weights that ``load_target`` would. A defended target needs the folder of its ``defence``.
+
+    Raises:
+        ValueError: ``defence`` is another one than the spec's.
     """
+    if defence is not None:
+        check_same_defence("the features are those of", defence, spec.defence)
+    elif spec.defence is not None:
+        log.warning("target %s is defended: give the folder of %s as target.defence", spec.name, spec.defence)
+        return None
     if spec.name.startswith(("module:", "transformers:")) and spec.name != named:
         log.warning("target %s is not built: give target.name=%s to allow it", spec.name, spec.name)
         return None
@@ -113,6 +141,7 @@ def load_same_target(
             pretrained=pretrained,
             mean=spec.preprocessing["mean"],
             std=spec.preprocessing["std"],
+            defence=defence,
         )
     except ValueError as error:
         log.warning("target %s is not at hand: %s", spec.name, error)

@@ -1,7 +1,8 @@
 """What a layer returned: one tensor, channels first, or why it is none."""
 
+import copy
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from einops import rearrange
@@ -23,6 +24,30 @@ def single_tensor(output: Any) -> Tensor | str:
     if not output.is_floating_point() or not 2 <= output.ndim <= 4:
         return _describe(output)
     return channels_first(output)
+
+
+def with_tensor(output: Any, features: Tensor) -> Any:
+    """What a layer returned, with ``features``, channels first, in place of the tensor that ``single_tensor`` finds."""
+    if isinstance(output, Tensor):
+        return _like(output, features)
+    if isinstance(output, Mapping):
+        new = copy.copy(output)
+        for name, part in output.items():
+            if isinstance(part, Tensor):
+                new[name] = _like(part, features)  # type: ignore[index]
+        return new
+    if is_dataclass(output) and not isinstance(output, type):
+        (name,) = (name for name, part in _parts(output).items() if isinstance(part, Tensor))
+        return replace(output, **{name: _like(getattr(output, name), features)})
+    parts = [_like(part, features) if isinstance(part, Tensor) else part for part in output]
+    return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
+
+
+def _like(tensor: Tensor, features: Tensor) -> Tensor:
+    """Features, channels first, in a layer's own layout and precision."""
+    if channels_first(tensor) is not tensor:
+        features = rearrange(features, "b c h w -> b h w c")
+    return features.to(tensor.dtype).clone()  # the layers behind may write into it
 
 
 def channels_first(features: Tensor) -> Tensor:

@@ -34,6 +34,22 @@ class Preprocessing(TypedDict):
 
 
 @strict_dataclass
+class DefenceMark:
+    """Which defence changed the device's half of a target.
+
+    Args:
+        kind: Such as ``nopeek``.
+        sha256: Of all that its folder says, its weights among it.
+    """
+
+    kind: str
+    sha256: Sha256
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.sha256[:12]})"
+
+
+@strict_dataclass
 class TargetSpec:
     """A frozen network tapped at a layer, or at several jointly, described so that features can be matched to it later.
 
@@ -47,6 +63,7 @@ class TargetSpec:
         payload: What travels, such as ``identity``, ``int8`` or ``topk:0.1+int8``, see :mod:`inverter.payloads`.
         preprocessing: ``resize`` (a name), ``mean`` and ``std`` (one number a colour channel, images in [0, 1]).
         weights_sha256: SHA-256 over the network's state dict.
+        defence: What changed the device's half by training; None: nothing did.
     Raises:
         ValueError: A field has another type, or a value that no target can have.
     """
@@ -58,6 +75,7 @@ class TargetSpec:
     payload: str
     preprocessing: Preprocessing
     weights_sha256: Sha256
+    defence: DefenceMark | None = None
 
     def __post_init__(self) -> None:
         shape = self.feature_shape
@@ -82,7 +100,10 @@ class TargetSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, strings and numbers, for JSON and YAML; ``from_dict`` reads it back."""
-        return {**asdict(self), "feature_shape": to_lists(self.feature_shape)}
+        values = {**asdict(self), "feature_shape": to_lists(self.feature_shape)}
+        if self.defence is None:  # as files of undefended targets have it
+            del values["defence"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TargetSpec":
@@ -91,10 +112,10 @@ class TargetSpec:
         Raises:
             ValueError: ``values`` is no mapping, misses a key, has another key, or a value is of the wrong type.
         """
-        return read_strictly("target spec", cls, values)
+        return read_strictly("target spec", cls, values, optional=("defence",))
 
 
-SAME_FEATURES = ("layer", "input_size", "payload", "feature_shape", "weights_sha256")
+SAME_FEATURES = ("defence", "layer", "input_size", "payload", "feature_shape", "weights_sha256")
 SAME_PLACE = ("layer", "input_size", "feature_shape")
 """What features have in common that differ by a payload, or by what training did to the network."""
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from inverter.payloads import Payload, Sent, make_payload
+from inverter.payloads.payload import CHAIN, split_chain
 from inverter.run.seeds import derive_seed
+from inverter.targets.defended import Defended
 from inverter.targets.digest import weights_sha256 as weights_sha256
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.shape import FeatureShape, join_features, layer_names, layer_shapes
@@ -34,13 +36,17 @@ class _Tapped(nn.Module):
         std: Sequence[float],
         payload: str | Sequence[str] = "identity",
         payload_seed: int = 0,
+        defended: Defended | None = None,
     ) -> None:
         super().__init__()
         _check_layers(network, layers, name)
+        defended = defended or Defended()
+        self.own_payload, self.cut = defended.payload, defended.cut
         self.layers = tuple(layers)
         self.preprocess = Preprocess(input_size, mean, std)
         self.network = network
-        self.payloads = nn.ModuleList(_make_payloads(payload, layer, payload_seed) for layer in layers)
+        payload = make_payload(payload).name
+        self.payloads = nn.ModuleList(self._make_payloads(payload, layer, payload_seed) for layer in layers)
         self.eval()
         for parameter in self.parameters():
             parameter.requires_grad = False  # the method refuses lazy ones
@@ -54,9 +60,10 @@ class _Tapped(nn.Module):
                 layer=layer,
                 input_size=input_size,
                 feature_shape=shapes[layer],
-                payload=self._payloads(layer)[0].name,
+                payload=payload,
                 preprocessing=self.preprocess.description,
                 weights_sha256=sha256,
+                defence=defended.mark,
             )
             for layer in self.layers
         }
@@ -121,6 +128,11 @@ class _Tapped(nn.Module):
                 for layer in self.layers
             }
 
+    def _make_payloads(self, payload: str, layer: str, seed: int = 0) -> nn.ModuleList:
+        """Of a tapped layer, a payload for each of the layers that it joins, a defence's own before it."""
+        names = [name for name in (self.own_payload, payload) if name != "identity"] or ["identity"]
+        return nn.ModuleList(make_payload(names, own) for own in _seeds(layer, seed))
+
     def _payloads(self, layer: str) -> list[Payload]:
         """Of a tapped layer, one for each of the layers that it joins."""
         return [cast(Payload, each) for each in cast(nn.ModuleList, self.payloads[self.layers.index(layer)])]
@@ -133,6 +145,8 @@ class _Tapped(nn.Module):
         return tap(self.network, self.tapped_layers, self.preprocess(images))
 
     def _by_tap(self, features: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
+        if self.cut is not None:  # a defence's, which has one layer
+            features = {name: self.cut.send(each) for name, each in features.items()}
         return {layer: [features[name] for name in layer_names(layer)] for layer in self.layers}
 
     def _probe(self, name: str) -> dict[str, FeatureShape]:
@@ -170,6 +184,7 @@ class Target(_Tapped):
         std: Likewise.
         payload: What is applied to the features, such as ``identity``, ``int8`` or ``topk:0.1+int8``.
         payload_seed: Seeds the noise of payloads that draw.
+        defended: What a defence does beside having changed the network's weights; its payload comes before the other.
     Raises:
         ValueError: There is no such layer (the message lists the nearest), the network does not run it or cannot take
             the input size, or its output is no single tensor of 2 to 4 dimensions with the batch first.
@@ -186,6 +201,7 @@ class Target(_Tapped):
         std: Sequence[float],
         payload: str | Sequence[str] = "identity",
         payload_seed: int = 0,
+        defended: Defended | None = None,
     ) -> None:
         super().__init__(
             network,
@@ -196,6 +212,7 @@ class Target(_Tapped):
             std=std,
             payload=payload,
             payload_seed=payload_seed,
+            defended=defended,
         )
         self.layer = layer
         self.spec = self.specs[layer]
@@ -247,14 +264,16 @@ class MultiTarget(_Tapped):
                 raise ValueError(f"payload={payload.name}: {layer} are several layers; allowed: one, or a fixed range")
         tapped = [{layer: _exact(part).cpu() for layer, (part,) in self._tap(each).items()} for each in batches]
         with torch.autocast("cpu", enabled=False):
-            return {
+            names = {
                 layer: payload.fitted(torch.cat([features[layer] for features in tapped]))
                 for layer, (payload,) in payloads.items()
             }
+        own = 0 if self.own_payload == "identity" else len(split_chain(self.own_payload))
+        return {layer: CHAIN.join(split_chain(name)[own:]) for layer, name in names.items()}
 
     def use_payloads(self, names: Mapping[str, str]) -> None:
         """Send each layer's features by the payload that is named for it."""
-        self.payloads = nn.ModuleList(_make_payloads(names[layer], layer) for layer in self.layers)
+        self.payloads = nn.ModuleList(self._make_payloads(names[layer], layer) for layer in self.layers)
         self.specs = {layer: replace(spec, payload=names[layer]) for layer, spec in self.specs.items()}
 
 
@@ -273,10 +292,6 @@ def _check_layers(network: nn.Module, layers: Sequence[str], name: str) -> None:
             raise ValueError(f"layer={layer!r} is not in {name}; the nearest of its layers are {', '.join(nearest)}")
     if not layers or len(set(layers)) < len(layers):
         raise ValueError(f"layers={list(layers)!r}; allowed: one or more, each once")
-
-
-def _make_payloads(payload: str | Sequence[str], layer: str, seed: int = 0) -> nn.ModuleList:
-    return nn.ModuleList(make_payload(payload, own) for own in _seeds(layer, seed))
 
 
 def _seeds(layer: str, seed: int) -> list[int]:

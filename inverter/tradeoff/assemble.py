@@ -27,8 +27,8 @@ CAVEATS = (
     "score is no proof of privacy, and no epsilon follows from it.",
     "It says how well pictures come back, not what they contain: a single attribute may be read from features that "
     "give no picture at all.",
-    "The adaptive attacker has pairs of what arrives and the static one of undefended features; neither knows a noise, a "
-    "key or which numbers were lost, nor the weights of the network. One who knows the weights can do more.",
+    "The adaptive attacker has pairs of what arrives and the static one of undefended features; neither knows a noise, "
+    "a key or which numbers were lost, nor the weights of the network. One who knows the weights can do more.",
     "Utility is agreement with the undefended network where no label is known: it may go on where both are wrong, and "
     "a network that is trained for its payload would lose less.",
     "The Pareto set compares means. One of its settings may be no better than one that is not in it; what may be told "
@@ -42,7 +42,7 @@ def assemble(config: TradeoffConfig, plan: Plan, limits: Mapping[str, float], ne
     """Read every setting's evaluation and answers, score it, and draw the conclusions.
 
     Raises:
-        ValueError: A file is damaged, the headline metric was not computed, or settings were evaluated on other pictures.
+        ValueError: A file is damaged, the headline metric was not computed, or pictures differ.
     """
     results = [read_results(step) for step in plan.steps]
     per_image = [read_per_image(step.evaluation / "per_image.csv") for step in plan.steps]

@@ -40,6 +40,7 @@ def render_page(tradeoff: Tradeoff, sheet: PictureSheet) -> str:
         rows=methods(tradeoff),
         headline=[headline_figure(tradeoff)],
         figures=attack_figures(tradeoff),
+        defences={each.name: each.defence["sha256"] for each in tradeoff.settings if each.defence},
     )
 
 

@@ -26,7 +26,7 @@ COLUMNS = ("key", "group", "label", "undefended", "arrived")
 
 @dataclass(frozen=True)
 class Answers:
-    """First classes of n pictures, ``(n,)`` int64: ``undefended``, of what ``arrived``, and labels, -1 where none is."""
+    """First classes of n pictures, ``(n,)`` int64, ``undefended`` and of what ``arrived``; labels, -1 where none is."""
 
     groups: tuple[str, ...]
     label: torch.Tensor

@@ -1,4 +1,4 @@
-"""What follows from the settings' figures: which protect, which are not dominated, which to take, which break a need."""
+"""What follows from the settings' figures: which protect, which are not beaten, which to take, which break a need."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import WEIGHTS, Published, names_of, read_published
 from inverter.config import TargetConfig
 from inverter.data.manifest import Manifest, stream_sha256
-from inverter.payloads import make_payload
 from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
 from inverter.priors.prior import DiffusionPrior
@@ -72,6 +71,7 @@ def hashes(spec: TargetSpec, prior: DiffusionPrior | None, published: Published 
         with (published.folder / WEIGHTS).open("rb") as stream:
             inverter = stream_sha256(stream)
     return {
+        **({} if spec.defence is None else {"defence_sha256": spec.defence.sha256}),
         "weights_sha256": spec.weights_sha256,
         "prior_sha256": None if prior is None else prior.weights_sha256,
         "inverter_sha256": inverter,
@@ -96,12 +96,19 @@ def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.devi
         ValueError: An unknown network or layer.
     """
 
-    def load(payload: str) -> MultiTarget:
-        size, pretrained = target.input_size, target.pretrained
-        return load_targets(target.name, layers, input_size=size, payload=payload, pretrained=pretrained)
+    def load(known: bool) -> MultiTarget:
+        return load_targets(
+            target.name,
+            layers,
+            input_size=target.input_size,
+            payload=target.payload,
+            pretrained=target.pretrained,
+            defence=target.defence,
+            known=known,
+        )
 
-    own = load(make_payload(target.payload).known)
-    return load(target.payload).to(device), place(own, device)
+    own = load(known=True)
+    return load(known=False).to(device), place(own, device)
 
 
 def make_attack(

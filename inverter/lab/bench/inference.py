@@ -38,7 +38,7 @@ def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: 
     """Writing pair shards over running target and encoder on pictures that are in memory already."""
     prior = place(load_prior(config.prior), device)
     t = config.target
-    options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
+    options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained, "defence": t.defence}
     target = place(load_targets(t.name, [t.layer], **options), device)  # type: ignore[arg-type]
     recipe = PrepareConfig(
         target=config.target,
@@ -130,5 +130,6 @@ def inversion(config: BenchConfig, features: list[Tensor], device: torch.device)
 
 def _target(config: BenchConfig, layer: str, device: torch.device) -> Target:
     t = config.target
-    target = load_target(t.name, layer, input_size=t.input_size, payload=t.payload, pretrained=t.pretrained)
-    return place(target, device)
+    options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
+    defence = t.defence if layer == t.layer else None
+    return place(load_target(t.name, layer, defence=defence, **options), device)  # type: ignore[arg-type]

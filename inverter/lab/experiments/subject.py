@@ -119,7 +119,8 @@ def invert_config(config: ExperimentConfig, point: PointConfig, method: str, see
     """What ``invert`` would be told: the experiment's methods, at this layer."""
     shared = {entry.name: deepcopy(getattr(config, entry.name)) for entry in fields(MethodsConfig)}
     network = config.target
-    target = SenderConfig(network.name, point.layer, point.input_size, network.payload, network.pretrained)
+    sends = (network.payload, network.pretrained, network.defence)
+    target = SenderConfig(network.name, point.layer, point.input_size, *sends)
     if method in (UNPOLISHED, WITHOUT_PRIOR):
         shared["hybrid"].polish = "false"
     if method == WITHOUT_PRIOR:

@@ -45,7 +45,7 @@ class FakePrior(nn.Module):
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    def load_targets(name: str, layers: list[str], *, input_size: int, payload: str, pretrained: bool) -> MultiTarget:
+    def load_targets(name: str, layers: list[str], *, input_size: int, payload: str, **_: object) -> MultiTarget:
         generator = torch.Generator().manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU())
         with torch.no_grad():
@@ -262,7 +262,7 @@ def test_features_that_overflow_half_precision_say_what_to_do(config, monkeypatc
             features = images.mean(1, keepdim=True) * 0 + 70000
             return features.half().float() if half else features
 
-    def load_targets(name, layers, *, input_size, payload, pretrained):
+    def load_targets(name, layers, *, input_size, payload, **_):
         network = nn.Sequential(nn.Identity(), Large())
         return MultiTarget(network, layers, name=name, input_size=input_size, mean=[0.5] * 3, std=[1.0] * 3)
 
