@@ -35,7 +35,7 @@ def summarise(tradeoff: Tradeoff) -> Summary:
     if tradeoff.num_sources >= MIN_SOURCES:
         rest = [each for each in known if each not in protects]
         if rest:
-            parts.append(f"{_names(rest)} cannot be told from sending features undefended")
+            parts.append(f"{_names(rest)} {'is' if len(rest) == 1 else 'are'} not shown to leak less")
         surprising = [each for each in rest if _surprises(each, tradeoff.metric)]
         if surprising:
             parts.append(f"{_names(surprising)} only surprised an attack that was not trained on what arrives")
