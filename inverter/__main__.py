@@ -19,6 +19,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "layers": ("stages.layers", "LayersConfig", "list a target's layers and what each would send"),
     "prepare": ("stages.prepare", "PrepareConfig", "write (image, feature) pair shards"),
     "train": ("stages.train", "blackbox.TrainConfig", "train a black-box inverter from pair shards"),
+    "defend": ("stages.defend", "defences.DefendConfig", "train a device's half whose features give less away"),
     "distill": ("stages.distill", "InverterDistillConfig", "make a LoRA with which an inverter draws in four steps"),
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),

@@ -59,8 +59,14 @@ class Split(nn.Module):
             raise ValueError(
                 f"features of shape {tuple(features.shape)}; allowed: (B, *{self.target.spec.tensor_shape})"
             )
-        if self.target.cut is not None:
-            features = self.target.cut.receive(features)
+        return self.answer_to(features if self.target.cut is None else self.target.cut.receive(features))
+
+    def layer_features(self, images: Tensor) -> Tensor:
+        """What the layer gives of images ``(B, 3, H, W)`` in [0, 1], before a defence's cut and any payload."""
+        return tap(self.network, [self.target.layer], self.target.preprocess(images))[self.target.layer]
+
+    def answer_to(self, features: Tensor) -> Tensor:
+        """The answer ``(B, K)`` to the layer's features ``(B, ...)``, which no cut has to restore."""
         inputs = self._blank if self._one_is_enough else self._blank.expand(len(features), -1, -1, -1)
         return self._run(inputs, features)
 

@@ -1,0 +1,1 @@
+"""Networks and losses of the defences in :mod:`inverter.defences.kinds`."""
