@@ -80,6 +80,7 @@ def measure_utility(step: Step, undefended: Split, device: torch.device, labels:
         writer.writerows(
             zip(batch["key"], batch["group"], known, *(x.argmax(1).tolist() for x in (plain, arrived)), strict=True)
         )
+    step.run.mkdir(parents=True, exist_ok=True)
     write_text(step.run / FILE, text.getvalue())
 
 

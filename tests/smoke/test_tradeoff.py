@@ -16,7 +16,7 @@ from inverter.tradeoff.record import Tradeoff
 
 TRAINING = [
     *("optim.max_steps=20", "optim.lr=5e-3", "optim.warmup_steps=2", "shard_size=8", "queries=3", "limit=8"),
-    *("judges=[residual]", "model.num_inference_steps=2"),
+    *("judges=[residual]", "model.num_inference_steps=4"),
 ]
 
 
