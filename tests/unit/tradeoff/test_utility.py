@@ -35,7 +35,13 @@ def make_step(tmp_path: Path, tiny_prior_folder: Path, monkeypatch):
         target = TargetConfig(name=f"module:{Path(__file__).stem}:build", input_size=16, layer="1", payload=payload)
         pairs = str(tmp_path / f"pairs-{payload}")
         config = PrepareConfig(
-            target=target, prior=str(tiny_prior_folder), output=pairs, split="val", source="photos", pairs=24, device="cpu"
+            target=target,
+            prior=str(tiny_prior_folder),
+            output=pairs,
+            split="val",
+            source="photos",
+            pairs=24,
+            device="cpu",
         )
         prepare.run(config)
         run = str(tmp_path / f"run-{payload}")
