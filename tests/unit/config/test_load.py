@@ -19,6 +19,7 @@ from inverter.lab.experiments.config import (
 from inverter.lab.judge.config import JudgeConfig
 from inverter.lab.ladder.config import LadderConfig
 from inverter.run.record import save_config
+from inverter.tradeoff.config import TradeoffConfig
 from inverter.whitebox.config import InvertConfig
 
 REQUIRED = ["data.path=pairs", "output=out"]
@@ -29,6 +30,7 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "train": (TrainConfig, []),
     "eval": (EvaluateConfig, []),
     "audit": (AuditConfig, []),
+    "tradeoff": (TradeoffConfig, []),
     "invert": (InvertConfig, ["input=photo.png"]),
     "prior_autoencoder": (AutoencoderConfig, SHARDS),
     "prior_denoiser": (schemas.DenoiserConfig, SHARDS),
