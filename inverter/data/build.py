@@ -137,11 +137,13 @@ def check_config(config: PrepareConfig) -> None:
     """Refuse values that no later step would name.
 
     Raises:
-        ValueError: ``split``, ``augment``, ``precision`` or ``batch_size`` is not allowed.
+        ValueError: ``split``, ``augment``, ``precision``, ``batch_size``, ``mean`` or ``std`` is not allowed.
     """
     for name, choices in (("split", SPLITS), ("augment", tuple(AUGMENTS)), ("precision", PRECISIONS)):
         if getattr(config, name) not in choices:
             raise ValueError(f"{name}={getattr(config, name)!r}; allowed: {', '.join(choices)}")
+    if config.features is not None and (config.mean is not None or config.std is not None):
+        raise ValueError(f"mean={config.mean}, std={config.std}; allowed with features that are captured: null")
     if config.batch_size < 1:
         raise ValueError(f"batch_size={config.batch_size}; allowed: 1 or more")
 

@@ -70,7 +70,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     default = f"{folder}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
     trained = [Path(name) for name in (base, config.baseline) if name is not None and is_run(name)]
-    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained)
+    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained, config.accept)
     baseline = load_baseline(Path(config.baseline), subject.target, config.memory) if config.baseline else None
     surrogate = load_surrogate(Path(config.surrogate), subject.target) if config.surrogate else None
     if surrogate is not None and config.best_of is None:
@@ -122,7 +122,7 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         notes=[
             f"Trained on {subject.num_pairs:,} pairs from {subject.source}.",
             *ancestors.notes(subject.began_with, subject.threat_model),
-            *pairs.notes(num_train),
+            *pairs.notes(num_train, subject.target),
             *([distractor_note(gallery)] if isinstance(gallery, Gallery) else []),
             *query_notes(config, judges, subject.target.name),
         ],

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 from inverter.config import PrepareConfig
 from inverter.config.errors import one_line
@@ -175,8 +176,15 @@ def load_bundle(configs: Sequence[PrepareConfig]) -> TargetBundle:
     members = []
     for group in alike.values():
         t, names = group[0].target, {config.target.layer: config.output for config in group}
-        options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained, "defence": t.defence}
-        members.append((load_targets(t.name, list(names), **options), names))  # type: ignore[arg-type]
+        options: dict[str, Any] = {
+            "input_size": t.input_size,
+            "payload": t.payload,
+            "pretrained": t.pretrained,
+            "defence": t.defence,
+        }
+        if group[0].mean is not None or group[0].std is not None:
+            options |= {"mean": group[0].mean, "std": group[0].std}
+        members.append((load_targets(t.name, list(names), **options), names))
     return TargetBundle(members)
 
 

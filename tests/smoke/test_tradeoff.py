@@ -78,7 +78,7 @@ def test_a_killed_tradeoff_goes_on_and_says_what_each_attack_found(
     assert {(c.a, c.b) for c in noisy.gains} == {("mean", "static mean"), ("sample", "static sample")}
     assert {c.metric for c in noisy.gains} >= {"psnr", *(m for m in noisy.metrics["mean"] if "reid_mrr" in m)}
     assert plain.protection == () and noisy.protection
-    assert found.protecting == () and found.recommended is None  # ten sources
+    assert found.protecting == () and found.recommended is None  # eight sources
 
 
 def test_pictures_are_those_of_every_setting_and_classes_those_of_the_network(root: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_gate_keeps_no_limit_with_few_sources(words: list[str], root: Path, 
     assert main([*words, "fail_above=int8:0.5"]) == 2
     assert "fail_above='int8:0.5'; allowed: NAME:NUMBER with one of identity, gaussian:0.5" in capsys.readouterr().err
     page = (root / "tradeoff" / "report.html").read_text()
-    assert "Nothing is recommended and no limit is kept: 10 sources" in page
+    assert "Nothing is recommended and no limit is kept: 8 sources" in page
     assert "Utility needed of identity: 0.0, not kept" in page
     assert page.count("<img") == 6 * (2 + 3 + 5) and "<script" not in page
 

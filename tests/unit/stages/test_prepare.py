@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,14 +46,14 @@ class FakePrior(nn.Module):
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    def load_targets(name: str, layers: list[str], *, input_size: int, payload: str, **_: object) -> MultiTarget:
+    def load_targets(name: str, layers: list[str], *, input_size: int, payload: str, **given: Any) -> MultiTarget:
         generator = torch.Generator().manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU())
         with torch.no_grad():
             for weights in network.parameters():
                 weights.copy_(torch.randn(weights.shape, generator=generator))
-        half = [0.5, 0.5, 0.5]
-        return MultiTarget(network, layers, name=name, input_size=input_size, mean=half, std=half, payload=payload)
+        mean, std = (given.get(key, [0.5, 0.5, 0.5]) for key in ("mean", "std"))
+        return MultiTarget(network, layers, name=name, input_size=input_size, mean=mean, std=std, payload=payload)
 
     monkeypatch.setattr(prepare, "load_targets", load_targets)
     monkeypatch.setattr(prepare, "load_prior", lambda *_: FakePrior())
@@ -152,6 +153,18 @@ def test_payloads_together_give_what_each_gives_alone_in_one_pass(config, monkey
     assert [contents(folder) for folder in prepare.prepare_together(configs)] == alone
     probes, fitted = 2 * len(payloads), 2
     assert len(passes) == probes + fitted + 5  # shards of 3, 3 and 1 pairs in batches of 2, once for all payloads
+
+
+def test_an_attacker_may_believe_in_another_preprocessing(config):
+    exact = PairDataset(prepare.run(config))
+    believed = PairDataset(
+        prepare.run(replace(config, mean=[0.0] * 3, std=[1.0] * 3, output=f"{config.output}-believed"))
+    )
+    assert believed.manifest.target.preprocessing["mean"] == [0.0] * 3
+    assert believed.manifest.target.weights_sha256 == exact.manifest.target.weights_sha256
+    assert not np.allclose(believed[0]["features"], exact[0]["features"])
+    with pytest.raises(ValueError, match=r"mean=\[0.0\], std=None; allowed with features that are captured: null"):
+        prepare.run(replace(config, mean=[0.0], features="captured"))
 
 
 def test_layers_together_must_share_their_pictures(config):
