@@ -31,6 +31,7 @@ CONFIGS = {  # stage: configs that go with it, in the order in which they are gi
     "audit": ("audit.yaml",),
     "tradeoff": ("tradeoff.yaml",),
     "invert": ("invert.yaml", "invert_paper.yaml"),
+    "defend": ("defend.yaml",),
     "train_prior autoencoder": ("prior_autoencoder.yaml", "prior_gpu.yaml"),
     "train_prior denoiser": ("prior_denoiser.yaml", "prior_gpu.yaml"),
     "train_prior distill": ("prior_distill.yaml",),

@@ -16,8 +16,8 @@ class DefendPicturesConfig:
     pictures: int | None = None  # the first so many; null: all, of photos 256
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of torchvision: and huggingface:
     dev: str = "photos"  # pictures of validation, and that utility is measured on
-    dev_pictures: int | None = 256
-    dev_dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    dev_pictures: int | None = 256  # the first so many; null: all
+    dev_dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of dev, likewise
     prior: str = "embedded"  # draws the pictures of source=prior
     labels: bool = False  # the pictures' labels are the target's classes
     resolution: int = 64  # pixels a side that pictures are kept at
@@ -33,7 +33,9 @@ class DefendConfig:
     defence: DefenceConfig = field(default_factory=lambda: DefenceConfig.of_kind("nopeek"))
     data: DefendPicturesConfig = field(default_factory=DefendPicturesConfig)
     optim: OptimConfig = field(
-        default_factory=lambda: OptimConfig(lr=3e-4, weight_decay=0.0, ema_decay=0.99, max_time=600, patience=None)
+        default_factory=lambda: OptimConfig(
+            lr=3e-4, weight_decay=0.0, ema_decay=0.99, max_time=600, precision="fp32", patience=None
+        )
     )
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     output: str = MISSING  # folder of the training and, in the end, of the defence, which target.defence names

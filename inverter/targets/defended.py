@@ -65,9 +65,9 @@ def apply_defence(loaded: LoadedNetwork, layers: Sequence[str], input_size: int,
             f"which has {found[:12]} here"
         )
     tensors = read_tensors(Path(folder), spec.weights_sha256)
-    changed, own = split_tensors(tensors)
     (shape,) = layer_shapes(spec.target.feature_shape)
     try:
+        changed, own = split_tensors(tensors)
         cut = None if spec.cut is None else make_cut(spec.cut, shape)
         check_weights(cut or nn.Identity(), own)
         state = network.state_dict()
@@ -126,6 +126,6 @@ def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dic
     for name, value in tensors.items():
         start = next((start for start in parts if name.startswith(start)), None)
         if start is None:
-            raise ValueError(f"{WEIGHTS}: {name} is no weight of {' or '.join(parts)}")
+            raise ValueError(f"weight {name} begins with neither {' nor '.join(parts)}")
         parts[start][name.removeprefix(start)] = value
     return parts[NETWORK], parts[CUT]

@@ -13,7 +13,7 @@ class AdversarialConfig(DefenceConfig):
     kind: str = "adversarial"
     weight: float = 1.0  # of the decoder's error, relative to that of the mean picture
     decoder_width: int = 32  # channels of the decoder
-    decoder_lr: float = 1e-3
+    decoder_lr: float = 1e-3  # its learning rate, on the same schedule
 
 
 DEFENCES.register("adversarial", Defence(deferred("inverter.defences.modules.adversarial:build"), AdversarialConfig))

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from inverter.payloads.payload import StraightThrough
 from inverter.targets.cuts import CUTS, Cut
 from inverter.targets.shape import Shape, channel_axis
 
@@ -47,7 +48,7 @@ class Pruned(Cut):
         ranked = scores.sort(1, descending=True).values
         border = ranked[:, self.num_kept - 1 : self.num_kept + 1].mean(1, keepdim=True)
         soft = ((scores - border) / self.temperature).sigmoid()
-        kept = (scores > border).to(soft) + soft - soft.detach()
+        kept = StraightThrough.apply(soft, (scores > border).to(soft))
         shape = [1] * features.ndim
         shape[0], shape[self.axis] = kept.shape
         return kept.view(shape).to(features.dtype)

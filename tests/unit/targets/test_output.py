@@ -1,9 +1,11 @@
+from collections import namedtuple
+
 import pytest
 import torch
 from torch import nn
 
 from inverter.targets import list_layers, load_target
-from inverter.targets.output import channels_first
+from inverter.targets.output import channels_first, with_tensor
 
 
 class ChannelsLast(nn.Module):
@@ -42,3 +44,18 @@ def test_two_equal_axes_are_the_sides(shape, turned):
     out = channels_first(features)
     assert tuple(out.shape) == turned
     assert torch.equal(out, features if shape == turned else features.movedim(-1, 1))
+
+
+def test_a_tensor_takes_its_place_in_what_a_layer_returned():
+    Named = namedtuple("Named", ["kept", "features"])
+    old, new = torch.rand(2, 4, 4, 3), torch.rand(2, 3, 4, 4)
+    turned = new.permute(0, 2, 3, 1)  # channels last, as the layer has them
+    assert torch.equal(with_tensor(old, new), turned)
+    assert with_tensor((old, None), new)[1] is None
+    assert torch.equal(with_tensor([old], new)[0], turned) and isinstance(with_tensor([old], new), list)
+    assert torch.equal(with_tensor(Named(1, old), new).features, turned)
+    given = {"features": old, "other": 1}
+    made = with_tensor(given, new)
+    assert torch.equal(made["features"], turned) and made["other"] == 1 and given["features"] is old
+    assert with_tensor(old.half(), new).dtype == torch.float16
+    assert with_tensor(new, new).data_ptr() != new.data_ptr()

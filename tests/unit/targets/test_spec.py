@@ -1,10 +1,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from inverter.targets.spec import RESIZE, TargetSpec
+from inverter.blackbox.published import list_inverters
+from inverter.targets.spec import RESIZE, DefenceMark, TargetSpec, check_same_features
 
 
 @pytest.fixture
@@ -53,6 +55,21 @@ def test_keys_are_checked(spec):
         TargetSpec.from_dict(values)
     with pytest.raises(ValueError, match="target spec is a list; allowed: an object"):
         TargetSpec.from_dict([1])  # type: ignore[arg-type]
+
+
+def test_a_defence_is_part_of_it_only_where_there_is_one(spec):
+    assert "defence" not in spec.to_dict() and TargetSpec.from_dict(spec.to_dict()).defence is None
+    defended = replace(spec, defence=DefenceMark("nopeek", "1b" * 32))
+    assert TargetSpec.from_dict(json.loads(json.dumps(defended.to_dict()))) == defended
+    with pytest.raises(ValueError, match=r"mine takes features .* with defence None; .* has nopeek \(1b1b1b1b1b1b\)"):
+        check_same_features("mine", spec, defended)
+    with pytest.raises(ValueError, match="sha256='1b'"):
+        TargetSpec.from_dict({**spec.to_dict(), "defence": {"kind": "nopeek", "sha256": "1b"}})
+
+
+def test_published_inverters_are_of_undefended_targets():
+    published = list(list_inverters())
+    assert len(published) >= 6 and {each.target.defence for each in published} == {None}
 
 
 def test_importing_the_spec_loads_no_torch():
