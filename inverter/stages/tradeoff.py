@@ -42,7 +42,7 @@ def run(config: TradeoffConfig) -> Tradeoff:
     limits = parse_limits(config.fail_above, names)
     needs = parse_limits(config.min_utility, names, "min_utility")
     check_weights(config.target, [step for step in plan.steps if step.train.target.defence is None])
-    check_split(plan.steps)
+    plan = check_split(plan)
     with locked(output):
         record_run(config, output, "tradeoff")
         attack_settings(config, plan)

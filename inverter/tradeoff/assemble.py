@@ -81,7 +81,7 @@ def assemble(config: TradeoffConfig, plan: Plan, limits: Mapping[str, float], ne
         num_sources=results[0].num_sources,
         threat_model=f"{manifest.threat_model}. {_adaptive(plan)}",
         caveats=CAVEATS,
-        notes=(*results[0].notes, *_unequal(settings)),
+        notes=(*results[0].notes, *_unequal(settings), *_other_shape(plan)),
         config=asdict(config),
         seed=config.seed,
         commit=commit(),
@@ -173,6 +173,15 @@ def _adaptive(plan: Plan) -> str:
         f"{first} and with the same budget as every other one, the undefended among them; the static attack is that "
         "of undefended features, fed what arrives."
     )
+
+
+def _other_shape(plan: Plan) -> list[str]:
+    return [
+        f"Features of {step.name} have another shape: its attack began with random weights and had the budgets of both "
+        "trainings, and the static attack cannot read it."
+        for step in plan.steps
+        if step.train.start_from is None
+    ]
 
 
 def _unequal(settings: Sequence[SettingRecord]) -> list[str]:

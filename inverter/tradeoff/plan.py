@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,14 +133,28 @@ def _adapt(config: TradeoffConfig, setting: Setting, step: Step, begin: str | No
     )
 
 
-def check_split(steps: Sequence[Step]) -> None:
-    """Refuse a layer behind which the network does not run alone, before anything is trained.
+def check_split(plan: Plan) -> Plan:
+    """The plan, with attacks of their own on features of another shape: they begin with nothing and have both budgets.
 
     Raises:
-        ValueError: It does not, or a defence is not of this target.
+        ValueError: The network does not run alone behind the layer, or a defence is not of this target.
     """
-    for step in {each.train.target.defence: each for each in steps}.values():
-        load_split(step, UNDEFENDED)
+    shapes = {}
+    for step in plan.steps:
+        defence = step.train.target.defence
+        if defence not in shapes:
+            shapes[defence] = load_split(step, UNDEFENDED).target.spec.feature_shape
+    own = [shapes[step.train.target.defence] != shapes[None] for step in plan.steps]
+    return replace(
+        plan, steps=tuple(_alone(step) if other else step for step, other in zip(plan.steps, own, strict=True))
+    )
+
+
+def _alone(step: Step) -> Step:
+    optim = step.train.optim
+    twice = {key: value and 2 * value for key, value in (("max_time", optim.max_time), ("max_steps", optim.max_steps))}
+    train = replace(step.train, start_from=None, optim=replace(optim, **twice))
+    return replace(step, train=train, evaluate=replace(step.evaluate, static=None))
 
 
 def load_split(step: Step, payload: str) -> Split:

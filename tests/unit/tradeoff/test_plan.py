@@ -9,7 +9,7 @@ from inverter.config import load_config
 from inverter.targets.layers import LayerInfo
 from inverter.tradeoff import plan as planned
 from inverter.tradeoff.config import TradeoffConfig
-from inverter.tradeoff.plan import check_split, find_settings, plan_tradeoff
+from inverter.tradeoff.plan import Plan, check_split, find_settings, plan_tradeoff
 
 INFO = LayerInfo("blocks.2", (40, 28, 28), 31360, 125440, 2.5, 0.3)
 
@@ -117,6 +117,26 @@ def test_values_inside_that_are_not_allowed(config):
         plan_tradeoff(config)
 
 
+class Cut:
+    """What ``load_split`` gives of a defence that changes the shape, or of none."""
+
+    def __init__(self, defence: str | None) -> None:
+        self.target = self.spec = self
+        self.feature_shape = (40, 28, 28) if defence is None else (5, 28, 28)
+
+
+def test_features_of_another_shape_are_attacked_alone_with_both_budgets(config, monkeypatch):
+    monkeypatch.setattr(planned, "read_defence", lambda _: Said("identity"))
+    monkeypatch.setattr(planned, "load_split", lambda step, _: Cut(step.train.target.defence))
+    config.payloads, config.defences, config.optim.max_steps = ["int8"], ["runs/bottleneck"], 500
+    plan = plan_tradeoff(config)
+    plain, int8, cut = check_split(plan).steps
+    assert (plain, int8) == plan.steps[:2]
+    assert cut.train.start_from is None and cut.evaluate.static is None
+    assert (cut.train.optim.max_time, cut.train.optim.max_steps) == (240, 1000)
+    assert plan.steps[2].train.optim.max_time == 120
+
+
 class Around(nn.Module):
     """What lies behind ``first`` reads the picture, too."""
 
@@ -133,5 +153,5 @@ def test_a_layer_behind_which_the_server_does_not_run_alone_is_refused_before_an
     step.train.target = replace(step.train.target, name=f"module:{__name__}:Around", layer="first", input_size=8)
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Around.__module__])
     with pytest.raises(ValueError, match=r"layer='first' is no place to split"):
-        check_split([step])
+        check_split(Plan((), (step,), None))
     assert not Path(step.train.output).exists()
