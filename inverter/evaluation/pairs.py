@@ -46,7 +46,7 @@ class EvaluationPairs:
             what: For messages.
             target: Network and layer.
             trained: Other folders with the manifest and origins of what it was trained on.
-            accept: Which of :data:`HANDICAPS` the pairs' target may have otherwise.
+            accept: Which of :data:`HANDICAPS` that are compared the pairs' target may have otherwise.
         Raises:
             ValueError: ``accept`` holds another name, there is no ``val``, its shards are not its manifest's, a folder
                 holds features of another target, layer or payload, or ``val`` shares a shard, picture, photo or clip
@@ -54,8 +54,9 @@ class EvaluationPairs:
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
-        if unknown := [key for key in accept if key not in HANDICAPS]:
-            raise ValueError(f"accept={unknown!r}; allowed: {', '.join(HANDICAPS)}")
+        compared = [key for key in HANDICAPS if key in SAME_FEATURES]
+        if unknown := [key for key in accept if key not in compared]:
+            raise ValueError(f"accept={unknown!r}; allowed: {', '.join(compared)}")
         keys = [key for key in SAME_FEATURES if key not in accept]
         for found in (manifest, train_manifest):
             if found is not None:

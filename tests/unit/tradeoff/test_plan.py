@@ -133,8 +133,8 @@ def test_features_of_another_shape_are_attacked_alone_with_both_budgets(config, 
     plain, int8, cut = check_split(plan).steps
     assert (plain, int8) == plan.steps[:2]
     assert cut.train.start_from is None and cut.evaluate.static is None
-    assert (cut.train.optim.max_time, cut.train.optim.max_steps) == (240, 1000)
-    assert plan.steps[2].train.optim.max_time == 120
+    assert (cut.train.optim.max_time, cut.train.optim.max_steps) == (200, 1000)
+    assert plan.steps[2].train.optim.max_time == 100
 
 
 class Around(nn.Module):
