@@ -10,6 +10,7 @@ from inverter.audit.config import AuditConfig
 from inverter.blackbox.config import TrainConfig
 from inverter.config import AutoencoderConfig, EvaluateConfig, PrepareConfig, config_root, find_config, load_config
 from inverter.config.errors import ConfigError
+from inverter.defences.config import DefendConfig
 from inverter.lab.bench.config import BenchConfig
 from inverter.lab.experiments.config import (
     MethodsExperimentConfig,
@@ -31,6 +32,7 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "eval": (EvaluateConfig, []),
     "audit": (AuditConfig, []),
     "tradeoff": (TradeoffConfig, []),
+    "defend": (DefendConfig, []),
     "invert": (InvertConfig, ["input=photo.png"]),
     "prior_autoencoder": (AutoencoderConfig, SHARDS),
     "prior_denoiser": (schemas.DenoiserConfig, SHARDS),
