@@ -1,8 +1,10 @@
-# LAYER, LAYERS, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys; ARGS adds further key=value words (to the training, in
+# LAYER, LAYERS, PAYLOADS, DEFENCES, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys; ARGS adds further key=value words (to the training, in
 # `make train eval`; to each of the three trainings, in `make prior`, where DEVICE=cuda also takes the sizes of prior_gpu.yaml).
 # IMAGES is a folder of image shards.
 LAYER :=
 LAYERS :=
+PAYLOADS :=
+DEFENCES :=
 TARGET :=
 PRIOR :=
 DATA :=
@@ -31,6 +33,16 @@ PREPARE = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,output) $(cal
 TRAIN = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 EVAL = $(strip $(PAIRS) $(call key,DATA,data) $(call key,DEVICE,device) $(if $(filter train,$(MAKECMDGOALS)),,$(ARGS)))
 AUDIT = $(strip $(call key,TARGET,target.name) $(if $(LAYERS),'layers=[$(LAYERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
+comma := ,
+DEFENDED = runs/defences$(addprefix -,$(subst /,-,$(subst :,-,$(TARGET))))$(addprefix -,$(LAYER))
+KINDS = $(subst $(comma), ,$(DEFENCES))
+FOLDERS = $(subst $() ,$(comma),$(addprefix $(DEFENDED)/,$(KINDS)))
+DEFEND = $(strip $(PAIRS) $(call key,DEVICE,trainer.device))
+TRADEOFF = $(strip $(PAIRS) $(if $(PAYLOADS),'payloads=[$(PAYLOADS)]') $(if $(DEFENCES),'defences=[$(FOLDERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
+define train_defence
+$(BIN)/inverter defend configs/defend.yaml defence.kind=$(1) $(strip $(DEFEND) output=$(DEFENDED)/$(1))
+
+endef
 INVERT = $(strip $(call key,METHOD,method) $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
 BENCH = $(strip $(PAIRS) $(call key,PRIOR,prior) $(call key,DEVICE,device) $(ARGS))
 GPU = $(if $(filter cuda,$(DEVICE)),configs/prior_gpu.yaml)
@@ -48,10 +60,10 @@ $(call require,publish,NAME)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup dev prepare train eval audit invert demo prior publish ladder bench test test-all lint docs clean
+.PHONY: help setup dev prepare train eval audit defend invert demo prior publish ladder bench test test-all lint docs clean
 
 help: ## list the targets
-	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
+	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [PAYLOADS=int8,topk:0.1] [DEFENCES=nopeek,disco] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it
@@ -96,6 +108,10 @@ eval: setup ## evaluate the trained inverter: table, report, reconstructions
 
 audit: setup ## prepare, train and evaluate for each of LAYERS (or a choice of them); one page, one JSON
 	$(BIN)/inverter audit configs/audit.yaml $(AUDIT)
+
+defend: setup ## train DEFENCES at LAYER, then attack each, and each of PAYLOADS, anew: utility against leakage on one page
+	$(foreach kind,$(KINDS),$(call train_defence,$(kind)))
+	$(BIN)/inverter tradeoff configs/tradeoff.yaml $(TRADEOFF)
 
 invert: setup ## reconstruct INPUT (a picture, a clip, a folder or features) by METHOD, else with a published inverter
 	$(BIN)/inverter invert configs/invert.yaml $(INVERT)

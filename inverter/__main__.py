@@ -24,6 +24,7 @@ STAGES = {  # stage: (module, schema of inverter.config or, behind its name, of 
     "evaluate": ("stages.evaluate", "EvaluateConfig", "measure reconstructions on pairs never trained on"),
     "vectors": ("stages.vectors", "VectorsConfig", "measure what payloads leave of a table of vectors"),
     "audit": ("stages.audit", "audit.AuditConfig", "prepare, train and evaluate for each layer; one page and one JSON"),
+    "tradeoff": ("stages.tradeoff", "tradeoff.TradeoffConfig", "what payloads and defences cost and leave at a layer"),
     "publish": ("stages.publish", "PublishConfig", "turn an evaluated run into a published inverter"),
     "push": ("stages.push", "PushConfig", "upload a published inverter or prior to the Hugging Face hub"),
     "list": ("stages.list_published", "ListConfig", "list published priors and inverters"),

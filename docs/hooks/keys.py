@@ -25,6 +25,7 @@ CONFIGS = {  # stage: configs that go with it, in the order in which they are gi
     "evaluate": ("eval.yaml",),
     "audit": ("audit.yaml",),
     "push": ("hub.yaml",),
+    "tradeoff": ("tradeoff.yaml",),
     "invert": ("invert.yaml", "invert_paper.yaml"),
     "defend": ("defend.yaml",),
     "train_prior autoencoder": ("prior_autoencoder.yaml", "prior_gpu.yaml"),

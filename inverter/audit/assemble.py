@@ -43,7 +43,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
     Raises:
         ValueError: A file is damaged, or the headline metric was not computed.
     """
-    results = {step.info.name: _results(step) for step in steps}
+    results = {step.info.name: read_results(step) for step in steps}
     scored = {
         step.info.name: score_metrics(
             results[step.info.name], read_per_image(step.evaluation / "per_image.csv"), config.num_bootstrap
@@ -90,7 +90,12 @@ def _missing(results: Iterable[Results]) -> dict[str, str]:
     return {missing.metric: missing.reason for found in results for missing in found.missing}
 
 
-def _results(step: Step) -> Results:
+def read_results(step: Step) -> Results:
+    """Read an attack's ``metrics.json``.
+
+    Raises:
+        ValueError: It is missing or damaged.
+    """
     path = step.evaluation / "metrics.json"
     try:
         return Results.from_json(json.loads(path.read_text(encoding="utf-8")))

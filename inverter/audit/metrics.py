@@ -84,15 +84,25 @@ def score_metrics(results: Results, per_image: PerImage, num_bootstrap: int) -> 
     return {metric: _score(metric, results, per_image, bootstrap) for metric in metrics}
 
 
+def attack_means(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> dict[str, Statistic]:
+    """Mean of a metric by attack: rows that read features, retrieval of the nearest training picture among them."""
+    return _means(metric, [row.name for row in results.attacks()], per_image, bootstrap)
+
+
+def _means(metric: str, names: Sequence[str], per_image: PerImage, bootstrap: Bootstrap) -> dict[str, Statistic]:
+    values = {name: per_image.values.get(name, {}) for name in names}
+    return {name: bootstrap.mean(columns[metric]) for name, columns in values.items() if metric in columns}
+
+
 def _score(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> LeakScore | Missing:
-    means = {name: bootstrap.mean(values[metric]) for name, values in per_image.values.items() if metric in values}
-    attacks = {row.name: means[row.name] for row in results.attacks() if row.name in means}
+    attacks = attack_means(metric, results, per_image, bootstrap)
     guesses = [row.name for row in results.rows if row.kind == "floor" and row.name not in attacks]
-    floors = {name: means[name] for name in guesses if name in means} | _constant(results.chance, metric, bootstrap)
+    floors = _means(metric, guesses, per_image, bootstrap) | _constant(results.chance, metric, bootstrap)
     if not attacks or not floors:
         return Missing(metric, "needs an attack and a floor")
     lower_is_more = METRICS[metric.partition("/")[0]].arrow == "↓"
-    return leak_score(metric, attacks, floors, means[CEILING], bootstrap, lower_is_more=lower_is_more)
+    ceiling = bootstrap.mean(per_image.values[CEILING][metric])
+    return leak_score(metric, attacks, floors, ceiling, bootstrap, lower_is_more=lower_is_more)
 
 
 def _constant(chance: Mapping[str, float], metric: str, bootstrap: Bootstrap) -> dict[str, Statistic]:

@@ -1,4 +1,4 @@
-"""The few pictures that an audit shows of every layer, always the same."""
+"""The few pictures that are shown of every attack, always the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from inverter.audit.metrics import CEILING, read_per_image
 from inverter.audit.plan import Step
 from inverter.evaluation.harness import ORIGINAL
-from inverter.evaluation.methods import NEAREST_BY_FEATURES
+from inverter.evaluation.methods import NEAREST_BY_FEATURES, STATIC
 from inverter.evaluation.recon_files import recon_path
 
 SHOWN = ("mean", "sample")
@@ -47,7 +47,9 @@ def read_sheet(steps: Sequence[Step], num_pictures: int) -> PictureSheet:
         first.setdefault(group, key)
     keys = tuple(dict.fromkeys([*first.values(), *per_image.keys]))[:num_pictures]
     strips = [_strip(steps[0], "", method, keys) for method in (ORIGINAL, CEILING)]
-    strips += [_strip(step, step.info.name, method, keys) for step in steps for method in (*SHOWN, NEAREST_BY_FEATURES)]
+    for step in steps:
+        static = [f"{STATIC}{method}" for method in SHOWN if step.evaluate.static is not None]
+        strips += [_strip(step, step.name, method, keys) for method in (*SHOWN, *static, NEAREST_BY_FEATURES)]
     return PictureSheet(keys, tuple(strips))
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from inverter.audit.config import AuditConfig, SplitConfig
+from inverter.audit.config import AttackConfig, AuditConfig, SplitConfig
 from inverter.audit.metrics import SCORED
 from inverter.blackbox.config import TrainConfig
-from inverter.config import EvaluateConfig, PrepareConfig, TargetConfig
+from inverter.config import EvaluateConfig, NetworkConfig, PrepareConfig, TargetConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.metrics import METRICS, JudgeMetric, Missing, RankMetric
@@ -30,12 +30,20 @@ MIN_FAMILY = 3
 
 @dataclass(frozen=True)
 class Step:
-    """One layer's way through the stages: its place in the network, and a config a stage and split."""
+    """One attack's way through the stages: its place in the network, a config a stage and split, and its name.
+
+    Without a name of its own it is named after its layer.
+    """
 
     info: LayerInfo
     prepare: dict[str, PrepareConfig]
     train: TrainConfig
     evaluate: EvaluateConfig
+    own_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.own_name or self.info.name
 
     @property
     def run(self) -> Path:
@@ -58,6 +66,23 @@ def plan_audit(config: AuditConfig) -> list[Step]:
     Raises:
         ValueError: Unknown target or layer, or a value that no later step would name.
     """
+    check_attack(config, "layer")
+    if not 0 < config.threshold <= 1:
+        raise ValueError(f"threshold={config.threshold}; allowed: above 0, at most 1")
+    known = list_layers(config.target.name, config.target.input_size)
+    layers = spread_layers(known, config.num_layers) if config.layers is None else find_layers(known, config.layers)
+    return [_step(config, info) for info in layers]
+
+
+def check_attack(config: AttackConfig, each: str) -> None:
+    """Refuse values that no later step would name.
+
+    Args:
+        config: What all attacks share.
+        each: What they are one of, for which ``{...}`` stands in ``data.path``.
+    Raises:
+        ValueError: A value is not allowed.
+    """
     if config.metric.partition("/")[0] not in SCORED:
         raise ValueError(f"metric={config.metric!r}; allowed: {', '.join(SCORED)}, or one of them followed by /JUDGE")
     kind, _, judge = config.metric.partition("/")
@@ -66,23 +91,18 @@ def plan_audit(config: AuditConfig) -> list[Step]:
         raise ValueError(
             f"metric={config.metric!r} needs a judge, but judges={list(config.judges)}; allowed: name it there"
         )
-    if not 0 < config.threshold <= 1:
-        raise ValueError(f"threshold={config.threshold}; allowed: above 0, at most 1")
-    if "{layer}" not in config.data.path:
-        raise ValueError(f"data.path={config.data.path!r} must hold {{layer}}, which stands for the layer's name")
+    if f"{{{each}}}" not in config.data.path:
+        raise ValueError(f"data.path={config.data.path!r} must hold {{{each}}}, which stands for the {each}'s name")
     if config.data.images is not None:
-        raise ValueError(f"data.images={config.data.images!r}; an audit trains on stored pairs, allowed: null")
+        raise ValueError(f"data.images={config.data.images!r}; only stored pairs are trained on, allowed: null")
     if config.model.kind != "inverter":
-        raise ValueError(f"model.kind={config.model.kind!r}; an audit evaluates inverters, allowed: inverter")
+        raise ValueError(f"model.kind={config.model.kind!r}; only inverters are evaluated, allowed: inverter")
     if config.trainer.devices != 1:
-        raise ValueError(f"trainer.devices={config.trainer.devices}; an audit runs on one device, allowed: 1")
+        raise ValueError(f"trainer.devices={config.trainer.devices}; it runs on one device, allowed: 1")
     check_memory(config.memory, pick_device(config.trainer.device), trains=True)
-    known = list_layers(config.target.name, config.target.input_size)
-    layers = spread_layers(known, config.num_layers) if config.layers is None else find_layers(known, config.layers)
-    return [_step(config, info) for info in layers]
 
 
-def check_weights(config: AuditConfig, steps: Sequence[Step]) -> None:
+def check_weights(target: NetworkConfig, steps: Sequence[Step]) -> None:
     """Refuse pairs on disk that were made with other weights than the target has now.
 
     Raises:
@@ -92,7 +112,6 @@ def check_weights(config: AuditConfig, steps: Sequence[Step]) -> None:
     manifests = {folder: Manifest.load(folder) for folder in sorted(made) if (folder / MANIFEST).is_file()}
     if not manifests:
         return
-    target = config.target
     loaded = load_network(target.name, input_size=target.input_size, pretrained=target.pretrained)
     if target.defence is not None:
         apply_defence(loaded, [step.info.name for step in steps], target.input_size, target.defence)
@@ -105,12 +124,12 @@ def check_weights(config: AuditConfig, steps: Sequence[Step]) -> None:
             )
 
 
-def check_headline(config: AuditConfig, steps: Sequence[Step]) -> None:
+def check_headline(config: AttackConfig, steps: Sequence[Step]) -> None:
     """Refuse a headline metric that cannot be computed here, before anything is trained for it.
 
     Args:
-        config: The audit.
-        steps: Its layers, their pairs written.
+        config: What all attacks share.
+        steps: The attacks, their pairs written.
     Raises:
         ValueError: A judge, LPIPS' weights or distractors are missing.
     """
@@ -175,12 +194,39 @@ def spread_layers(known: Sequence[LayerInfo], count: int) -> list[LayerInfo]:
 
 
 def _step(config: AuditConfig, info: LayerInfo) -> Step:
-    network = config.target
-    target = TargetConfig(**asdict(network), layer=info.name)
-    folder = re.sub(r"[^\w.-]+", "-", info.name)
-    pairs, run = config.data.path.replace("{layer}", folder), str(Path(config.output) / folder)
-    data = config.data
+    folder = folder_name(info.name)
+    target = TargetConfig(**asdict(config.target), layer=info.name)
+    return build_step(config, info, target, config.data.path.replace("{layer}", folder), folder)
+
+
+def folder_name(name: str) -> str:
+    """A layer's or a setting's name as part of a path."""
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
+def build_step(
+    config: AttackConfig,
+    info: LayerInfo,
+    target: TargetConfig,
+    pairs: str,
+    folder: str,
+    name: str | None = None,
+    limit: int | None = None,
+) -> Step:
+    """The configs of an attack's stages.
+
+    Args:
+        config: What all attacks share.
+        info: Where it lies in the network.
+        target: What sends the features.
+        pairs: Folder of its splits.
+        folder: Name of its run's folder in ``config.output``.
+        name: Its name; None is the layer's.
+        limit: Pictures evaluated; None takes all.
+    """
+    run, data = str(Path(config.output) / folder), config.data
     return Step(
+        own_name=name,
         info=info,
         prepare={split: _prepare(config, target, split, getattr(config, split), pairs) for split in SPLITS},
         train=TrainConfig(
@@ -200,6 +246,7 @@ def _step(config: AuditConfig, info: LayerInfo) -> Step:
             memory=config.memory,
             judges=config.judges,
             num_train=config.num_train,
+            limit=limit,
             batch_size=data.batch_size,
             num_bootstrap=config.num_bootstrap,
             precision=config.optim.precision,
@@ -210,7 +257,7 @@ def _step(config: AuditConfig, info: LayerInfo) -> Step:
 
 
 def _prepare(
-    config: AuditConfig, target: TargetConfig, split: str, pictures: SplitConfig, output: str
+    config: AttackConfig, target: TargetConfig, split: str, pictures: SplitConfig, output: str
 ) -> PrepareConfig:
     return PrepareConfig(
         target=target,

@@ -31,25 +31,25 @@ def recommend(layers: Sequence[str], scores: Mapping[str, LeakScore], threshold:
     return chosen
 
 
-def parse_limits(text: str | None, layers: Sequence[str]) -> dict[str, float]:
-    """Limits of ``LAYER:SCORE[,LAYER:SCORE ...]`` by layer; none of None.
+def parse_limits(text: str | None, names: Sequence[str], key: str = "fail_above") -> dict[str, float]:
+    """Limits of ``NAME:SCORE[,NAME:SCORE ...]`` by name, of a layer or a setting; none of None.
 
     Raises:
-        ValueError: Another form, a layer that is not audited or given twice, or a score outside [0, 1].
+        ValueError: Another form, a name that is not known or given twice, or a score outside [0, 1].
     """
     limits: dict[str, float] = {}
     for part in text.split(",") if text is not None else ():
-        layer, _, number = part.strip().rpartition(":")
+        name, _, number = part.strip().rpartition(":")
         try:
             score = float(number)
         except ValueError:
             score = -1.0
-        if layer not in layers or layer in limits or not 0 <= score <= 1:
+        if name not in names or name in limits or not 0 <= score <= 1:
             raise ValueError(
-                f"fail_above={text!r}; allowed: LAYER:SCORE with one of the audited layers ({', '.join(layers)}), each "
-                "once, and a score from 0 to 1"
+                f"{key}={text!r}; allowed: NAME:NUMBER with one of {', '.join(names)}, each once, and a number from 0 "
+                "to 1"
             )
-        limits[layer] = score
+        limits[name] = score
     return limits
 
 

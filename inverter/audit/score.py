@@ -73,8 +73,8 @@ def leak_score(
         The score, or why there is none: with a ceiling not clearly above the floor there is nothing to divide by.
     """
     sign = -1.0 if lower_is_more else 1.0
-    attack, top = _best(attacks, sign)
-    floor, bottom = _best(floors, sign)
+    attack, top = best_of_each(attacks, sign)
+    floor, bottom = best_of_each(floors, sign)
     span = bootstrap.difference(Statistic(sign * ceiling.value, sign * ceiling.replicates), bottom)
     if span.mean <= 0 or (span.low is not None and span.low <= 0):
         reason = f"the ceiling, {ceiling.value:.4g}, is not clearly better than {floor}, {sign * bottom.value:.4g}"
@@ -99,7 +99,7 @@ def leak_score(
     )
 
 
-def _best(methods: Mapping[str, Statistic], sign: float) -> tuple[str, Statistic]:
+def best_of_each(methods: Mapping[str, Statistic], sign: float) -> tuple[str, Statistic]:
     """Name of the best by mean, and the best of each replicate, larger being more leakage."""
     best = max(methods, key=lambda name: sign * methods[name].value)
     replicates = torch.stack([sign * method.replicates for method in methods.values()]).amax(0)

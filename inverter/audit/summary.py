@@ -35,10 +35,10 @@ def summarise(audit: Audit) -> Summary:
     scores = audit.scores()
     if not scores:
         return Summary("What leaks could not be scored at any audited layer.")
-    most = max(scores, key=lambda layer: (_clears_guessing(scores[layer]), scores[layer].value))
+    most = max(scores, key=lambda layer: (clears_guessing(scores[layer]), scores[layer].value))
     figure = share(scores[most].value)
-    scale = f"{figure}{_interval(scores[most])} of the way from guessing to the prior's own round trip"
-    if not _clears_guessing(scores[most]):
+    scale = f"{figure}{interval(scores[most])} of the way from guessing to the prior's own round trip"
+    if not clears_guessing(scores[most]):
         parts = [
             "No attack clearly beats guessing at any audited layer, which does not show that they are safe: the most "
             f"is `{most}` with {scale}"
@@ -85,11 +85,11 @@ def _named(scores: Mapping[str, LeakScore], layers: Sequence[str]) -> str:
     return " and ".join(f"`{layer}` ({share(scores[layer].value)})" for layer in layers)
 
 
-def _interval(score: LeakScore) -> str:
+def interval(score: LeakScore) -> str:
     return "" if score.low is None or score.high is None else f" [{share(score.low)}, {share(score.high)}]"
 
 
-def _clears_guessing(score: LeakScore) -> bool:
+def clears_guessing(score: LeakScore) -> bool:
     return (score.raw if score.raw_low is None else score.raw_low) > 0
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from inverter.blackbox.published import WEIGHTS, Published
-from inverter.data.manifest import file_sha256
+from inverter.blackbox.published import WEIGHTS, Published, split_run
+from inverter.data.manifest import Manifest, file_sha256
 
 TEXTS = ("name", "weights_sha256", "source", "threat_model")
 COUNTS = ("pairs", "pairs_seen")
@@ -24,6 +26,24 @@ def ancestors(published: Published) -> list[dict[str, Any]]:
     sha256 = file_sha256(published.folder / WEIGHTS)
     mine = {"name": published.folder.name, "weights_sha256": sha256, **published.training}
     return [_checked(mine, published), *ancestors_of(published)]
+
+
+def run_ancestors(folder: Path) -> list[dict[str, Any]]:
+    """As :func:`ancestors`, of a training run.
+
+    Raises:
+        ValueError: It has not finished.
+    """
+    run = split_run(folder)[0]
+    try:
+        summary = json.loads((run / "summary.json").read_text())
+        before = json.loads((run / "train.json").read_text()).get("began_with", [])
+        sha256 = file_sha256(run / "checkpoints" / "best.ckpt")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{run} is no finished training run ({error})") from error
+    manifest = Manifest.load(folder)
+    said = {"source": manifest.source, "threat_model": manifest.threat_model}
+    return [{"name": folder.name, "weights_sha256": sha256, **said, **{key: summary[key] for key in COUNTS}}, *before]
 
 
 def ancestors_of(published: Published) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ class TrainConfig:
     target: TargetConfig = field(default_factory=TargetConfig)  # checked against the shards' manifest
     prior: str = "embedded"
     memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
-    start_from: str | None = None  # published inverter of the same features and sizes, with whose weights to begin
+    start_from: str | None = None  # published inverter or run of the same layer and sizes, with whose weights to begin
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=lambda: ModelConfig.of_kind("inverter"))
     optim: OptimConfig = field(default_factory=OptimConfig)

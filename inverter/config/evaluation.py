@@ -33,6 +33,11 @@ class EvaluateConfig:
     draw: DrawConfig = field(default_factory=DrawConfig)  # what publishing keeps
     best_of: int | None = None  # also draw so many, query the target once each, and keep the nearest features
     surrogate: str | None = None  # run with model.kind=surrogate that ranks these draws, and no query; null: the target
+    static: str | None = None  # also attack as it is with one of the same layer without payload or defence
+    accept: list[str] = field(
+        default_factory=list
+    )  # differs from the pairs trained on: weights_sha256 | payload | defence
+    queries: int | None = None  # also attack with the mean features of so many queries of a picture, each noised anew
     search_rounds: int = 0  # after that, draw as many again from the best, renoised, so many times
     judges: list[str] = field(default_factory=lambda: list(JUDGES))  # one without weights is reported as missing
     limit: int | None = None  # evaluate the first N pairs only

@@ -69,6 +69,8 @@ class PrepareConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)  # of the prior
     output: str = MISSING  # folder of the splits; pairs go to OUTPUT/SPLIT
     split: str = "train"  # train | dev | val
+    mean: list[float] | None = None  # of each colour, as an attacker believes; null: as the network is given it
+    std: list[float] | None = None  # likewise, the deviation
     source: str = "prior"  # prior | photos | table | (folder|shards|video):PATH | (torchvision|huggingface):NAME
     video: VideoConfig = field(default_factory=VideoConfig)  # of source=video:
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of source=torchvision: and source=huggingface:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import chain, count, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,25 +24,25 @@ from inverter.run.seeds import derive_seed
 
 if TYPE_CHECKING:
     from inverter.config import PrepareConfig
+    from inverter.targets.bundle import TargetBundle
     from inverter.targets.spec import TargetSpec
-    from inverter.targets.target import MultiTarget
 
-    Sender = MultiTarget | CapturedTarget
+    Sender = TargetBundle | CapturedTarget
 
 
 class PairBuilder:
-    """Compute features and latents of a source's pictures, batch by batch, and write them as shards, a set a layer.
+    """Compute features and latents of a source's pictures, batch by batch, and write them as shards, a set a target.
 
     Args:
-        folders: Layer to the folder of its shards.
+        folders: Name of a target to the folder of its shards.
         source: The pictures.
         config: How to write them; its precision is ``bf16`` or ``fp32``.
         resolution: Side of the stored images in pixels.
-        target: Images ``(B, 3, S, S)`` in [0, 1] to features by layer; where the source brings them what sends them
+        target: Images ``(B, 3, S, S)`` in [0, 1] to features by name; where the source brings them what sends them
             on, or None.
         encode: Images to latents; None stores no latents.
         device: Where ``target`` and ``encode`` live.
-        specs: Of the layers, which say what shape their features have; None is the target's own.
+        specs: Of the targets, which say what shape their features have; None is the target's own.
     """
 
     def __init__(
@@ -62,26 +62,26 @@ class PairBuilder:
         self.target, self.encode, self.device = target, encode, torch.device(device)
 
     @torch.no_grad()
-    def write(self, index: int, layers: Collection[str]) -> dict[str, ShardRecord] | None:
-        """Write shard ``index`` of some layers; None when the source ends before it."""
+    def write(self, index: int, names: Collection[str]) -> dict[str, ShardRecord] | None:
+        """Write shard ``index`` of some targets; None when the source ends before it."""
         if (pictures := self._shard(index)) is None:
             return None
         if self.target is not None:  # noise of a payload: each shard draws its own, wherever the run began
             self.target.seed_payload(derive_seed(self.config.seed, self.config.split, "payload", index))
         dtype = self.config.feature_dtype
         with ExitStack() as stack:
-            shapes = {layer: None if self.specs is None else self.specs[layer].feature_shape for layer in layers}
+            shapes = {name: None if self.specs is None else self.specs[name].feature_shape for name in names}
             writers = {
-                layer: stack.enter_context(ShardWriter(self.folders[layer], index, dtype, shape))
-                for layer, shape in shapes.items()
+                name: stack.enter_context(ShardWriter(self.folders[name], index, dtype, shape))
+                for name, shape in shapes.items()
             }
             for batch in _batches(pictures, self.config.batch_size):
                 self._add(writers, batch)
-        return {layer: writer.record for layer, writer in writers.items() if writer.record is not None}
+        return {name: writer.record for name, writer in writers.items() if writer.record is not None}
 
     @torch.no_grad()
     def fit(self) -> dict[str, str]:
-        """Names of the target's payloads with what was measured on the source's first pictures, by layer."""
+        """Names of the target's payloads with what was measured on the first pictures, by name of the target."""
         if self.target is None:
             return {}
         shards = takewhile(lambda first: first is not None, map(self._shard, count()))
@@ -115,9 +115,9 @@ class PairBuilder:
             made, counts = self._transmit(batch, inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
         marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
-        for layer, writer in writers.items():
-            features = [source.features for source in batch] if made is None else list(made[layer].float().cpu())
-            sizes: Sequence[int | None] = counts.get(layer) or [None] * len(batch)
+        for name, writer in writers.items():
+            features = [source.features for source in batch] if made is None else list(made[name].float().cpu())
+            sizes: Sequence[int | None] = counts.get(name) or [None] * len(batch)
             made_of = zip(batch, marks, images, views, features, latents, sizes, strict=True)
             for source, mark, image, (_, text), feature, latent, size in made_of:
                 if feature is None:
@@ -140,7 +140,7 @@ class PairBuilder:
     def _transmit(
         self, batch: list[SourceImage], inputs: Tensor
     ) -> tuple[dict[str, Tensor] | None, dict[str, list[int]]]:
-        """Features that arrive by layer, and their bytes; None where they are as the source brings them."""
+        """Features that arrive by name, and their bytes; None where they are as the source brings them."""
         if self.target is None:
             return None, {}
         if not isinstance(self.target, CapturedTarget):
@@ -160,11 +160,13 @@ def check_config(config: PrepareConfig) -> None:
     """Refuse values that no later step would name.
 
     Raises:
-        ValueError: ``split``, ``augment``, ``precision`` or ``batch_size`` is not allowed.
+        ValueError: ``split``, ``augment``, ``precision``, ``batch_size``, ``mean`` or ``std`` is not allowed.
     """
     for name, choices in (("split", SPLITS), ("augment", tuple(AUGMENTS)), ("precision", PRECISIONS)):
         if getattr(config, name) not in choices:
             raise ValueError(f"{name}={getattr(config, name)!r}; allowed: {', '.join(choices)}")
+    if config.features is not None and (config.mean is not None or config.std is not None):
+        raise ValueError(f"mean={config.mean}, std={config.std}; allowed with features that are captured: null")
     if config.batch_size < 1:
         raise ValueError(f"batch_size={config.batch_size}; allowed: 1 or more")
 
@@ -173,15 +175,18 @@ def check_same_pictures(configs: Sequence[PrepareConfig]) -> None:
     """Refuse configs whose pairs cannot be made from the same pictures in one pass.
 
     Raises:
-        ValueError: They differ in more than ``target.layer`` and ``output``, or share a folder or a layer.
+        ValueError: They differ in more than ``target`` and ``output``, or share a folder or a target.
     """
-    layers, outputs = [config.target.layer for config in configs], [config.output for config in configs]
     first = configs[0]
-    same = [replace(c, output=first.output, target=replace(c.target, layer=first.target.layer)) for c in configs]
-    if any(config != first for config in same):
-        raise ValueError("layers prepared together must agree in everything but target.layer and output")
-    if len(set(layers)) < len(layers) or len(set(outputs)) < len(outputs):
-        raise ValueError(f"layers={layers}, output={outputs}; allowed: each layer once, each in a folder of its own")
+    targets, outputs = [astuple(config.target) for config in configs], [config.output for config in configs]
+    if any(replace(config, output=first.output, target=first.target) != first for config in configs):
+        raise ValueError("pairs prepared together must agree in everything but target and output")
+    if len(set(targets)) < len(targets) or len(set(outputs)) < len(outputs):
+        layers = [config.target.layer for config in configs]
+        raise ValueError(
+            f"target.layer={layers}, output={outputs}; allowed: each layer and payload once, each in a folder of its "
+            "own"
+        )
     if len(configs) > 1 and first.features is not None:
         raise ValueError(f"features={first.features!r} are those of one layer; allowed: one layer at a time")
 

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def fitted_payloads(
     configs: Sequence[PrepareConfig], builder: PairBuilder, fingerprints: Mapping[str, Fingerprint]
 ) -> dict[str, str]:
-    """Names of payloads with what is measured, by layer: the folder's own, else the training pairs'.
+    """Names of payloads with what is measured, by output: the folder's own, else the training pairs'.
 
     Where the training pairs are what is prepared, it is measured on the first of their pictures: 64 for a range.
 
     Raises:
         ValueError: There are no training pairs beside another split, or theirs is another payload.
     """
-    noted = {config.target.layer: _noted(config, fingerprints[config.target.layer]) for config in configs}
+    noted = {config.output: _noted(config, fingerprints[config.output]) for config in configs}
     if all(noted.values()):
-        return {layer: str(name) for layer, name in noted.items()}
+        return {output: str(name) for output, name in noted.items()}
     measured = gather([builder.fit()])[0]
-    return {layer: name or measured[layer] for layer, name in noted.items()}
+    return {output: name or measured[output] for output, name in noted.items()}
 
 
 def _noted(config: PrepareConfig, fingerprint: Fingerprint) -> str | None:

@@ -24,14 +24,14 @@ def write_shards(builder: PairBuilder, max_time: int | None) -> tuple[dict[str, 
     """Write the shards that are not there yet; several processes take them in turn.
 
     Args:
-        builder: Makes the pairs of each layer.
+        builder: Makes the pairs of each target.
         max_time: Seconds after which no further shard is begun; None writes all.
     Returns:
-        Every layer's shards in order, up to the first that is missing, and whether the source ended before ``max_time``
-        did; the same for every process, when all are done.
+        Every target's shards in order, up to the first that is missing, and whether the source ended before
+        ``max_time`` did; the same for every process, when all are done.
     """
     ended = all(gather([_write_share(builder, max_time)]))
-    written = {layer: _read_records(folder) for layer, folder in builder.folders.items()}
+    written = {name: _read_records(folder) for name, folder in builder.folders.items()}
     return written, ended or builder.ended(sum(record.info.count for record in next(iter(written.values()))))
 
 
@@ -43,8 +43,8 @@ def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
     with Progress(*COLUMNS, console=Console(stderr=True), disable=rank() > 0 or not sys.stderr.isatty()) as progress:
         task = progress.add_task("pairs", total=total)
         for index in count(rank(), world_size()):
-            found = {layer: read_record(folder, index) for layer, folder in builder.folders.items()}
-            if missing := [layer for layer, record in found.items() if record is None]:
+            found = {name: read_record(folder, index) for name, folder in builder.folders.items()}
+            if missing := [name for name, record in found.items() if record is None]:
                 if (made := builder.write(index, missing)) is None:
                     break
                 found |= made

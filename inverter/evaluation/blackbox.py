@@ -12,7 +12,7 @@ from inverter.blackbox.best_of import SEARCH, best_of
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.modules.surrogate import Surrogate
 from inverter.blackbox.pair_module import PairModule
-from inverter.evaluation.methods import WITHOUT_HEAD, Method
+from inverter.evaluation.methods import STATIC, WITHOUT_HEAD, Method
 from inverter.priors.steps import count_steps
 
 
@@ -26,6 +26,8 @@ def attack_methods(
     surrogate: Surrogate | None = None,
     best_draws: int | None = None,
     search_rounds: int = 0,
+    static: Inverter | None = None,
+    queries: int | None = None,
 ) -> dict[str, Method]:
     """Both operating points, ``mean`` also without its image head, best of N where asked, and the baseline.
 
@@ -40,8 +42,10 @@ def attack_methods(
         surrogate: Ranks what best of N draws in the target's place, on the device.
         best_draws: Pictures that best of N draws a round; None leaves it out.
         search_rounds: Rounds of search after the first.
+        static: An inverter of other features of the same shape, on the device: both its operating points beside.
+        queries: Also give both operating points the mean features of so many queries of a picture; None does not.
     Raises:
-        ValueError: The baseline takes features of another shape, or best of N has no target.
+        ValueError: The baseline takes features of another shape, best of N has no target, or ``queries`` is below 2.
     """
 
     def under(reconstruct: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -79,6 +83,17 @@ def attack_methods(
 
         name = f"best of {draws}" if surrogate is None else f"best of {draws} by surrogate"
         methods[name] = Method(under(best), operating_point="sample", cost=cost)
+    if static is not None:
+        calls = {"denoiser_calls": static.spec.denoiser_calls}
+        methods[f"{STATIC}mean"] = Method(under(static.mean), operating_point="mean", cost=one_pass)
+        methods[f"{STATIC}sample"] = Method(under(static.sample), operating_point="sample", cost=one_pass | calls)
+    if queries is not None:
+        if queries < 2:
+            raise ValueError(f"queries is {queries}; allowed: null, 2 or more")
+        asked_more = {"sees": "queries", "cost": one_pass | {"target_queries": queries}}
+        methods[f"mean of {queries} queries"] = Method(under(inverter.mean), operating_point="mean", **asked_more)
+        asked_more["cost"] |= {"denoiser_calls": steps}
+        methods[f"sample of {queries} queries"] = Method(drawn, operating_point="sample", **asked_more)
     if baseline is not None:
         cost = one_pass | {"denoiser_calls": baseline.denoiser_calls}
         methods[baseline.kind] = Method(under(baseline.to(device).reconstruct), operating_point="mean", cost=cost)

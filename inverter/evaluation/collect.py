@@ -36,6 +36,8 @@ class Instruments:
         feature_shape: Which layers are joint in the features; None is that of their tensors.
         seed: Of what methods and the target's payload draw.
         on_recon: Called with method, keys and ``recon`` of every batch.
+        queries: How often the target is asked for each picture, the stored features being the first answer, for methods
+            that see ``queries``.
     """
 
     device: torch.device
@@ -44,6 +46,7 @@ class Instruments:
     feature_shape: FeatureShape | None = None
     seed: int = 0
     on_recon: OnRecon | None = None
+    queries: int | None = None
 
 
 @dataclass
@@ -171,11 +174,14 @@ def _measure_methods(
     sample: Sample, methods: Mapping[str, Method], batch: Mapping[str, Any], instruments: Instruments
 ) -> None:
     image, features = batch["image"].to(instruments.device), batch["features"].to(instruments.device)
+    seen = {"image": image, "features": features}
+    if any(method.sees == "queries" for method in methods.values()):
+        seen["queries"] = _mean_answer(image, features, batch["key"], instruments)
     for name, method in methods.items():
         record = sample.records[name] = Measurements()
         torch.default_generator.manual_seed(derive_seed(instruments.seed, name, *batch["key"]))
         _seed_payload(instruments.target, instruments.seed, name, "payload", *batch["key"])
-        recon = _reconstruct(name, method, record, image, features)
+        recon = _reconstruct(name, method, record, seen[method.sees], image)
         _seed_payload(instruments.target, instruments.seed, "feature_cosine", *batch["key"])
         _measure(sample, record, recon, image, features, instruments)
         if instruments.on_recon is not None:
@@ -215,8 +221,19 @@ def _read_train(
                 record.values["nearer_to_train"] = [(nearest_psnr > own_psnr).double()]
 
 
-def _reconstruct(name: str, method: Method, record: Measurements, image: Tensor, features: Tensor) -> Tensor:
-    seen = (image if method.sees == "image" else features).clone()
+@torch.no_grad()
+def _mean_answer(image: Tensor, features: Tensor, keys: Sequence[str], instruments: Instruments) -> Tensor:
+    """Mean of the stored features and of what further queries of the same pictures give, float32."""
+    total = features.double()
+    _seed_payload(instruments.target, instruments.seed, "queries", *keys)
+    for _ in range((instruments.queries or 1) - 1):
+        with torch.autocast(image.device.type, enabled=False):
+            total = total + cast(Callable[[Tensor], Tensor], instruments.target)(image).double()
+    return (total / (instruments.queries or 1)).float()
+
+
+def _reconstruct(name: str, method: Method, record: Measurements, seen: Tensor, image: Tensor) -> Tensor:
+    seen = seen.clone()
     on_gpu = image.device.type == "cuda"
     if on_gpu:
         torch.cuda.synchronize(image.device)

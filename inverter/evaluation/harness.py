@@ -9,7 +9,7 @@ from torch import Tensor
 from inverter.evaluation.collect import Instruments, Measurements, OnRecon, Sample, collect
 from inverter.evaluation.intervals import Bootstrap, Statistic
 from inverter.evaluation.judges import Gallery, Judge, reidentification
-from inverter.evaluation.methods import Method
+from inverter.evaluation.methods import STATIC, Method
 from inverter.evaluation.metrics import (
     METRICS,
     ImageMetric,
@@ -55,6 +55,7 @@ def evaluate(
     missing: Sequence[Missing] = (),
     sent_bytes: float | None = None,
     on_recon: OnRecon | None = None,
+    queries: int | None = None,
 ) -> Results:
     """Evaluate methods on every image of ``batches``, once.
 
@@ -79,6 +80,7 @@ def evaluate(
         missing: What could not be had before the evaluation began, such as a judge, and why.
         sent_bytes: Bytes per image that travel, recorded as they are; None where nobody counted.
         on_recon: Called with method, keys and ``recon`` of every batch, such as :func:`save_recons`.
+        queries: How often the target is asked for each picture, for methods that see ``queries``.
     Returns:
         Rows, comparisons, what is missing and why, per-image numbers and pictures.
     Raises:
@@ -94,7 +96,10 @@ def evaluate(
     if len({judge.name for judge in judges}) < len(judges):
         raise ValueError(f"judges has a name twice: {', '.join(judge.name for judge in judges)}")
     shape = from_lists(target_spec["feature_shape"]) if target_spec else None
-    instruments = Instruments(device, target, judges, shape, seed, on_recon)
+    asking = [name for name, method in methods.items() if method.sees == "queries"]
+    if asking and (target is None or queries is None or queries < 2):
+        raise ValueError(f"queries is {queries}; needed by {', '.join(asking)}: 2 or more, and the target")
+    instruments = Instruments(device, target, judges, shape, seed, on_recon, queries)
     sample = collect(methods, batches, instruments, train_batches)
     absent = [*missing, *sample.missing]
     if device.type != "cuda":
@@ -164,7 +169,8 @@ def _comparisons(
     methods: Mapping[str, Method], baseline: str | None, given: Sequence[tuple[str, str]] | None
 ) -> list[tuple[str, str]]:
     """Pairs ``(a, b)``, read as a minus b: those given, else what is drawn with ``mean`` and what needs more than
-    ``sample`` with it, then every attack with the baseline and every floor."""
+    ``sample`` with it, what was trained on these features with what was not, then every attack with the baseline and
+    every floor."""
     if not methods or {ORIGINAL, NEAREST} & set(methods):
         raise ValueError(f"methods are {list(methods)}; allowed: one or more, none named {ORIGINAL!r} or {NEAREST!r}")
     if given is not None:
@@ -180,6 +186,7 @@ def _comparisons(
     drawn = [name for name in attacks if methods[name].operating_point == "sample"]
     points = [(name, "mean") for name in drawn if "mean" in attacks]
     points += [(name, "sample") for name in drawn if "sample" in drawn and name != "sample"]
+    points += [(name, f"{STATIC}{name}") for name in attacks if f"{STATIC}{name}" in attacks]
     return [*points, *((attack, other) for attack in attacks for other in others if attack != other)]
 
 

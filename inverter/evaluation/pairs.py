@@ -12,9 +12,16 @@ from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.origins import check_disjoint
 from inverter.evaluation.judges import Gallery, draw_gallery
 from inverter.evaluation.metrics import Missing
-from inverter.targets.spec import TargetSpec, check_same_features
+from inverter.targets.spec import SAME_FEATURES, TargetSpec, check_same_features
 
 NUM_DISTRACTORS = 1000
+HANDICAPS = {
+    "weights_sha256": "The target's weights are not those that the attacker's pairs were made with.",
+    "payload": "Features travel by another payload than in the attacker's pairs.",
+    "defence": "The device's half is not the one that the attacker's pairs were made with.",
+    "preprocessing": "The attacker's pairs were made with another mean and deviation of colours than the target's.",
+}
+"""What an attacker may not have known of the target, and what is said of it."""
 MIN_DISTRACTORS = 20
 """Pictures of other sources that every picture needs, or re-identification says nothing."""
 
@@ -29,7 +36,9 @@ class EvaluationPairs:
     train_manifest: Manifest | None
 
     @classmethod
-    def find(cls, data: Path, what: str, target: TargetSpec, trained: Sequence[Path] = ()) -> EvaluationPairs:
+    def find(
+        cls, data: Path, what: str, target: TargetSpec, trained: Sequence[Path] = (), accept: Sequence[str] = ()
+    ) -> EvaluationPairs:
         """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
 
         Args:
@@ -37,16 +46,21 @@ class EvaluationPairs:
             what: For messages.
             target: Network and layer.
             trained: Other folders with the manifest and origins of what it was trained on.
+            accept: Which of :data:`HANDICAPS` that are compared the pairs' target may have otherwise.
         Raises:
-            ValueError: There is no ``val``, its shards are not its manifest's, a folder holds features of another
-                target, layer or payload, or ``val`` shares a shard, picture, photo or clip with what was trained
-                or chosen on.
+            ValueError: ``accept`` holds another name, there is no ``val``, its shards are not its manifest's, a folder
+                holds features of another target, layer or payload, or ``val`` shares a shard, picture, photo or clip
+                with what was trained or chosen on.
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
+        compared = [key for key in HANDICAPS if key in SAME_FEATURES]
+        if unknown := [key for key in accept if key not in compared]:
+            raise ValueError(f"accept={unknown!r}; allowed: {', '.join(compared)}")
+        keys = [key for key in SAME_FEATURES if key not in accept]
         for found in (manifest, train_manifest):
             if found is not None:
-                check_same_features(what, target, found.target)
+                check_same_features(what, target, found.target, keys)
         others = [
             folder
             for folder in trained
@@ -57,11 +71,20 @@ class EvaluationPairs:
         manifest.verify(val)
         return cls(val, train, manifest, train_manifest)
 
-    def notes(self, num_train: int) -> list[str]:
-        """What a reader has to know of the pictures, when floors search the first ``num_train`` training pairs."""
+    def notes(self, num_train: int, attacked: TargetSpec) -> list[str]:
+        """What a reader has to know of the pictures.
+
+        Args:
+            num_train: Training pairs that floors search.
+            attacked: Target that the attack was trained on.
+        """
         notes = [f"Evaluated on pictures from {self.manifest.source}."]
-        if (payload := self.manifest.target.payload) != "identity":
+        adapted = attacked.payload == self.manifest.target.payload
+        if (payload := self.manifest.target.payload) != "identity" and adapted:
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
+        notes += [
+            said for key, said in HANDICAPS.items() if getattr(attacked, key) != getattr(self.manifest.target, key)
+        ]
         if self.manifest.precision == "bf16":
             notes.append("The pairs' features were computed in bf16, what measures them in float32.")
         if self.train_manifest is not None:

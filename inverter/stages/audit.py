@@ -36,7 +36,7 @@ def run(config: AuditConfig) -> Audit:
     """
     steps, output = plan_audit(config), Path(config.output)
     limits = parse_limits(config.fail_above, [step.info.name for step in steps])
-    check_weights(config, steps)
+    check_weights(config.target, steps)
     with locked(output):
         return audit_layers(config, steps, limits)
 
@@ -46,7 +46,7 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     output = Path(config.output)
     record_run(config, output, "audit")
     for split in SPLITS:
-        prepare.prepare_layers([step.prepare[split] for step in steps])
+        prepare.prepare_together([step.prepare[split] for step in steps])
     check_headline(config, steps)
     for number, step in enumerate(steps, 1):
         log.info("layer %d of %d: %s", number, len(steps), step.info.name)
@@ -65,12 +65,18 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
 
 
 def measure(step: Step) -> None:
-    """Train and evaluate one layer, as far as that is not done."""
+    """Train and evaluate one attack, as far as that is not done."""
+    train_once(step)
+    progress = LayerProgress(step)
+    if not progress.done("evaluate"):
+        evaluate.run(step.evaluate)
+        progress.finish("evaluate", prompt_change=probe_prompt(step))
+
+
+def train_once(step: Step) -> None:
+    """Train one attack, as far as that is not done."""
     progress = LayerProgress(step)
     if not progress.done("train"):
         progress.begin("train")
         train.run(step.train)
         progress.finish("train")
-    if not progress.done("evaluate"):
-        evaluate.run(step.evaluate)
-        progress.finish("evaluate", prompt_change=probe_prompt(step))

@@ -14,6 +14,7 @@ import torch
 from inverter.blackbox import ancestors
 from inverter.blackbox.build import load_baseline, load_surrogate
 from inverter.blackbox.few_step import FOLDER
+from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import is_run
 from inverter.blackbox.trained import load_trained_inverter
 from inverter.config import EvaluateConfig
@@ -34,6 +35,7 @@ from inverter.run.lock import locked
 from inverter.run.processes import joined, rank, wait_for_all
 from inverter.run.record import record_run
 from inverter.targets.load import load_same_target
+from inverter.targets.spec import SAME_PLACE, TargetSpec, check_same_features
 from inverter.targets.target import weights_sha256
 
 log = logging.getLogger(__name__)
@@ -68,11 +70,12 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     default = f"{folder}/evaluation" if subject.data else f"runs/evaluation-{Path(config.inverter).name}"
     output = Path(config.output or default)
     trained = [Path(name) for name in (base, config.baseline) if name is not None and is_run(name)]
-    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained)
+    pairs = EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", subject.target, trained, config.accept)
     baseline = load_baseline(Path(config.baseline), subject.target, config.memory) if config.baseline else None
     surrogate = load_surrogate(Path(config.surrogate), subject.target) if config.surrogate else None
     if surrogate is not None and config.best_of is None:
         raise ValueError(f"surrogate is {config.surrogate!r}, but best_of is null; allowed: a number of draws to rank")
+    static = load_static(config, subject.target) if config.static else None
     locks.enter_context(locked(output))
     if not rank() and (output / "evaluate.json").is_file():  # an earlier evaluation's, perhaps of other pictures
         shutil.rmtree(output / "recon", ignore_errors=True)
@@ -92,6 +95,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         surrogate=surrogate.to(device) if surrogate is not None else None,
         best_draws=config.best_of,
         search_rounds=config.search_rounds,
+        static=static.to(device).eval() if static is not None else None,
+        queries=config.queries,
     )
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
     references = reference_methods(inverter.prior, batches, pairs.train)
@@ -117,11 +122,12 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         notes=[
             f"Trained on {subject.num_pairs:,} pairs from {subject.source}.",
             *ancestors.notes(subject.began_with, subject.threat_model),
-            *pairs.notes(num_train),
+            *pairs.notes(num_train, subject.target),
             *([distractor_note(gallery)] if isinstance(gallery, Gallery) else []),
             *query_notes(config, judges, subject.target.name),
         ],
         on_recon=save_recons(output / "recon"),
+        queries=config.queries,
     )
     if rank():
         return results
@@ -134,8 +140,24 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     return results
 
 
+def load_static(config: EvaluateConfig, target: TargetSpec) -> Inverter:
+    """The inverter of ``config.static``.
+
+    Raises:
+        ValueError: It is of another layer or input size, or of features of another shape.
+    """
+    found = load_trained_inverter(str(config.static), config.prior, config.memory)
+    check_same_features(f"static {config.static!r}", found.target, target, SAME_PLACE)
+    return found.inverter
+
+
 def query_notes(config: EvaluateConfig, judges: Sequence[Judge], target: str) -> list[str]:
     """What an attacker who queries the target is allowed more, and which judge that flatters."""
+    repeated = f"Of {config.queries} queries: the attacker gets features of every picture so often, and their mean."
+    return [*([repeated] if config.queries else []), *_ranking_notes(config, judges, target)]
+
+
+def _ranking_notes(config: EvaluateConfig, judges: Sequence[Judge], target: str) -> list[str]:
     if config.best_of is None:
         return []
     queries = config.best_of * (1 + config.search_rounds)

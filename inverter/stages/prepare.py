@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any
 
 from inverter.config import PrepareConfig
 from inverter.config.errors import one_line
@@ -19,6 +20,7 @@ from inverter.data.size import check_space, pair_bytes
 from inverter.data.sources.open import open_source
 from inverter.data.summary import summarise
 from inverter.data.write import write_shards
+from inverter.payloads import make_payload
 from inverter.payloads.codebooks import save_codebooks
 from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
@@ -27,8 +29,8 @@ from inverter.run.device import pick_device, pick_precision, place
 from inverter.run.lock import locked
 from inverter.run.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
+from inverter.targets.bundle import TargetBundle
 from inverter.targets.spec import TargetSpec
-from inverter.targets.target import MultiTarget
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +41,13 @@ def run(config: PrepareConfig) -> Path:
     Raises:
         ValueError: A value is not allowed, the folder holds pairs of another recipe, or another run is writing to it.
     """
-    return prepare_layers([config])[0]
+    return prepare_together([config])[0]
 
 
-def prepare_layers(configs: Sequence[PrepareConfig]) -> list[Path]:
-    """Do what ``run`` does for configs that differ in layer and output only; each picture is drawn and encoded once.
+def prepare_together(configs: Sequence[PrepareConfig]) -> list[Path]:
+    """Do what ``run`` does for configs that differ in target and output only; each picture is drawn and encoded once.
+
+    Layers and payloads of one network are made in one pass through it.
 
     Processes that torchrun started share the shards; any number of them may go on with what others left.
 
@@ -63,7 +67,7 @@ def prepare_layers(configs: Sequence[PrepareConfig]) -> list[Path]:
 
 def write_missing(configs: Sequence[PrepareConfig]) -> None:
     """Write the pairs and manifests of every config whose folder is not finished."""
-    todo: dict[str, Fingerprint] = {}  # by layer
+    todo: dict[str, Fingerprint] = {}  # by output
     for config in configs:
         fingerprint = Fingerprint(folder_of(config), config)
         if fingerprint.complete:
@@ -71,8 +75,8 @@ def write_missing(configs: Sequence[PrepareConfig]) -> None:
         if fingerprint.complete:
             log.info("%s is finished: %d pairs", folder_of(config), Manifest.load(folder_of(config)).num_pairs)
         else:
-            todo[config.target.layer] = fingerprint
-    write_pairs([config for config in configs if config.target.layer in todo], todo)
+            todo[config.output] = fingerprint
+    write_pairs([config for config in configs if config.output in todo], todo)
 
 
 def follow_source(config: PrepareConfig, fingerprint: Fingerprint) -> None:
@@ -112,45 +116,43 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     if not configs:
         return
     device = pick_device(configs[0].device)
-    target: CapturedTarget | MultiTarget | None = None
+    target: CapturedTarget | TargetBundle | None = None
     check_memory(configs[0].memory, device)
     config = replace(configs[0], precision=pick_precision(configs[0].precision, device))
     prior = place(load_prior(drawing_prior(config), config.memory), device)
     source = open_source(config, prior)
     if source.captured is not None:
-        specs: Mapping[str, TargetSpec] = {config.target.layer: source.spec}
+        specs: Mapping[str, TargetSpec] = {config.output: source.spec}
         if config.target.payload != "identity":
-            target = CapturedTarget(source.spec, config.target.layer, config.target.payload)
+            target = CapturedTarget(source.spec, config.output, config.target.payload)
             specs = target.specs
     else:
-        t = config.target
-        layers = [c.target.layer for c in configs]
-        options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained, "defence": t.defence}
-        loaded = load_targets(t.name, layers, **options)  # type: ignore[arg-type]
-        target, specs = place(loaded, device), loaded.specs
-    folders = {c.target.layer: folder_of(c) for c in configs}
+        target = place(load_bundle(configs), device)
+        specs = target.specs
+    folders = {c.output: folder_of(c) for c in configs}
     if target is not None and target.fits:
         sample = PairBuilder(folders, source, config, prior.resolution, target=target, device=device)
-        target.use_payloads(fitted_payloads(configs, sample, fingerprints))
+        fitting = [c for c in configs if make_payload(c.target.payload).fits]
+        target.use_payloads(fitted_payloads(fitting, sample, fingerprints))
         specs = target.specs
     drawn = {"prior_sha256": prior.weights_sha256} if config.source == "prior" else {}
     listing = source.listing()
-    for layer, folder in folders.items():
+    for output, folder in folders.items():
         folder.mkdir(parents=True, exist_ok=True)
         if listing is not None:
-            fingerprints[layer].follow(listing)
+            fingerprints[output].follow(listing)
     if not rank():
-        for layer, folder in folders.items():
-            drop_partial_shard(folder, config.shard_size if fingerprints[layer].grown else 0)
+        for output, folder in folders.items():
+            drop_partial_shard(folder, config.shard_size if fingerprints[output].grown else 0)
     wait_for_all()
     stored = (config.feature_dtype, prior.resolution, prior.latent_shape if config.latents else None)
-    sizes = {folder: pair_bytes(specs[layer].tensor_shape, *stored) for layer, folder in folders.items()}
+    sizes = {folder: pair_bytes(specs[output].tensor_shape, *stored) for output, folder in folders.items()}
     check_space(sizes, source.num_images)
-    for layer in folders:
-        made_by = {"target": specs[layer].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
-        fingerprints[layer].begin(made_by, config.precision, listing)
+    for output in folders:
+        made_by = {"target": specs[output].to_dict(), "autoencoder_sha256": prior.autoencoder_sha256, **drawn}
+        fingerprints[output].begin(made_by, config.precision, listing)
         if not rank():
-            save_codebooks(folders[layer], specs[layer].payload)
+            save_codebooks(folders[output], specs[output].payload)
     encode = prior.encode if config.latents else None
     networks = {"target": target, "encode": encode, "device": device, "specs": specs}
     builder = PairBuilder(folders, source, config, prior.resolution, **networks)  # type: ignore[arg-type]
@@ -158,19 +160,39 @@ def write_pairs(configs: Sequence[PrepareConfig], fingerprints: Mapping[str, Fin
     if rank():
         return
     for c in configs:
-        layer, records = c.target.layer, written[c.target.layer]
-        manifest, origins = summarise(records, c, specs[layer], prior, fingerprints[layer].precision, source.captured)
+        folder, records, precision = folders[c.output], written[c.output], fingerprints[c.output].precision
+        manifest, origins = summarise(records, c, specs[c.output], prior, precision, source.captured)
         if origins is not None:
-            origins.save(folders[layer])
-        manifest.save(folders[layer])
-        fingerprints[layer].finish(None if complete else c.max_time)
+            origins.save(folder)
+        manifest.save(folder)
+        fingerprints[c.output].finish(None if complete else c.max_time)
         counts = (manifest.num_pairs, manifest.num_sources, sum(record.num_bytes for record in records))
-        log.info("%s: %d pairs of %d sources, %d bytes", folders[layer], *counts)
-        warn_of_shared(folders[layer])
+        log.info("%s: %d pairs of %d sources, %d bytes", folder, *counts)
+        warn_of_shared(folder)
     if not complete:
         log.warning("max_time=%s is over; a larger one, or null, goes on from here", config.max_time)
     if complete and config.pairs is not None and manifest.num_pairs < config.pairs:
         log.warning("pairs=%d, but source=%s has %d pictures", config.pairs, config.source, manifest.num_pairs)
+
+
+def load_bundle(configs: Sequence[PrepareConfig]) -> TargetBundle:
+    """Targets of some configs, each under its output."""
+    alike: dict[tuple[object, ...], list[PrepareConfig]] = {}
+    for config in configs:
+        alike.setdefault(astuple(replace(config.target, layer="")), []).append(config)
+    members = []
+    for group in alike.values():
+        t, names = group[0].target, {config.target.layer: config.output for config in group}
+        options: dict[str, Any] = {
+            "input_size": t.input_size,
+            "payload": t.payload,
+            "pretrained": t.pretrained,
+            "defence": t.defence,
+        }
+        if group[0].mean is not None or group[0].std is not None:
+            options |= {"mean": group[0].mean, "std": group[0].std}
+        members.append((load_targets(t.name, list(names), **options), names))
+    return TargetBundle(members)
 
 
 def warn_of_shared(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What a target is, as plain data: written into manifests and published inverters, readable without torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -115,9 +115,14 @@ class TargetSpec:
         return read_strictly("target spec", cls, values, optional=("defence",))
 
 
-def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec) -> None:
+SAME_FEATURES = ("defence", "layer", "input_size", "payload", "feature_shape", "weights_sha256")
+SAME_PLACE = ("layer", "input_size", "feature_shape")
+"""What features have in common that differ by a payload, or by what training did to the network."""
+
+
+def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec, keys: Sequence[str] = SAME_FEATURES) -> None:
     """Raise ValueError unless features of the target ``found`` are those of ``wanted``, which ``what`` was made for."""
-    for key in ("defence", "layer", "input_size", "payload", "feature_shape", "weights_sha256"):
+    for key in keys:
         if getattr(wanted, key) != getattr(found, key):
             raise ValueError(
                 f"{what} takes features of {wanted.name} with {key} {getattr(wanted, key)}; "

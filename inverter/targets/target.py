@@ -87,7 +87,7 @@ class _Tapped(nn.Module):
         Raises:
             ValueError: As ``transmit``, with ``check``.
         """
-        sent = self._send(images, _send_checked if check else _send)
+        sent = self._send(self._tap(images), _send_checked if check else _send)
         return {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
 
     def transmit(self, images: Tensor) -> tuple[dict[str, Tensor], dict[str, list[int]]]:
@@ -96,15 +96,30 @@ class _Tapped(nn.Module):
         Raises:
             ValueError: Features, or what arrives of them, hold NaN or infinity, and the payload is not ``identity``.
         """
-        sent = self._send(images, _send_checked)
+        return self.transmit_tapped(self._tap_layers(images))
+
+    def transmit_tapped(self, tapped: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[int]]]:
+        """What ``transmit`` gives where the features of :attr:`tapped_layers` are at hand, by layer.
+
+        Raises:
+            ValueError: As ``transmit``.
+        """
+        sent = self._send(self._by_tap(tapped), _send_checked)
         features = {layer: join_features([part.features for part in parts]) for layer, parts in sent.items()}
         counts = {layer: [part.num_bytes() for part in parts] for layer, parts in sent.items()}
         return features, {layer: [sum(each) for each in zip(*parts, strict=True)] for layer, parts in counts.items()}
 
-    def _send(self, images: Tensor, send: Callable[[Payload, Tensor], Sent]) -> dict[str, list[Sent]]:
+    @property
+    def tapped_layers(self) -> list[str]:
+        """Layers that are read out of the network, joint ones one by one."""
+        return list(dict.fromkeys(name for layer in self.layers for name in layer_names(layer)))
+
+    def _send(
+        self, features: Mapping[str, Sequence[Tensor]], send: Callable[[Payload, Tensor], Sent]
+    ) -> dict[str, list[Sent]]:
         """What is sent, by tapped layer, one for each of the layers that it joins."""
-        features = self._tap(images)
-        with torch.autocast(images.device.type, enabled=False):
+        device = next(iter(features.values()))[0].device
+        with torch.autocast(device.type, enabled=False):
             return {
                 layer: [
                     send(payload, part if payload.name == "identity" else _exact(part))
@@ -124,12 +139,15 @@ class _Tapped(nn.Module):
 
     def _tap(self, images: Tensor) -> dict[str, list[Tensor]]:
         """Features by tapped layer, one tensor for each of the layers that it joins."""
-        names = {layer: layer_names(layer) for layer in self.layers}
-        tapped = list(dict.fromkeys(name for joined in names.values() for name in joined))
-        features = tap(self.network, tapped, self.preprocess(images))
+        return self._by_tap(self._tap_layers(images))
+
+    def _tap_layers(self, images: Tensor) -> dict[str, Tensor]:
+        return tap(self.network, self.tapped_layers, self.preprocess(images))
+
+    def _by_tap(self, features: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
         if self.cut is not None:  # a defence's, which has one layer
             features = {name: self.cut.send(each) for name, each in features.items()}
-        return {layer: [features[name] for name in joined] for layer, joined in names.items()}
+        return {layer: [features[name] for name in layer_names(layer)] for layer in self.layers}
 
     def _probe(self, name: str) -> dict[str, FeatureShape]:
         """Shapes of the features; says where they are not those of a picture, and of that picture alone."""

@@ -60,7 +60,7 @@ def test_codebooks(refused):
 def test_ranges_to_fit(refused, tmp_path):
     refused("a range to fit where no pairs are", lambda: make_payload("minmax:8:fit")(torch.zeros(1, 2)))
     config = PrepareConfig(target=TargetConfig(payload="minmax:8:fit"), output=str(tmp_path), split="dev")
-    prints = {"blocks.2": Fingerprint(tmp_path / "dev", config)}
+    prints = {str(tmp_path): Fingerprint(tmp_path / "dev", config)}
     refused("a range to fit before the training pairs", lambda: fitted_payloads([config], None, prints))
     options = {"name": "tiny", "input_size": 4, "mean": [0.0] * 3, "std": [1.0] * 3, "payload": "minmax:8:fit"}
     target = MultiTarget(nn.Sequential(nn.Tanh(), nn.Identity()), ["0+1"], **options)

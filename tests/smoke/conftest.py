@@ -29,12 +29,22 @@ from torch import nn
 def build():
     return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 6, 3, 2, 1), nn.Tanh(), nn.Conv2d(6, 4, 1))
 """
-AUDIT = [
-    *("target.name=module:nets_to_audit:build", "target.input_size=32", "layers=[1,3]"),
+CLASSIFIER = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 5))
+"""
+ATTACK = [
     *("train.pairs=16", "dev.pairs=8", "val.pairs=24", "num_inference_steps=1", "num_bootstrap=50"),
     *("model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"),
     *("data.batch_size=4", "data.num_workers=0", "optim.max_time=null", "optim.precision=fp32"),
     *("trainer.progress=false", "trainer.device=cpu"),
+]
+AUDIT = ["target.name=module:nets_to_audit:build", "target.input_size=32", "layers=[1,3]", *ATTACK]
+TRADEOFF = [
+    *("target.name=module:classifier_to_defend:build", "target.input_size=32", "target.layer=1"),
+    *("payloads=[gaussian:0.5]", "defences=[]", *ATTACK),
 ]
 Start = Callable[..., list[BaseProcess]]
 
@@ -93,6 +103,22 @@ def audit_words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
             *AUDIT,
             f"data.path={root}/pairs-{{layer}}",
             f"output={root}/audit",
+        ]
+
+
+@pytest.fixture(scope="session")
+def tradeoff_words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], list[str]]]:
+    """Function from a folder, for ``pairs-SETTING`` and ``tradeoff``, to words that attack two payloads."""
+    nets = tmp_path_factory.mktemp("classifiers")
+    (nets / "classifier_to_defend.py").write_text(CLASSIFIER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(nets)
+        yield lambda root: [
+            "tradeoff",
+            "configs/tradeoff.yaml",
+            *TRADEOFF,
+            f"data.path={root}/pairs-{{setting}}",
+            f"output={root}/tradeoff",
         ]
 
 

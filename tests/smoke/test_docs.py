@@ -67,6 +67,8 @@ SIZES = {  # stage: words on top
     "trainer.every_n_seconds=60 judges=[] metric=psnr num_bootstrap=20",
     "vectors": "num_bootstrap=20",
     "demo": "port=0 max_uptime=1 device=cpu",
+    "tradeoff": f"prior={{tiny}} payloads=[int8] train.pairs=4 dev.pairs=4 val.pairs=4 shard_size=4 "
+    f"num_inference_steps=1 {MODEL} {TRAIN} trainer.every_n_seconds=60 judges=[] metric=psnr num_bootstrap=20",
     "ladder": "only=[] overwrite=true",  # test_ladder.py runs one
     "bench": "prior={tiny} pairs=4 batch_size=2 rounds=1 steps=2 device=cpu",
     "invert": "device=cpu direct.num_steps=2 latent.num_steps=2 latent.num_inference_steps=1 hybrid.num_steps=2 "

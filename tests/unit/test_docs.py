@@ -132,6 +132,21 @@ def test_make_audit_runs_exactly_one_command():
     assert make("audit")[-1] == ".venv/bin/inverter audit configs/audit.yaml"
 
 
+def test_make_defend_trains_the_defences_and_then_compares():
+    words = ["TARGET=timm:a/b", "LAYER=x.1", "DEFENCES=nopeek,disco", "PAYLOADS=int8,topk:0.1+int8", "ARGS=keep=0.8"]
+    target, folder = "target.name=timm:a/b target.layer=x.1", "runs/defences-timm-a-b-x.1"
+    ours = [line for line in make("defend", *words) if "bin/inverter" in line]
+    assert ours == [
+        *(
+            f".venv/bin/inverter defend configs/defend.yaml defence.kind={kind} {target} output={folder}/{kind}"
+            for kind in ("nopeek", "disco")
+        ),
+        f".venv/bin/inverter tradeoff configs/tradeoff.yaml {target} 'payloads=[int8,topk:0.1+int8]' "
+        f"'defences=[{folder}/nopeek,{folder}/disco]' keep=0.8",
+    ]
+    assert make("defend")[-1] == ".venv/bin/inverter tradeoff configs/tradeoff.yaml"
+
+
 def test_make_invert_runs_exactly_one_command():
     line = make("invert", "METHOD=hybrid", "LAYER=blocks.2", "INPUT=photo.jpg", "ARGS=seed=1")[-1]
     expected = "method=hybrid target.layer=blocks.2 input=photo.jpg seed=1"

@@ -64,13 +64,13 @@ def test_values_inside_that_are_not_allowed(config):
     with pytest.raises(ValueError, match=r"data.path='pairs' must hold \{layer\}"):
         plan_audit(config)
     config.data.path, config.trainer.devices = "pairs-{layer}", 2
-    with pytest.raises(ValueError, match=r"trainer.devices=2; an audit runs on one device, allowed: 1"):
+    with pytest.raises(ValueError, match=r"trainer.devices=2; it runs on one device, allowed: 1"):
         plan_audit(config)
     config.trainer.devices, config.model.kind = 1, "upconv"
-    with pytest.raises(ValueError, match=r"model.kind='upconv'; an audit evaluates inverters, allowed: inverter"):
+    with pytest.raises(ValueError, match=r"model.kind='upconv'; only inverters are evaluated, allowed: inverter"):
         plan_audit(config)
     config.model.kind, config.data.images = "inverter", "images.tar"
-    with pytest.raises(ValueError, match=r"data.images='images.tar'; an audit trains on stored pairs, allowed: null"):
+    with pytest.raises(ValueError, match=r"data.images='images.tar'; only stored pairs are trained on, allowed: null"):
         plan_audit(config)
 
 

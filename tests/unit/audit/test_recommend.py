@@ -45,7 +45,7 @@ def test_limits(scores):
     "text", ["", "a", "a:", "a:x", "a:nan", "a:1.1", "a:-1", "z:0.5", "a:0.5,a:0.6", "60.5", "a:0.5,"]
 )
 def test_limits_that_cannot_be_used(text):
-    with pytest.raises(ValueError, match=r"fail_above=.*allowed: LAYER:SCORE .*\(a, b, c\)"):
+    with pytest.raises(ValueError, match=r"fail_above=.*allowed: NAME:NUMBER with one of a, b, c"):
         parse_limits(text, LAYERS)
 
 

@@ -174,3 +174,20 @@ def test_a_training_of_its_own_began_with_random_weights(config, manifest):
     assert training_record(run, config, manifest)["began_with"] == []
     assert began_with([]) == "random weights"
     assert TrainConfig(output="x").start_from is None
+
+
+def test_a_training_begins_with_a_run_of_undefended_features(config, manifest, tmp_path):
+    """Of the same layer and shape; its payload and the network's weights may be others."""
+    first = train.run(replace(config, output=str(tmp_path / "first")))
+    module = build_module(config, manifest)
+    sent = replace(manifest.target, payload="int8", weights_sha256="1" * 64)
+    (begun,) = start(module, str(first), sent)
+    file = hashlib.sha256((first / "checkpoints" / "best.ckpt").read_bytes()).hexdigest()
+    assert (begun["name"], begun["weights_sha256"], begun["pairs"]) == ("first", file, 10)
+    expected = load_trained_inverter(str(first)).inverter.state_dict()
+    torch.testing.assert_close(dict(module.inverter.state_dict()), dict(expected), rtol=0, atol=0)
+    with pytest.raises(ValueError, match=r"start_from=.*first: inverter 'first' takes features .* with feature_shape"):
+        start(module, str(first), replace(manifest.target, feature_shape=(6, 5, 6)))
+    (first / "summary.json").unlink()
+    with pytest.raises(ValueError, match=r"start_from=.*first is no finished training run"):
+        start(module, str(first), sent)

@@ -10,6 +10,7 @@ from inverter.audit.config import AuditConfig
 from inverter.blackbox.config import TrainConfig
 from inverter.config import AutoencoderConfig, EvaluateConfig, PrepareConfig, config_root, find_config, load_config
 from inverter.config.errors import ConfigError
+from inverter.defences.config import DefendConfig
 from inverter.lab.bench.config import BenchConfig
 from inverter.lab.experiments.config import (
     MethodsExperimentConfig,
@@ -19,6 +20,7 @@ from inverter.lab.experiments.config import (
 from inverter.lab.judge.config import JudgeConfig
 from inverter.lab.ladder.config import LadderConfig
 from inverter.run.record import save_config
+from inverter.tradeoff.config import TradeoffConfig
 from inverter.whitebox.config import InvertConfig
 
 REQUIRED = ["data.path=pairs", "output=out"]
@@ -29,6 +31,8 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "train": (TrainConfig, []),
     "eval": (EvaluateConfig, []),
     "audit": (AuditConfig, []),
+    "tradeoff": (TradeoffConfig, []),
+    "defend": (DefendConfig, []),
     "invert": (InvertConfig, ["input=photo.png"]),
     "prior_autoencoder": (AutoencoderConfig, SHARDS),
     "prior_denoiser": (schemas.DenoiserConfig, SHARDS),

@@ -55,3 +55,21 @@ def test_samples_follow_the_seed(build):
         draws.append(methods_of(inverter)["sample"].reconstruct(features))
     assert torch.equal(draws[0], draws[1])
     assert not torch.allclose(draws[0], draws[2], atol=1e-4)
+
+
+def test_an_inverter_of_other_features_attacks_as_it_is(build):
+    own, other = build().inverter, build().inverter
+    features = torch.randn(2, 6, 5, 7)
+    methods = attack_methods(own, None, bf16=False, device=torch.device("cpu"), static=other)
+    assert list(methods) == ["mean", "mean without head", "sample", "static mean", "static sample"]
+    torch.testing.assert_close(methods["static mean"].reconstruct(features), other.mean(features))
+    assert methods["static sample"].operating_point == "sample" and methods["static mean"].sees == "features"
+
+
+def test_several_queries_are_seen_as_their_mean(build):
+    methods = attack_methods(build().inverter, None, bf16=False, device=torch.device("cpu"), queries=4)
+    assert list(methods)[-2:] == ["mean of 4 queries", "sample of 4 queries"]
+    assert {methods[name].sees for name in list(methods)[-2:]} == {"queries"}
+    assert methods["sample of 4 queries"].cost["target_queries"] == 4
+    with pytest.raises(ValueError, match="queries is 1; allowed: null, 2 or more"):
+        attack_methods(build().inverter, None, bf16=False, device=torch.device("cpu"), queries=1)

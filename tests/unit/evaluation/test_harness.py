@@ -391,3 +391,35 @@ def test_no_distractors_are_a_reason(batches: list, judge: Judge) -> None:
     none = Missing("reid", "3 val pictures of other sources for some picture; needed: 20")
     found = evaluate({"grey": METHODS["grey"]}, batches, judges=[judge], gallery=none, num_bootstrap=20)
     assert none in found.missing and not any(metric.startswith("reid") for metric in found.metrics())
+
+
+def test_the_mean_of_several_queries_comes_nearer_than_one(batches: list) -> None:
+    """Noise of deviation 1: what is left of it after n queries has deviation 1 / sqrt(n)."""
+    errors: dict[str, list[Tensor]] = {"once": [], "often": []}
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(images: Tensor) -> Tensor:
+        return shrink(images) + torch.randn(shrink(images).shape, generator=generator)
+
+    def watch(name: str):
+        def reconstruct(features: Tensor) -> Tensor:
+            errors[name].append(features)
+            return enlarge(features).clamp(0, 1)
+
+        return reconstruct
+
+    stored = [{**batch, "features": noisy(batch["image"])} for batch in batches]
+    methods = {"once": Method(watch("once")), "often": Method(watch("often"), sees="queries")}
+    evaluate(methods, stored, target=noisy, num_bootstrap=10, queries=16)
+    exact = torch.cat([shrink(batch["image"]) for batch in batches])
+    left = {name: (torch.cat(seen) - exact).std().item() for name, seen in errors.items()}
+    assert left["once"] == pytest.approx(1, rel=0.1) and left["often"] == pytest.approx(0.25, rel=0.1)
+    for given in ({"target": noisy}, {"target": noisy, "queries": 1}, {"queries": 4}):
+        with pytest.raises(ValueError, match=r"queries is .*; needed by often: 2 or more, and the target"):
+            evaluate(methods, stored, num_bootstrap=10, **given)
+
+
+def test_what_was_trained_on_these_features_is_compared_with_what_was_not() -> None:
+    methods = {name: Method(enlarge) for name in ("mean", "static mean", "static sample")}
+    assert ("mean", "static mean") in _comparisons(methods, None, None)
+    assert not any("static sample" in pair for pair in _comparisons(methods, None, None))

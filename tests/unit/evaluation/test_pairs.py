@@ -2,6 +2,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from inverter.data.manifest import Manifest
@@ -15,7 +16,7 @@ FEATURES = (6, 5, 7)
 
 
 def notes(folder: Path, target_spec: TargetSpec, num_train: int) -> str:
-    return "\n".join(EvaluationPairs.find(folder, "inverter 'toy'", target_spec).notes(num_train))
+    return "\n".join(EvaluationPairs.find(folder, "inverter 'toy'", target_spec).notes(num_train, target_spec))
 
 
 def test_notes_say_which_floors_are_weak_or_absent(tiny_shards: Path, target_spec: TargetSpec, tmp_path: Path) -> None:
@@ -68,3 +69,31 @@ def test_what_pairs_were_computed_in_is_said(tiny_shards: Path, target_spec: Tar
     assert "bf16" not in notes(folder, target_spec, 10)
     replace(Manifest.load(folder / "val"), precision="bf16").save(folder / "val")
     assert "were computed in bf16, what measures them in float32" in notes(folder, target_spec, 10)
+
+
+def test_what_an_attacker_did_not_know_is_accepted_where_it_is_named_and_said(
+    tiny_shards: Path, target_spec: TargetSpec, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_shards, tmp_path / "pairs")
+    (folder / "dev").rename(folder / "val")
+    shutil.rmtree(folder / "train")
+    drifted = replace(target_spec, weights_sha256="1" * 64, payload="int8")
+    for accept, refused in (
+        ([], "payload int8"),
+        (["payload"], "weights_sha256 1111"),
+        (["weights_sha256"], "payload"),
+    ):
+        with pytest.raises(ValueError, match=refused):
+            EvaluationPairs.find(folder, "inverter 'toy'", drifted, accept=accept)
+    found = EvaluationPairs.find(folder, "inverter 'toy'", drifted, accept=["weights_sha256", "payload"])
+    said = "\n".join(found.notes(10, drifted))
+    assert "weights are not those that the attacker's pairs" in said and "by another payload than" in said
+    assert "trained and measured on what arrives" not in said
+    guessed = replace(target_spec, preprocessing={**target_spec.preprocessing, "mean": [0.4] * 3})
+    assert "another mean and deviation of colours" in notes_of(folder, target_spec, guessed)
+    with pytest.raises(ValueError, match=r"accept=\['layer'\]; allowed: weights_sha256, payload, defence"):
+        EvaluationPairs.find(folder, "inverter 'toy'", target_spec, accept=["layer"])
+
+
+def notes_of(folder: Path, target_spec: TargetSpec, attacked: TargetSpec) -> str:
+    return "\n".join(EvaluationPairs.find(folder, "inverter 'toy'", target_spec).notes(10, attacked))

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,16 +46,14 @@ class FakePrior(nn.Module):
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    def load_targets(
-        name: str, layers: list[str], *, input_size: int, payload: str, pretrained: bool, defence: str | None = None
-    ) -> MultiTarget:
+    def load_targets(name: str, layers: list[str], *, input_size: int, payload: str, **given: Any) -> MultiTarget:
         generator = torch.Generator().manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU())
         with torch.no_grad():
             for weights in network.parameters():
                 weights.copy_(torch.randn(weights.shape, generator=generator))
-        half = [0.5, 0.5, 0.5]
-        return MultiTarget(network, layers, name=name, input_size=input_size, mean=half, std=half, payload=payload)
+        mean, std = (given.get(key, [0.5, 0.5, 0.5]) for key in ("mean", "std"))
+        return MultiTarget(network, layers, name=name, input_size=input_size, mean=mean, std=std, payload=payload)
 
     monkeypatch.setattr(prepare, "load_targets", load_targets)
     monkeypatch.setattr(prepare, "load_prior", lambda *_: FakePrior())
@@ -130,27 +129,53 @@ def test_layers_together_give_what_each_gives_alone(config, monkeypatch):
     drawn = []
     draw = FakePrior.sample
     monkeypatch.setattr(FakePrior, "sample", lambda *a, **k: drawn.append(1) or draw(*a, **k))
-    folders = prepare.prepare_layers(configs)
+    folders = prepare.prepare_together(configs)
     assert [contents(folder) for folder in folders] == alone
     assert len(drawn) == 2 + 2 + 1  # shards of 3, 3 and 1 pairs in batches of 2, once for both layers
     (folders[1] / "manifest.json").unlink()
     (folders[1] / "pairs-000001.tar").unlink()
     kept = {path: path.stat().st_mtime_ns for path in folders[0].iterdir()}
-    assert prepare.prepare_layers(configs) == folders
+    assert prepare.prepare_together(configs) == folders
     assert [contents(folder) for folder in folders] == alone
     assert kept == {path: path.stat().st_mtime_ns for path in folders[0].iterdir()}
 
 
+def test_payloads_together_give_what_each_gives_alone_in_one_pass(config, monkeypatch):
+    payloads = ["identity", "gaussian:0.1", "minmax:8:fit", "topk:0.5+int8"]
+    configs = [
+        replace(config, target=replace(config.target, payload=payload), output=f"{config.output}-{number}")
+        for number, payload in enumerate(payloads)
+    ]
+    alone = [contents(prepare.run(replace(c, output=f"{c.output}-alone"))) for c in configs]
+    passes = []
+    forward = nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: passes.append(len(x)) or forward(self, x))
+    assert [contents(folder) for folder in prepare.prepare_together(configs)] == alone
+    probes, fitted = 2 * len(payloads), 2
+    assert len(passes) == probes + fitted + 5  # shards of 3, 3 and 1 pairs in batches of 2, once for all payloads
+
+
+def test_an_attacker_may_believe_in_another_preprocessing(config):
+    exact = PairDataset(prepare.run(config))
+    believed = PairDataset(
+        prepare.run(replace(config, mean=[0.0] * 3, std=[1.0] * 3, output=f"{config.output}-believed"))
+    )
+    assert believed.manifest.target.preprocessing["mean"] == [0.0] * 3
+    assert believed.manifest.target.weights_sha256 == exact.manifest.target.weights_sha256
+    assert not np.allclose(believed[0]["features"], exact[0]["features"])
+    with pytest.raises(ValueError, match=r"mean=\[0.0\], std=None; allowed with features that are captured: null"):
+        prepare.run(replace(config, mean=[0.0], features="captured"))
+
+
 def test_layers_together_must_share_their_pictures(config):
     first, second = layer_configs(config)
-    for changed in (replace(second, seed=1), replace(second, target=replace(second.target, input_size=10))):
-        with pytest.raises(ValueError, match=r"everything but target.layer and output"):
-            prepare.prepare_layers([first, changed])
+    with pytest.raises(ValueError, match=r"everything but target and output"):
+        prepare.prepare_together([first, replace(second, seed=1)])
     for changed in (replace(second, output=first.output), replace(second, target=first.target)):
-        with pytest.raises(ValueError, match="each layer once, each in a folder of its own"):
-            prepare.prepare_layers([first, changed])
+        with pytest.raises(ValueError, match="each layer and payload once, each in a folder of its own"):
+            prepare.prepare_together([first, changed])
     with pytest.raises(ValueError, match="features='captured' are those of one layer"):
-        prepare.prepare_layers([replace(c, features="captured") for c in (first, second)])
+        prepare.prepare_together([replace(c, features="captured") for c in (first, second)])
 
 
 def test_a_finished_folder_returns_at_once(config, monkeypatch):
@@ -250,7 +275,7 @@ def test_features_that_overflow_half_precision_say_what_to_do(config, monkeypatc
             features = images.mean(1, keepdim=True) * 0 + 70000
             return features.half().float() if half else features
 
-    def load_targets(name, layers, *, input_size, payload, pretrained, defence):
+    def load_targets(name, layers, *, input_size, payload, **_):
         network = nn.Sequential(nn.Identity(), Large())
         return MultiTarget(network, layers, name=name, input_size=input_size, mean=[0.5] * 3, std=[1.0] * 3)
 
