@@ -175,7 +175,7 @@ def _local(component: gr.Image | gr.File) -> None:
             raise gr.Error("a URL is not fetched; allowed: a file of yours", print_exception=False)
         return await move(path)
 
-    component.async_move_resource_to_block_cache = uploaded  # type: ignore[method-assign]
+    component.async_move_resource_to_block_cache = uploaded  # type: ignore[method-assign,assignment]
     component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import torch
@@ -90,10 +91,11 @@ def attack_methods(
     if queries is not None:
         if queries < 2:
             raise ValueError(f"queries is {queries}; allowed: null, 2 or more")
-        asked_more = {"sees": "queries", "cost": one_pass | {"target_queries": queries}}
-        methods[f"mean of {queries} queries"] = Method(under(inverter.mean), operating_point="mean", **asked_more)
-        asked_more["cost"] |= {"denoiser_calls": steps}
-        methods[f"sample of {queries} queries"] = Method(drawn, operating_point="sample", **asked_more)
+        cost = one_pass | {"target_queries": queries}
+        several = partial(Method, sees="queries")
+        methods[f"mean of {queries} queries"] = several(under(inverter.mean), operating_point="mean", cost=cost)
+        cost = cost | {"denoiser_calls": steps}
+        methods[f"sample of {queries} queries"] = several(drawn, operating_point="sample", cost=cost)
     if baseline is not None:
         cost = one_pass | {"denoiser_calls": baseline.denoiser_calls}
         methods[baseline.kind] = Method(under(baseline.to(device).reconstruct), operating_point="mean", cost=cost)

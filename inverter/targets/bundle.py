@@ -57,7 +57,7 @@ class TargetBundle(nn.Module):
             ValueError: As ``MultiTarget.fit``.
         """
         images = list(batches)
-        found = {}
+        found: dict[str, str] = {}
         for target, names in self._each():
             if target.fits:
                 fitted = target.fit(_first(images, target.num_fit))

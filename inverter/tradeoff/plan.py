@@ -152,8 +152,8 @@ def check_split(plan: Plan) -> Plan:
 
 def _alone(step: Step) -> Step:
     optim = step.train.optim
-    twice = {key: value and 2 * value for key, value in (("max_time", optim.max_time), ("max_steps", optim.max_steps))}
-    train = replace(step.train, start_from=None, optim=replace(optim, **twice))
+    seconds, steps = (None if budget is None else 2 * budget for budget in (optim.max_time, optim.max_steps))
+    train = replace(step.train, start_from=None, optim=replace(optim, max_time=seconds, max_steps=steps))
     return replace(step, train=train, evaluate=replace(step.evaluate, static=None))
 
 
