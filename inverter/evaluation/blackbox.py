@@ -72,8 +72,8 @@ def attack_methods(
         ask = cast(Callable[[Tensor], Tensor], query) if surrogate is None else surrogate.eval().predict
         draws = best_draws * (1 + search_rounds)
         searched = sum(count_steps(spec.num_inference_steps, SEARCH[n % len(SEARCH)]) for n in range(search_rounds))
-        queries = draws if surrogate is None else 0
-        cost = {"target_queries": queries, "denoiser_calls": best_draws * (steps + searched * guided)}
+        asked_of = draws if surrogate is None else 0
+        cost = {"target_queries": asked_of, "denoiser_calls": best_draws * (steps + searched * guided)}
 
         def best(features: Tensor) -> Tensor:
             return best_of(inverter, asked, features, best_draws, rounds=search_rounds)

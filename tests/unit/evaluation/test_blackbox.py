@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from inverter.blackbox.build import build_module
+from inverter.blackbox.modules.surrogate import Surrogate
 from inverter.data.manifest import Manifest
 from inverter.evaluation.blackbox import attack_methods
 
@@ -73,3 +74,12 @@ def test_several_queries_are_seen_as_their_mean(build):
     assert methods["sample of 4 queries"].cost["target_queries"] == 4
     with pytest.raises(ValueError, match="queries is 1; allowed: null, 2 or more"):
         attack_methods(build().inverter, None, bf16=False, device=torch.device("cpu"), queries=1)
+
+
+def test_best_of_adds_no_attack_with_several_queries(build):
+    inverter, cpu = build().inverter, torch.device("cpu")
+    for surrogate in (None, Surrogate((6, 5, 7), 16, width=16, depth=1)):
+        query = None if surrogate is not None else lambda images: images
+        methods = attack_methods(inverter, None, bf16=False, device=cpu, best_draws=2, query=query, surrogate=surrogate)
+        assert not [name for name in methods if "queries" in name]
+        assert list(methods.values())[-1].cost["target_queries"] == (2 if surrogate is None else 0)
