@@ -18,6 +18,7 @@ from inverter.data.datamodule import PairDataModule, pair_loader
 from inverter.data.manifest import Manifest
 from inverter.data.reader import PairDataset
 from inverter.data.sources.photos import PHOTOS, find_photo
+from inverter.payloads.minmax import MinMax
 from inverter.run.record import commit
 from inverter.stages import prepare
 from inverter.targets.target import MultiTarget
@@ -151,8 +152,25 @@ def test_payloads_together_give_what_each_gives_alone_in_one_pass(config, monkey
     forward = nn.Conv2d.forward
     monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: passes.append(len(x)) or forward(self, x))
     assert [contents(folder) for folder in prepare.prepare_together(configs)] == alone
-    probes, fitted = 2 * len(payloads), 2
+    probes, fitted = 2 * len(payloads), 4  # all 7 pictures, in batches of 2, once
     assert len(passes) == probes + fitted + 5  # shards of 3, 3 and 1 pairs in batches of 2, once for all payloads
+
+
+def test_payloads_that_are_fitted_to_unlike_numbers_of_pictures_give_what_each_gives_alone(config, monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(MinMax, "num_fit", 3)  # 1 and a half batches
+    monkeypatch.setattr("inverter.payloads.pq.PER_CENTROID", 3)  # so 6 vectors for 2 centroids
+    configs = [
+        replace(config, target=replace(config.target, payload=payload), output=f"{config.output}-{number}")
+        for number, payload in enumerate(["minmax:8:fit", "pq:2x1:fit", "identity"])
+    ]
+    alone = [contents(prepare.run(replace(c, output=f"{c.output}-alone"))) for c in configs]
+    together = prepare.prepare_together(configs)
+    assert [contents(folder) for folder in together] == alone
+    exact = np.stack([pair["features"] for pair in PairDataset(together[2])])
+    found = [Manifest.load(folder).target.payload for folder in together]
+    assert float(found[0].split(":")[3]) == pytest.approx(exact[:3].max(), rel=1e-3) != pytest.approx(exact.max())
+    assert [path.name for path in together[1].glob("codebooks-*")] == [f"codebooks-{found[1][-16:]}.safetensors"]
 
 
 def test_an_attacker_may_believe_in_another_preprocessing(config):

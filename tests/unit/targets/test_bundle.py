@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from inverter.payloads.minmax import MinMax
 from inverter.targets import load_target, load_targets
 from inverter.targets.bundle import TargetBundle
 
@@ -55,6 +56,21 @@ def test_only_ranges_that_are_open_are_fitted():
     bundle.use_payloads(found)
     assert not bundle.fits
     assert [bundle.specs[name].payload for name in ("a", "b")] == [found["a"], "int8"]
+
+
+def test_each_is_measured_on_as_many_pictures_as_alone(monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(MinMax, "num_fit", 3)
+    monkeypatch.setattr("inverter.payloads.pq.PER_CENTROID", 4)
+    payloads = {"range": "minmax:8:fit", "codes": "pq:7x1:fit", "sign": "binary"}
+    bundle = TargetBundle([build({"1": name}, payload) for name, payload in payloads.items()])
+    assert bundle.num_fit == 8  # of the two that are fitted, the one that wants more
+    images = [*torch.linspace(0.1, 1, 8)[:, None, None, None].mul(torch.rand(8, 3, 16, 16)).split(2)]
+    found = bundle.fit(iter(images))
+    assert set(found) == {"range", "codes"}
+    for name, first in (("range", [images[0], images[1][:1]]), ("codes", images)):
+        assert found[name] == load_targets(NETWORK, ["1"], input_size=16, payload=payloads[name]).fit(first)["1"]
+    assert found["range"] != load_targets(NETWORK, ["1"], input_size=16, payload="minmax:8:fit").fit(images)["1"]
 
 
 def test_a_name_twice_is_refused():
