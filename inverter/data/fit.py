@@ -10,7 +10,7 @@ from inverter.data.build import PairBuilder
 from inverter.data.fingerprint import Fingerprint
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.payloads import same_payload
-from inverter.payloads.codebooks import load_codebooks
+from inverter.payloads.codebooks import load_codebooks, named_in, recall, remember
 from inverter.run.processes import gather
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ def fitted_payloads(
     noted = {config.output: _noted(config, fingerprints[config.output]) for config in configs}
     if all(noted.values()):
         return {output: str(name) for output, name in noted.items()}
-    measured = gather([builder.fit()])[0]
+    found = builder.fit()
+    books = {digest: recall(digest) for name in found.values() for digest in named_in(name)}
+    measured, first = gather([(found, books)])[0]  # the first process's: on other hardware last bits may be others
+    for each in first.values():
+        remember(each)
     return {output: name or measured[output] for output, name in noted.items()}
 
 
