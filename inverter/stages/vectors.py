@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
-from itertools import islice
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from inverter.config import VectorsConfig
-from inverter.data.table import ROWS, VectorTable
+from inverter.data.table import VectorTable
 from inverter.evaluation.intervals import MIN_SOURCES, Interval
 from inverter.evaluation.stored_vectors import VectorScore, guessed_labels, score_payloads
 from inverter.run.files import write_text
@@ -41,11 +42,7 @@ def run(config: VectorsConfig) -> list[VectorScore]:
     if config.max_label is not None and config.table.label is None:
         raise ValueError(f"max_label is {config.max_label}; allowed: with table.label, the column of the labels")
     table = VectorTable(Path(config.features), config.table)
-    parts = list(islice(table.rows(), -(-config.rows // ROWS) if table.num_rows > config.rows else None))
-    vectors = torch.from_numpy(np.concatenate([rows.vectors for rows in parts]))[: config.rows]
-    labels = None
-    if table.label is not None:
-        labels = torch.tensor([label for rows in parts for label in rows.labels or ()])[: config.rows]
+    vectors, labels = read_vectors(table, config.rows)
     scores = list(
         score_payloads(
             vectors,
@@ -71,6 +68,15 @@ def run(config: VectorsConfig) -> list[VectorScore]:
         log.error("limits may be exceeded by %s", "; ".join(wrong))
         raise SystemExit(LIMIT_EXCEEDED)
     return scores
+
+
+def read_vectors(table: VectorTable, num_rows: int) -> tuple[Tensor, Tensor | None]:
+    """The first ``num_rows`` vectors ``(n, D)``, or all, and their labels ``(n,)``; no further part is read."""
+    parts = list(takewhile(lambda rows: rows.start < num_rows, table.rows()))
+    vectors = torch.from_numpy(np.concatenate([rows.vectors for rows in parts]))[:num_rows]
+    if table.label is None:
+        return vectors, None
+    return vectors, torch.tensor([label for rows in parts for label in rows.labels or ()])[:num_rows]
 
 
 def exceeded(config: VectorsConfig, score: VectorScore) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from inverter.__main__ import main
 from inverter.config import TableConfig, VectorsConfig
+from inverter.data.table import VectorTable
 from inverter.run.status import LIMIT_EXCEEDED
 from inverter.stages import vectors
 
@@ -68,3 +69,15 @@ def test_what_is_not_allowed(table):
         setattr(config, key, value)
         with pytest.raises(ValueError, match=message):
             vectors.run(config)
+
+
+def test_as_many_rows_as_asked_for_whatever_the_size_of_batches(tmp_path):
+    values = np.random.default_rng(0).normal(size=(90, 4)).astype(np.float32)
+    whole = pa.table({"v": list(values), "class": np.arange(90)})
+    with pa.OSFile(str(tmp_path / "x.arrow"), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
+        writer.write_table(whole, max_chunksize=7)
+    table = VectorTable(tmp_path / "x.arrow", TableConfig(label="class"))
+    for asked, wanted in ((30, 30), (28, 28), (1000, 90)):
+        found, labels = vectors.read_vectors(table, asked)
+        np.testing.assert_array_equal(found, values[:wanted])
+        assert labels.tolist() == list(range(wanted))
