@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from inverter.audit.assemble import read_results
-from inverter.audit.metrics import PerImage, attack_means, headline, read_per_image, score_metrics
+from inverter.audit.metrics import SCORED, PerImage, attack_means, headline, read_per_image, score_metrics
 from inverter.audit.plan import Step
 from inverter.audit.score import LeakScore, best_of_each
 from inverter.data.manifest import Manifest
@@ -32,7 +32,8 @@ CAVEATS = (
     "Utility is agreement with the undefended network where no label is known: it may go on where both are wrong, and "
     "a network that is trained for its payload would lose less.",
     "The Pareto set compares means. One of its settings may be no better than one that is not in it; what may be told "
-    "apart is said with intervals.",
+    "apart is said with intervals. These hold for each setting alone: of many that protect nothing, one in forty would "
+    "be said to protect by chance.",
     "It holds for this layer, this input size, these pictures at the size compared, and as many pairs and as much "
     "training as was given to each attack.",
 )
@@ -93,14 +94,14 @@ def assemble(config: TradeoffConfig, plan: Plan, limits: Mapping[str, float], ne
 def compare_best(
     here: tuple[Results, PerImage], undefended: tuple[Results, PerImage], num_bootstrap: int
 ) -> tuple[Comparison, ...]:
-    """Best attack of one evaluation minus that of another, of every metric, on the same pictures.
+    """Best attack of one evaluation minus that of another, of every metric that gets a score, on the same pictures.
 
     Every replicate takes its own best attacks. A claim needs 20 sources and one sign under every judge.
     """
     groups = list(here[1].groups)
     bootstrap = Bootstrap(len(groups), groups, num_bootstrap=num_bootstrap, seed=here[0].seed)
     found = {}
-    for metric in here[0].metrics():
+    for metric in (each for each in here[0].metrics() if each.partition("/")[0] in SCORED):
         attacks = [attack_means(metric, *each, bootstrap) for each in (here, undefended)]
         if all(attacks):
             sign = -1.0 if label(metric).arrow == "↓" else 1.0

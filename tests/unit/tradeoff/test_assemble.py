@@ -101,3 +101,8 @@ def test_of_a_distance_the_best_attack_is_the_lowest(make):
     here = make({"mean": {"lpips": ramp(0.7)}, "sample": {"lpips": ramp(0.4)}})
     (found,) = compare_best(here, undefended, 200)
     assert (found.a, found.b) == ("sample", "mean") and found.difference == pytest.approx(0.2)
+
+
+def test_what_each_setting_measures_with_a_yardstick_of_its_own_is_not_compared(make):
+    values = {"mean": {"psnr": ramp(20), "feature_cosine": ramp(0.5)}}
+    assert [found.metric for found in compare_best(make(values), make(values), 50)] == ["psnr"]
