@@ -43,7 +43,9 @@ class SourceCache(PictureCache):
     def __init__(self, config: PrepareConfig, resolution: int, folder: Path) -> None:
         prior = load_prior(config.prior) if config.source == "prior" else None
         source = open_source(config, prior)
+        drawn_by = None if prior is None else prior.weights_sha256
         made_of = [config.source, config.split, config.pairs, config.seed, asdict(config.dataset), source.listing()]
+        made_of += [drawn_by] if drawn_by else []
         path = folder / f"{derive_seed(json.dumps(made_of), resolution):016x}"
         texts, pixels = path.with_suffix(".json"), path.with_suffix(".u8")
         if not texts.is_file():

@@ -32,7 +32,14 @@ class AdversarialModule(DefenceModule):
         return self.decoder
 
     def penalty(self, features: Tensor, batch: dict, answer: Tensor) -> Tensor:
-        return self.decoder.error(reverse_gradient(features, self.settings.weight), batch["image"])
+        return self.against(features, batch["image"])
+
+    def against(self, features: Tensor, images: Tensor) -> Tensor:
+        """The decoder's error, which the device raises; in validation the device's own term, lower being better."""
+        weight = self.settings.weight
+        if not self.training:
+            return -weight * self.decoder.error(features, images)
+        return self.decoder.error(reverse_gradient(features, weight), images)
 
 
 def build(config: DefendConfig, base: Split) -> AdversarialModule:

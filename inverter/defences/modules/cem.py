@@ -69,5 +69,7 @@ def build(config: DefendConfig, base: Split) -> CemModule:
     """
     settings = config.defence
     check_above(settings, 0, "weight", "std", "momentum", "num_clusters")
+    if settings.momentum > 1:
+        raise ValueError(f"defence.momentum={settings.momentum}; allowed: above 0, at most 1")
     behind = [name for name in split_chain(settings.payload) if name != "identity"]
     return CemModule(config, base, "+".join([f"gaussian:{settings.std:g}", *behind]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inverter.defences.adversary import reverse_gradient
 from inverter.defences.config import DefendConfig
 from inverter.defences.kinds import check_above
 from inverter.defences.modules.adversarial import AdversarialModule
@@ -28,7 +27,7 @@ class DiscoModule(AdversarialModule):
         with torch.no_grad():  # the decoder moves the choice of channels, not the weights before it
             whole = self.split.layer_features(batch["image"])
         pruned = self.split.target.cut.send(whole)  # type: ignore[union-attr]
-        return self.decoder.error(reverse_gradient(pruned, self.settings.weight), batch["image"])
+        return self.against(pruned, batch["image"])
 
 
 def build(config: DefendConfig, base: Split) -> DiscoModule:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from inverter.defences.config import DefendConfig
 from inverter.defences.kinds import check_above
-from inverter.defences.module import DefenceModule
+from inverter.defences.module import DefenceModule, check_labels
 from inverter.defences.modules.cem import relative
 from inverter.losses.dependence import contrastive_loss
 from inverter.targets.split import Split
@@ -25,8 +25,11 @@ class SiameseModule(DefenceModule):
     """
 
     def penalty(self, features: Tensor, batch: dict, answer: Tensor) -> Tensor:
-        label = batch["label"]
-        same = label[:, None] == label if self.config.data.labels else nearest_answers(answer)
+        if self.config.data.labels:
+            label = check_labels(batch["label"], answer.shape[1])
+            same = label[:, None] == label
+        else:
+            same = nearest_answers(answer)
         return self.settings.weight * contrastive_loss(relative(features.float()), same, self.settings.margin)
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import tarfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -126,6 +127,34 @@ def test_discos_decoder_moves_the_choice_alone(defend_config, tmp_path):
     assert module.split.target.cut.scores[-1].weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("kind", ["adversarial", "disco"])
+def test_validation_counts_the_decoders_error_for_the_device(kind, defend_config, tmp_path):
+    """Patience looks at it: a decoder that gets worse is no reason to stop."""
+    module = build(defend_config(tmp_path, kind, weight=2.0)).eval()
+    images = torch.rand(4, 3, 16, 16)
+    features = module.split.target(images)
+    found = module.penalty(features, {"image": images}, torch.rand(4, 5))
+    torch.testing.assert_close(found, -2 * module.decoder.error(features, images))
+
+
+def test_the_cache_tells_priors_apart(defend_config, tmp_path, monkeypatch):
+    config = defend_config(tmp_path / "run")
+    config.data.source, config.data.pictures = "prior", 4
+    found = []
+    for mark in "ab":
+        prior = SimpleNamespace(
+            weights_sha256=mark * 64,
+            few_step=True,
+            prompts=(),
+            condition=lambda prompts: torch.zeros(len(prompts), 1, 1),
+            sample=lambda conditioning, mark=mark, **_: torch.full((len(conditioning), 3, 8, 8), float(mark == "b")),
+            decode=lambda latents: latents,
+        )
+        monkeypatch.setattr("inverter.defences.data.load_prior", lambda _, prior=prior: prior)
+        found.append(SourceModule(config, tmp_path / "run").first(4).mean().item())
+    assert found == [0, 1]
+
+
 def test_cem_counts_what_a_gaussian_channel_carries(defend_config, tmp_path):
     module = build(defend_config(tmp_path, "cem", std=0.5, weight=1.0, num_clusters=1)).eval()
     images = torch.rand(6, 3, 16, 16)
@@ -141,6 +170,14 @@ def test_siamese_pairs_without_labels():
     answer = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     same = nearest_answers(answer)
     assert same.tolist() == [[False, True, False], [True, False, True], [False, True, False]]
+
+
+def test_siamese_refuses_pictures_without_the_label_that_pairs_them(defend_config, tmp_path):
+    config = defend_config(tmp_path, "siamese")
+    config.data.labels = True
+    module, batch = build(config), {"label": torch.tensor([0, 1, -1])}
+    with pytest.raises(ValueError, match="pictures have labels from -1 to 1; allowed: 0 to 4"):
+        module.penalty(torch.rand(3, 8), batch, torch.rand(3, 5))
 
 
 def test_labels_of_the_pictures(defend_config, tmp_path, pictures):
@@ -214,6 +251,7 @@ def test_a_gradient_that_is_not_finite(defend_config, tmp_path, monkeypatch):
         ("adversarial", {"decoder_lr": math.inf}, "defence.decoder_lr=inf; allowed: above 0"),
         ("cem", {"std": -1.0}, "defence.std=-1.0; allowed: above 0"),
         ("cem", {"num_clusters": 100}, "defence.num_clusters=100; allowed: 1 to 24, the pictures"),
+        ("cem", {"momentum": 1.5}, "defence.momentum=1.5; allowed: above 0, at most 1"),
         ("siamese", {"margin": 0.0}, "defence.margin=0.0; allowed: above 0"),
     ],
 )
