@@ -24,7 +24,7 @@ from inverter.evaluation.metrics import (
 from inverter.evaluation.nearest import TrainingReader
 from inverter.evaluation.notes import own_notes, preferred_point
 from inverter.evaluation.recon_files import select_pictures
-from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
+from inverter.evaluation.results import Comparison, Payload, Results, Row, Score, make_comparison
 from inverter.run.record import commit, environment
 from inverter.targets.shape import from_lists
 
@@ -266,24 +266,7 @@ def _compare(
     for a, b in compared:
         shared = [metric for metric in statistics[a] if metric in statistics[b]]
         differences = {metric: bootstrap.difference(statistics[a][metric], statistics[b][metric]) for metric in shared}
-        for metric, found in differences.items():
-            kind = metric.partition("/")[0]
-            signs = {(d.mean > 0) - (d.mean < 0) for m, d in differences.items() if m.partition("/")[0] == kind}
-            comparisons.append(
-                Comparison(
-                    a=a,
-                    b=b,
-                    metric=metric,
-                    difference=found.mean,
-                    low=found.low,
-                    high=found.high,
-                    excludes_zero=found.excludes_zero,
-                    claim=found.claim and len(signs) == 1,
-                    n=found.n,
-                    groups=found.groups,
-                    network=networks.get(metric),
-                )
-            )
+        comparisons += [make_comparison(a, b, metric, differences, networks.get(metric)) for metric in shared]
     return comparisons
 
 

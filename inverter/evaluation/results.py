@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from inverter.evaluation.methods import NEAREST_BY_FEATURES, WITHOUT_HEAD
 from inverter.evaluation.metrics import Missing
 from inverter.run.files import write_text
+
+if TYPE_CHECKING:
+    from inverter.evaluation.intervals import Difference
 
 SCHEMA_VERSION = 1
 
@@ -58,6 +61,27 @@ class Comparison:
     n: int
     groups: int
     network: str | None = None
+
+
+def make_comparison(
+    a: str, b: str, metric: str, differences: "Mapping[str, Difference]", network: str | None = None
+) -> Comparison:
+    """Method a minus method b in one metric of ``differences``, which holds it under every judge."""
+    found, kind = differences[metric], metric.partition("/")[0]
+    signs = {(d.mean > 0) - (d.mean < 0) for key, d in differences.items() if key.partition("/")[0] == kind}
+    return Comparison(
+        a=a,
+        b=b,
+        metric=metric,
+        difference=found.mean,
+        low=found.low,
+        high=found.high,
+        excludes_zero=found.excludes_zero,
+        claim=found.claim and len(signs) == 1,
+        n=found.n,
+        groups=found.groups,
+        network=network,
+    )
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from inverter.audit.metrics import SCORED, PerImage, attack_means, headline, rea
 from inverter.audit.plan import Step
 from inverter.audit.score import LeakScore, best_of_each
 from inverter.data.manifest import Manifest
-from inverter.evaluation.intervals import Bootstrap, Interval, Statistic
+from inverter.evaluation.intervals import Bootstrap, Difference, Interval, Statistic
 from inverter.evaluation.labels import label
 from inverter.evaluation.methods import STATIC
 from inverter.evaluation.metrics import Missing
-from inverter.evaluation.results import Comparison, Results, Score
+from inverter.evaluation.results import Comparison, Results, Score, make_comparison
 from inverter.run.record import commit, environment
 from inverter.tradeoff.config import TradeoffConfig
 from inverter.tradeoff.plan import Plan, Setting
@@ -100,32 +100,16 @@ def compare_best(
     """
     groups = list(here[1].groups)
     bootstrap = Bootstrap(len(groups), groups, num_bootstrap=num_bootstrap, seed=here[0].seed)
-    found = {}
+    names: dict[str, tuple[str, str]] = {}
+    differences: dict[str, Difference] = {}
     for metric in (each for each in here[0].metrics() if each.partition("/")[0] in SCORED):
         attacks = [attack_means(metric, *each, bootstrap) for each in (here, undefended)]
         if all(attacks):
             sign = -1.0 if label(metric).arrow == "↓" else 1.0
-            best = [best_of_each(each, sign) for each in attacks]
-            tops = [Statistic(sign * top.value, sign * top.replicates) for _, top in best]
-            found[metric] = (best[0][0], best[1][0], bootstrap.difference(*tops))
-    signs: dict[str, set[bool]] = {}
-    for metric, (_, _, difference) in found.items():
-        signs.setdefault(metric.partition("/")[0], set()).add(difference.mean > 0)
-    return tuple(
-        Comparison(
-            a=a,
-            b=b,
-            metric=metric,
-            difference=difference.mean,
-            low=difference.low,
-            high=difference.high,
-            excludes_zero=difference.excludes_zero,
-            claim=difference.claim and len(signs[metric.partition("/")[0]]) == 1,
-            n=difference.n,
-            groups=difference.groups,
-        )
-        for metric, (a, b, difference) in found.items()
-    )
+            (a, one), (b, other) = (best_of_each(each, sign) for each in attacks)
+            tops = [Statistic(sign * top.value, sign * top.replicates) for top in (one, other)]
+            names[metric], differences[metric] = (a, b), bootstrap.difference(*tops)
+    return tuple(make_comparison(*names[metric], metric, differences) for metric in differences)
 
 
 def _record(

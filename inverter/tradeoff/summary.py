@@ -16,8 +16,8 @@ from inverter.tradeoff.verdict import less, more
 def summarise(tradeoff: Tradeoff) -> Summary:
     """What the best attack gets of undefended features, which settings protect, at what price, and which only surprise.
 
-    A setting protects where the best attack gets clearly less, paired by picture and under every judge. One surprises
-    where the static attack gets clearly less than the adaptive one while the setting does not protect.
+    A setting protects where the best attack gets clearly less, paired by picture, and no judge sees it get more. One
+    surprises where the static attack gets clearly less than the adaptive one while the setting does not protect.
     """
     undefended, *others = tradeoff.settings
     score = undefended.scores.get(tradeoff.metric)

@@ -32,9 +32,9 @@ def pareto_set(settings: Sequence[SettingRecord], metric: str) -> tuple[str, ...
 
 
 def protecting(settings: Sequence[SettingRecord], metric: str) -> tuple[str, ...]:
-    """Settings whose best attack finds clearly less than the best one on undefended features, under every judge.
+    """Settings whose best attack finds clearly less than the best one on undefended features.
 
-    Differences are paired by picture; fewer than 20 sources show none.
+    Differences are paired by picture and have one sign under every judge; fewer than 20 sources show none.
     """
     return tuple(each.name for each in settings if each.trained and less(each.protection, metric))
 

@@ -92,6 +92,8 @@ def test_judges_that_disagree_claim_nothing(make):
     undefended = make({"mean": {"reid_mrr/a": ramp(0.5), "reid_mrr/b": ramp(0.5)}})
     here = make({"mean": {"reid_mrr/a": ramp(0.1), "reid_mrr/b": ramp(0.6)}})
     assert [c.claim for c in compare_best(here, undefended, 200)] == [False, False]
+    unmoved = make({"mean": {"reid_mrr/a": ramp(0.1), "reid_mrr/b": ramp(0.5)}})
+    assert [c.claim for c in compare_best(unmoved, undefended, 200)] == [False, False]
     agreeing = make({"mean": {"reid_mrr/a": ramp(0.1), "reid_mrr/b": ramp(0.4)}})
     assert [c.claim for c in compare_best(agreeing, undefended, 200)] == [True, True]
 
