@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inverter.data.pictures import AUGMENTS, to_tensor
 from inverter.data.sources.photos import PhotoSource
 from inverter.payloads import make_payload
-from inverter.targets.classifier import Classifier
 from inverter.targets.load import load_network
-from inverter.targets.tap import tap
+from inverter.targets.split import Split
+from inverter.targets.target import Target
 
 PAYLOADS = (
     *("identity", "zlib", "fp16", "int8", "int8+zlib", "minmax:8", "minmax:8:fit", "minmax:4", "minmax:4:channel"),
@@ -32,36 +31,25 @@ def pictures(split: str, count: int) -> Tensor:
     return torch.stack([to_tensor(AUGMENTS["none"](each.image, SIZE, 0)) for each in found]).float() / 255
 
 
-def answers(classifier: Classifier, layer: str, images: Tensor, arrived: Tensor) -> Tensor:
-    """Classes that the server's half finds in features ``(B, ...)`` that arrived of ``images``."""
-
-    def replace(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        return arrived
-
-    handle = classifier.network.get_submodule(layer).register_forward_hook(replace)
-    try:
-        return classifier(images).argmax(1)
-    finally:
-        handle.remove()
-
-
 @torch.no_grad()
 def table(layers: Sequence[str], target: str = "timm:tf_efficientnet_lite0", count: int = 40) -> Iterator[str]:
     """Rows of Markdown: mean bytes a picture, relative error of what arrives, number of answers that stay the same."""
-    classifier = Classifier(load_network(target, input_size=SIZE))
+    loaded = load_network(target, input_size=SIZE)
+    options = loaded.image_options(SIZE, None, None)
+    splits = {layer: Split(Target(loaded.network, layer, **options)) for layer in layers}
     images, training = pictures("val", count), pictures("train", count)
     yield "| payload | " + " | ".join(f"{layer}: bytes | error | same answer" for layer in layers) + " |"
     yield "| --- |" + " --- |" * 3 * len(layers)
     features, fitted = (
-        tap(classifier.network, list(layers), classifier.preprocess(each)) for each in (images, training)
+        {layer: split.layer_features(each) for layer, split in splits.items()} for each in (images, training)
     )
-    plain = classifier(images).argmax(1)
+    plain = splits[layers[0]](images).argmax(1)
     for name in PAYLOADS:
         cells = []
-        for layer in layers:
+        for layer, split in splits.items():
             sent = make_payload(make_payload(name).fitted(fitted[layer])).send(features[layer])
             error = (sent.features - features[layer]).norm() / features[layer].norm()
-            same = int((answers(classifier, layer, images, sent.features) == plain).sum())
+            same = int((split.answer_to(sent.features).argmax(1) == plain).sum())
             cells += [f"{sum(sent.num_bytes()) / count:,.0f}", f"{error:.3f}", f"{same} of {count}"]
         yield f"| `{name}` | " + " | ".join(cells) + " |"
 
