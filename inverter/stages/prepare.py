@@ -30,6 +30,7 @@ from inverter.run.lock import locked
 from inverter.run.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.bundle import TargetBundle
+from inverter.targets.defence import find_mark
 from inverter.targets.spec import TargetSpec
 
 log = logging.getLogger(__name__)
@@ -71,12 +72,23 @@ def write_missing(configs: Sequence[PrepareConfig]) -> None:
     for config in configs:
         fingerprint = Fingerprint(folder_of(config), config)
         if fingerprint.complete:
+            check_defence(config)
             follow_source(config, fingerprint)
         if fingerprint.complete:
             log.info("%s is finished: %d pairs", folder_of(config), Manifest.load(folder_of(config)).num_pairs)
         else:
             todo[config.output] = fingerprint
     write_pairs([config for config in configs if config.output in todo], todo)
+
+
+def check_defence(config: PrepareConfig) -> None:
+    """Raise ValueError where a finished folder was made with another defence than ``target.defence`` holds now."""
+    made = Manifest.load(folder_of(config)).target.defence
+    if config.target.defence is not None and (now := find_mark(config.target.defence)) != made:
+        raise ValueError(
+            f"target.defence={config.target.defence!r} is {now}, but {folder_of(config)} was made with "
+            f"{made or 'none'}; choose another output or delete it"
+        )
 
 
 def follow_source(config: PrepareConfig, fingerprint: Fingerprint) -> None:

@@ -21,6 +21,7 @@ from inverter.data.sources.photos import PHOTOS, find_photo
 from inverter.payloads.minmax import MinMax
 from inverter.run.record import commit
 from inverter.stages import prepare
+from inverter.targets.spec import DefenceMark
 from inverter.targets.target import MultiTarget
 
 
@@ -171,6 +172,27 @@ def test_payloads_that_are_fitted_to_unlike_numbers_of_pictures_give_what_each_g
     found = [Manifest.load(folder).target.payload for folder in together]
     assert float(found[0].split(":")[3]) == pytest.approx(exact[:3].max(), rel=1e-3) != pytest.approx(exact.max())
     assert [path.name for path in together[1].glob("codebooks-*")] == [f"codebooks-{found[1][-16:]}.safetensors"]
+
+
+def test_pairs_of_a_defence_that_was_trained_anew_since_are_refused(config, monkeypatch):
+    config.target.defence = "runs/nopeek"
+    first, second = DefenceMark("nopeek", "a" * 64), DefenceMark("nopeek", "b" * 64)
+    load = prepare.load_targets
+
+    def load_defended(*given, **named):
+        target = load(*given, **named)
+        target.specs = {layer: replace(spec, defence=first) for layer, spec in target.specs.items()}
+        return target
+
+    monkeypatch.setattr(prepare, "load_targets", load_defended)
+    monkeypatch.setattr(prepare, "find_mark", lambda folder: first)
+    assert prepare.run(config) == prepare.run(config)
+    monkeypatch.setattr(prepare, "find_mark", lambda folder: second)
+    message = (
+        r"target.defence='runs/nopeek' is nopeek \(bbbbbbbbbbbb\), but .*train was made with nopeek \(aaaaaaaaaaaa\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        prepare.run(config)
 
 
 def test_an_attacker_may_believe_in_another_preprocessing(config):
