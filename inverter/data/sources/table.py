@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from inverter.config import TableConfig
+from inverter.data.files import listed
 from inverter.data.pictures import read_picture
 from inverter.data.sources.captured import read_spec
 from inverter.data.sources.folder import FolderSource
@@ -64,7 +65,8 @@ class TableSource(SequentialSource[Item]):
         log.info("%s: %s", table, self.table.describe())
 
     def listing(self) -> list[str]:
-        return [f"{self.table.path.name}:{self.table.path.stat().st_size}"]
+        pictures = () if self.files is None else (listed(path, self.folder) for path in self.files)
+        return [f"{self.table.path.name}:{self.table.path.stat().st_size}", *pictures]
 
     def items(self) -> Iterator[Item]:
         for rows in self.table.rows():

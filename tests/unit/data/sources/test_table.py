@@ -61,6 +61,16 @@ def test_a_picture_a_row_where_the_table_has_none(folder):
         TableSource(folder / "x.npy", TableConfig(), 8, folder=folder / "pictures")
 
 
+def test_a_picture_of_another_size_or_name_is_another_source(folder):
+    def listing():
+        return TableSource(folder / "x.npy", TableConfig(), 2, folder=folder / "pictures").listing()
+
+    before = listing()
+    assert len(before) == 1 + 5 and before == listing()
+    (folder / "pictures" / "4.png").rename(folder / "pictures" / "0a.png")  # rows 1 to 4 are of other pictures now
+    assert listing() != before
+
+
 def test_pictures_lie_in_the_table(folder):
     (first, *_) = TableSource(folder / "b.parquet", TableConfig(), 8).shard(0)
     assert corner(first)[0] > 250
