@@ -90,8 +90,8 @@ def attack_means(metric: str, results: Results, per_image: PerImage, bootstrap: 
 
 
 def _means(metric: str, names: Sequence[str], per_image: PerImage, bootstrap: Bootstrap) -> dict[str, Statistic]:
-    values = {name: per_image.values.get(name, {}) for name in names}
-    return {name: bootstrap.mean(columns[metric]) for name, columns in values.items() if metric in columns}
+    values, share = {name: per_image.values.get(name, {}) for name in names}, METRICS[metric.partition("/")[0]].share
+    return {name: bootstrap.mean(columns[metric], share) for name, columns in values.items() if metric in columns}
 
 
 def _score(metric: str, results: Results, per_image: PerImage, bootstrap: Bootstrap) -> LeakScore | Missing:

@@ -106,9 +106,12 @@ def compare_best(
         attacks = [attack_means(metric, *each, bootstrap) for each in (here, undefended)]
         if all(attacks):
             sign = -1.0 if label(metric).arrow == "↓" else 1.0
-            (a, one), (b, other) = (best_of_each(each, sign) for each in attacks)
-            tops = [Statistic(sign * top.value, sign * top.replicates) for top in (one, other)]
-            names[metric], differences[metric] = (a, b), bootstrap.difference(*tops)
+            best = [best_of_each(each, sign) for each in attacks]
+            tops = [
+                Statistic(sign * top.value, sign * top.replicates, each[name].rare)
+                for (name, top), each in zip(best, attacks, strict=True)
+            ]
+            names[metric], differences[metric] = (best[0][0], best[1][0]), bootstrap.difference(*tops)
     return tuple(make_comparison(*names[metric], metric, differences) for metric in differences)
 
 

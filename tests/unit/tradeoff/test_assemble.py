@@ -108,3 +108,12 @@ def test_of_a_distance_the_best_attack_is_the_lowest(make):
 def test_what_each_setting_measures_with_a_yardstick_of_its_own_is_not_compared(make):
     values = {"mean": {"psnr": ramp(20), "feature_cosine": ramp(0.5)}}
     assert [found.metric for found in compare_best(make(values), make(values), 50)] == ["psnr"]
+
+
+def test_four_hits_that_are_gone_are_no_protection(make):
+    """Replicates without any of 4 hits in 40 are rare, yet 0 of 40 is what a setting with as many hits often shows."""
+    undefended, here = (make({"mean": {"reid_top1/a": [1.0] * hits + [0.0] * (N - hits)}}) for hits in (4, 0))
+    (found,) = compare_best(here, undefended, 2000)
+    assert found.difference == -0.1 and found.high > 0 and not found.claim
+    (many,) = compare_best(here, make({"mean": {"reid_top1/a": [1.0] * 12 + [0.0] * (N - 12)}}), 2000)
+    assert many.high < 0 and many.claim
