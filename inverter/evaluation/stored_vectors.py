@@ -66,6 +66,8 @@ def score_payloads(
     """
     if num_queries < 1:
         raise ValueError(f"queries is {num_queries}; allowed: 1 or more")
+    if labels is not None and len(vectors) <= LABELLED:
+        raise ValueError(f"rows are {len(vectors)}; allowed with labels: {LABELLED + 1} or more")
     order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(seed))
     own = order[:num_queries]
     bootstrap = Bootstrap(len(own), num_bootstrap=num_bootstrap, seed=seed)

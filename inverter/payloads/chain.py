@@ -27,7 +27,8 @@ class Chain(Coding):
         self.name = CHAIN.join(part.name for part in parts)
         self.knows = "; ".join(f"{part.name}: {part.knows}" for part in parts)
         self.draws = any(part.draws for part in parts)
-        self.fits, self.num_fit = any(part.fits for part in parts), max(part.num_fit for part in parts)
+        self.fits = any(part.fits for part in parts)
+        self.num_fit = max((part.num_fit for part in parts if part.fits), default=self.num_fit)
         for part, after in zip(parts, [*parts[1:], None], strict=True):
             if part.name == "identity":
                 raise ValueError(f"payload={self.name}: identity changes nothing; allowed: alone")

@@ -55,3 +55,5 @@ def test_what_is_not_allowed(vectors):
         next(score_payloads(vectors, ["int8"], num_queries=0))
     with pytest.raises(ValueError, match="one number is always the largest"):
         next(score_payloads(vectors[:, :1], ["topk:0.5"]))
+    with pytest.raises(ValueError, match="rows are 5; allowed with labels: 6 or more"):
+        next(score_payloads(vectors[:5], ["int8"], LABELS[:5], k=2))

@@ -62,6 +62,11 @@ def test_codebooks_are_fitted_kept_as_tensors_and_found_again(tmp_path, monkeypa
     assert make_payload(f"pq:2x1:{tmp_path / f'codebooks-{digest}.safetensors'}").name == name
 
 
+def test_only_parts_that_are_fitted_ask_for_pictures():
+    assert make_payload("pq:2x3:fit+minmax:8:fit").num_fit == 39 * 8
+    assert make_payload("pq:2x3:0123456789abcdef+minmax:8:fit").num_fit == make_payload("minmax:8:fit").num_fit == 64
+
+
 def test_more_codes_come_nearer():
     pytest.importorskip("faiss")
     features = torch.randn(600, 16, generator=torch.Generator().manual_seed(0))
