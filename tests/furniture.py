@@ -76,6 +76,8 @@ def _save_table(folder: Path, split: str) -> None:
         "label": [CLASSES.index(picture.parent.name) for picture in pictures],
     }
     pyarrow.parquet.write_table(pa.table(columns), folder / f"{split}.parquet")
+    stored = {"vector": list(np.sign(vectors))}  # of a store that keeps signs
+    pyarrow.parquet.write_table(pa.table(stored), folder / "stored.parquet")
 
 
 def _save_features(path: Path, shape: tuple[int, ...]) -> None:

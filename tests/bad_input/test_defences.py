@@ -13,14 +13,15 @@ from safetensors.torch import load_file, save_file
 
 from inverter.blackbox.build import check_target
 from inverter.blackbox.config import TrainConfig
-from inverter.config import DataConfig, SenderConfig, TargetConfig
+from inverter.config import DataConfig, PrepareConfig, SenderConfig, TargetConfig
 from inverter.data.manifest import Manifest
 from inverter.stages import defend
 from inverter.stages.invert_blackbox import check_given
+from inverter.stages.prepare import check_defence
 from inverter.targets import load_target
 from inverter.targets.defence import read_defence
 from inverter.targets.load import load_same_target
-from inverter.targets.spec import TargetSpec
+from inverter.targets.spec import DefenceMark, TargetSpec
 
 __all__ = ["defend_config", "pictures", "toy_network"]
 
@@ -132,6 +133,14 @@ def test_features_of_another_defence(folder, tiny_shards, refused, caplog):
     assert "give the folder of bottleneck" in caplog.text
     assert load_same_target(target.spec, same.name, defence=str(folder)).spec == target.spec
     assert "defence" not in plain.target.to_dict() and target.spec.to_dict()["defence"] == asdict(target.spec.defence)
+
+
+def test_finished_pairs_of_an_earlier_defence(folder, tiny_shards, tmp_path, refused):
+    made = of(Manifest.load(tiny_shards / "train"), replace(load(folder).spec, defence=DefenceMark("nopeek", "0" * 64)))
+    (tmp_path / "train").mkdir()
+    made.save(tmp_path / "train")
+    config = PrepareConfig(output=str(tmp_path), target=TargetConfig(defence=str(folder)))
+    refused("finished pairs of a defence that was trained anew", lambda: check_defence(config))
 
 
 def test_trainings(defend_config, refused, refused_by_command, tmp_path, monkeypatch):
