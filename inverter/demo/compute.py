@@ -13,6 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from inverter.data.feature_files import fitting, load_layers
+from inverter.data.files import extension
+from inverter.data.npy import npz_size
 from inverter.data.pictures import FORMATS, read_picture, square, to_tensor
 from inverter.demo.inverters import Inverters
 from inverter.payloads import make_payload
@@ -22,6 +24,8 @@ from inverter.whitebox.loop import Result
 
 MOST_PIXELS = 50_000_000
 """Of a photo: decoded, it takes three bytes a pixel, and as much again while it is turned or converted."""
+MOST_UNPACKED = 256_000_000
+"""Bytes of a feature file; those that are not packed are bounded as uploads."""
 MOST_TEXT = 300
 MOST_SEED = 2**32 - 1
 
@@ -114,6 +118,10 @@ def read_features(inverters: Inverters, name: str, path: Path) -> Sent:
     """
     _, spec = inverters.inverter(name)
     try:
+        if extension(path) == ".npz" and (size := npz_size(path)) > MOST_UNPACKED:
+            raise ValueError(
+                f"feature file {path} cannot be read: it takes {size:,} bytes unpacked; allowed: {MOST_UNPACKED:,}"
+            )
         found = load_layers(path, list(spec.layers))
     except ValueError as error:
         raise ValueError(str(error).replace(str(path), path.name)) from error

@@ -113,8 +113,6 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
             with gr.Tab("Reports") as reports_tab:
                 report = gr.Dropdown([], label=f"Report of {config.runs}", elem_id="report")
                 shown = gr.HTML('<p class="empty">Reports of evaluate and audit, as they lie in the folder.</p>')
-        _local(photo)
-        _local(features)
         chosen = [source, photo, features, inverter, payload]
 
         @_sentences
@@ -139,6 +137,10 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
         stop.click(show_stopped, iterates, iterates, cancels=[searching], **_quick())
         reports_tab.select(lambda: gr.update(choices=list(find_reports(Path(config.runs)))), None, report, **_quick())
         report.input(open_report, report, shown, **compute)
+    for component in page.blocks.values():
+        _local(component)
+    for uploaded in (photo, features):
+        uploaded.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
     return page.queue(max_size=config.max_waiting, api_open=False)
 
 
@@ -166,8 +168,8 @@ def look() -> gr.Theme:
     )
 
 
-def _local(component: gr.Image | gr.File) -> None:
-    """Take the files of a component as they are uploaded: no URL of a request is fetched, and nothing is decoded."""
+def _local(component: Any) -> None:
+    """Fetch no URL that a request gives in place of a component's value; Gradio does so for every component."""
     move = component.async_move_resource_to_block_cache
 
     async def uploaded(path: Any) -> str | None:
@@ -175,8 +177,7 @@ def _local(component: gr.Image | gr.File) -> None:
             raise gr.Error("a URL is not fetched; allowed: a file of yours", print_exception=False)
         return await move(path)
 
-    component.async_move_resource_to_block_cache = uploaded  # type: ignore[method-assign,assignment]
-    component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    component.async_move_resource_to_block_cache = uploaded
 
 
 def _panel(title: str, name: str, empty: str) -> gr.HTML:
@@ -187,7 +188,7 @@ def _panel(title: str, name: str, empty: str) -> gr.HTML:
 
 def _chosen(given: tuple[Any, ...]) -> Chosen:
     source, photo, features, inverter, payload = given[:5]
-    return Chosen(source, photo, features, inverter, (payload or "").strip()[:MOST_TEXT])
+    return Chosen(source, photo, features, inverter, (payload or "").strip())
 
 
 def _quick() -> dict[str, Any]:
