@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,18 @@ class Draw:
         for name, value, good, allowed in bad:
             if not good:
                 raise ValueError(f"{name} is {value}; allowed: {allowed}")
+
+
+def read_guidance(text: str) -> float | None:
+    """A guidance scale as it was typed; None where nothing was.
+
+    Raises:
+        ValueError: It is no number; :meth:`Draw.check` says which are allowed.
+    """
+    try:
+        return float(text) if text.strip() else None
+    except ValueError as error:
+        raise ValueError(f"guidance is {reprlib.repr(text)}; allowed: 0 to 20, or empty") from error
 
 
 def read_photo(path: Path) -> Image.Image:

@@ -14,7 +14,7 @@ from gradio_client.utils import is_http_url_like
 from inverter.config.errors import is_out_of_memory, one_line
 from inverter.data.feature_files import SUFFIXES
 from inverter.data.sources.photos import PHOTOS, find_photo
-from inverter.demo.compute import MOST_SEED, MOST_TEXT, Draw
+from inverter.demo.compute import MOST_SEED, MOST_TEXT, Draw, read_guidance
 from inverter.demo.inverters import Inverters, describe
 from inverter.demo.reports import find_reports, frame
 from inverter.demo.requests import FEATURES, PHOTO, Chosen, attack, reconstruct
@@ -23,6 +23,8 @@ from inverter.whitebox.methods import METHODS
 
 TITLE = "How much do a network’s features leak?"
 PAYLOADS = ("identity", "fp16", "int8", "minmax:4", "topk:0.1+int8", "mosaic-jpeg:42", "gaussian:0.5")
+ANY_REPORT = "Choose one of the reports that evaluate, audit and tradeoff wrote."
+NO_REPORT = "There is none yet: evaluate, audit and tradeoff write them."
 SECONDS = 20
 OLD = 3600
 """Seconds after which an upload is deleted."""
@@ -87,13 +89,10 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     )
                     run = gr.Button("Send and reconstruct", variant="primary", elem_id="run")
                     with gr.Accordion("How sample draws", open=False):
-                        with gr.Row():
-                            number = gr.Slider(1, config.max_draws, value=2, step=1, label="Draws", min_width=120)
-                            seed = gr.Number(
-                                0, label="First seed", precision=0, minimum=0, maximum=MOST_SEED, min_width=120
-                            )
-                        guidance = gr.Number(
-                            None, label="Guidance (empty: as published; 1: none)", minimum=0, maximum=20
+                        number = gr.Slider(1, config.max_draws, value=min(2, config.max_draws), step=1, label="Draws")
+                        seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=MOST_SEED)
+                        guidance = gr.Textbox(  # a number that is not given would be shown as 0
+                            label="Guidance (1: none)", placeholder="as published", max_length=20, elem_id="guidance"
                         )
                         prompt = gr.Textbox(label="Prompt", placeholder="a dog on a green field", max_length=MOST_TEXT)
                     with gr.Accordion("White-box attack", open=False):
@@ -112,13 +111,14 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     )
             with gr.Tab("Reports") as reports_tab:
                 report = gr.Dropdown([], label=f"Report of {config.runs}", elem_id="report")
-                shown = gr.HTML('<p class="empty">Reports of evaluate and audit, as they lie in the folder.</p>')
+                shown = gr.HTML(f'<p class="empty">{ANY_REPORT}</p>')
         chosen = [source, photo, features, inverter, payload]
 
         @_sentences
         def invert(*given: Any) -> Iterator[tuple[str, str]]:
             draws, first, scale, text = given[5:]
-            yield from reconstruct(inverters, _chosen(given), Draw(int(draws), int(first or 0), scale, text or ""))
+            draw = Draw(int(draws), int(first or 0), read_guidance(scale or ""), text or "")
+            yield from reconstruct(inverters, _chosen(given), draw)
 
         @_sentences
         def search(*given: Any) -> Iterator[str]:
@@ -135,7 +135,12 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
             event(invert, drawing, [sent, recon], **compute)
         searching = start.click(search, [*chosen, method, seconds], iterates, **{**compute, "show_progress": "hidden"})
         stop.click(show_stopped, iterates, iterates, cancels=[searching], **_quick())
-        reports_tab.select(lambda: gr.update(choices=list(find_reports(Path(config.runs)))), None, report, **_quick())
+
+        def offer() -> tuple[Any, str]:
+            found = list(find_reports(Path(config.runs)))
+            return gr.update(choices=found, value=None), f'<p class="empty">{ANY_REPORT if found else NO_REPORT}</p>'
+
+        reports_tab.select(offer, None, [report, shown], **_quick())
         report.input(open_report, report, shown, **compute)
     for component in page.blocks.values():
         _local(component)
