@@ -72,10 +72,18 @@ KINDS = ("train_prior", "experiment")  # stages whose second word says which
 KEPT = {  # stage: what a run that was stopped leaves, from which the same command goes on
     "prepare": "finished shards are kept",
     **dict.fromkeys(
-        ("train", "distill", "train_prior autoencoder", "train_prior denoiser", "train_prior distill", "train_judge"),
+        (
+            "train",
+            "defend",
+            "distill",
+            "train_prior autoencoder",
+            "train_prior denoiser",
+            "train_prior distill",
+            "train_judge",
+        ),
         "the state after the last step, or of the last validation, is in OUTPUT/checkpoints",
     ),
-    "audit": "finished pairs, trainings and evaluations are kept",
+    **dict.fromkeys(("audit", "tradeoff"), "finished pairs, trainings and evaluations are kept"),
     "invert": "the state of each picture is in OUTPUT/state",
     **dict.fromkeys(
         ("experiment methods", "experiment prompts", "experiment smoothing"), "finished pictures of each cell are kept"

@@ -40,6 +40,19 @@ def read_npy(data: bytes, dtypes: Sequence[str]) -> np.ndarray:
     return array.astype(dtype.newbyteorder("="), order="C")
 
 
+def npz_size(path: Path) -> int:
+    """Bytes that the members of an archive take unpacked, as it says itself; more is never unpacked.
+
+    Raises:
+        ValueError: No archive, or a damaged one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f"no .npz archive of arrays: {error}") from error
+
+
 def read_npz(path: Path, dtypes: Sequence[str]) -> dict[str, np.ndarray]:
     """Arrays of an .npz archive by name, each as :func:`read_npy` reads it.
 

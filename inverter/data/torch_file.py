@@ -24,6 +24,8 @@ def read_torch(path: Path) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("it is compressed; allowed: what torch.save writes")
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its members overlap; allowed: what torch.save writes")
     except zipfile.BadZipFile as error:
         raise ValueError("no file of torch.save of PyTorch 1.6 or later, or a damaged one") from error
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from inverter.data.feature_files import fitting, load_layers
+from inverter.data.files import extension
+from inverter.data.npy import npz_size
 from inverter.data.pictures import FORMATS, read_picture, square, to_tensor
 from inverter.demo.inverters import Inverters
 from inverter.payloads import make_payload
@@ -22,6 +25,8 @@ from inverter.whitebox.loop import Result
 
 MOST_PIXELS = 50_000_000
 """Of a photo: decoded, it takes three bytes a pixel, and as much again while it is turned or converted."""
+MOST_UNPACKED = 256_000_000
+"""Bytes of a feature file; those that are not packed are bounded as uploads."""
 MOST_TEXT = 300
 MOST_SEED = 2**32 - 1
 
@@ -71,6 +76,18 @@ class Draw:
                 raise ValueError(f"{name} is {value}; allowed: {allowed}")
 
 
+def read_guidance(text: str) -> float | None:
+    """A guidance scale as it was typed; None where nothing was.
+
+    Raises:
+        ValueError: It is no number; :meth:`Draw.check` says which are allowed.
+    """
+    try:
+        return float(text) if text.strip() else None
+    except ValueError as error:
+        raise ValueError(f"guidance is {reprlib.repr(text)}; allowed: 0 to 20, or empty") from error
+
+
 def read_photo(path: Path) -> Image.Image:
     """A photo as 8-bit RGB, turned as its EXIF says.
 
@@ -114,6 +131,10 @@ def read_features(inverters: Inverters, name: str, path: Path) -> Sent:
     """
     _, spec = inverters.inverter(name)
     try:
+        if extension(path) == ".npz" and (size := npz_size(path)) > MOST_UNPACKED:
+            raise ValueError(
+                f"feature file {path} cannot be read: it takes {size:,} bytes unpacked; allowed: {MOST_UNPACKED:,}"
+            )
         found = load_layers(path, list(spec.layers))
     except ValueError as error:
         raise ValueError(str(error).replace(str(path), path.name)) from error

@@ -14,7 +14,7 @@ from gradio_client.utils import is_http_url_like
 from inverter.config.errors import is_out_of_memory, one_line
 from inverter.data.feature_files import SUFFIXES
 from inverter.data.sources.photos import PHOTOS, find_photo
-from inverter.demo.compute import MOST_SEED, MOST_TEXT, Draw
+from inverter.demo.compute import MOST_SEED, MOST_TEXT, Draw, read_guidance
 from inverter.demo.inverters import Inverters, describe
 from inverter.demo.reports import find_reports, frame
 from inverter.demo.requests import FEATURES, PHOTO, Chosen, attack, reconstruct
@@ -23,6 +23,8 @@ from inverter.whitebox.methods import METHODS
 
 TITLE = "How much do a network’s features leak?"
 PAYLOADS = ("identity", "fp16", "int8", "minmax:4", "topk:0.1+int8", "mosaic-jpeg:42", "gaussian:0.5")
+ANY_REPORT = "Choose one of the reports that evaluate, audit and tradeoff wrote."
+NO_REPORT = "There is none yet: evaluate, audit and tradeoff write them."
 SECONDS = 20
 OLD = 3600
 """Seconds after which an upload is deleted."""
@@ -87,13 +89,10 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     )
                     run = gr.Button("Send and reconstruct", variant="primary", elem_id="run")
                     with gr.Accordion("How sample draws", open=False):
-                        with gr.Row():
-                            number = gr.Slider(1, config.max_draws, value=2, step=1, label="Draws", min_width=120)
-                            seed = gr.Number(
-                                0, label="First seed", precision=0, minimum=0, maximum=MOST_SEED, min_width=120
-                            )
-                        guidance = gr.Number(
-                            None, label="Guidance (empty: as published; 1: none)", minimum=0, maximum=20
+                        number = gr.Slider(1, config.max_draws, value=min(2, config.max_draws), step=1, label="Draws")
+                        seed = gr.Number(0, label="First seed", precision=0, minimum=0, maximum=MOST_SEED)
+                        guidance = gr.Textbox(  # a number that is not given would be shown as 0
+                            label="Guidance (1: none)", placeholder="as published", max_length=20, elem_id="guidance"
                         )
                         prompt = gr.Textbox(label="Prompt", placeholder="a dog on a green field", max_length=MOST_TEXT)
                     with gr.Accordion("White-box attack", open=False):
@@ -112,15 +111,14 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                     )
             with gr.Tab("Reports") as reports_tab:
                 report = gr.Dropdown([], label=f"Report of {config.runs}", elem_id="report")
-                shown = gr.HTML('<p class="empty">Reports of evaluate and audit, as they lie in the folder.</p>')
-        _local(photo)
-        _local(features)
+                shown = gr.HTML(f'<p class="empty">{ANY_REPORT}</p>')
         chosen = [source, photo, features, inverter, payload]
 
         @_sentences
         def invert(*given: Any) -> Iterator[tuple[str, str]]:
             draws, first, scale, text = given[5:]
-            yield from reconstruct(inverters, _chosen(given), Draw(int(draws), int(first or 0), scale, text or ""))
+            draw = Draw(int(draws), int(first or 0), read_guidance(scale or ""), text or "")
+            yield from reconstruct(inverters, _chosen(given), draw)
 
         @_sentences
         def search(*given: Any) -> Iterator[str]:
@@ -137,8 +135,17 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
             event(invert, drawing, [sent, recon], **compute)
         searching = start.click(search, [*chosen, method, seconds], iterates, **{**compute, "show_progress": "hidden"})
         stop.click(show_stopped, iterates, iterates, cancels=[searching], **_quick())
-        reports_tab.select(lambda: gr.update(choices=list(find_reports(Path(config.runs)))), None, report, **_quick())
+
+        def offer() -> tuple[Any, str]:
+            found = list(find_reports(Path(config.runs)))
+            return gr.update(choices=found, value=None), f'<p class="empty">{ANY_REPORT if found else NO_REPORT}</p>'
+
+        reports_tab.select(offer, None, [report, shown], **_quick())
         report.input(open_report, report, shown, **compute)
+    for component in page.blocks.values():
+        _local(component)
+    for uploaded in (photo, features):
+        uploaded.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
     return page.queue(max_size=config.max_waiting, api_open=False)
 
 
@@ -166,8 +173,8 @@ def look() -> gr.Theme:
     )
 
 
-def _local(component: gr.Image | gr.File) -> None:
-    """Take the files of a component as they are uploaded: no URL of a request is fetched, and nothing is decoded."""
+def _local(component: Any) -> None:
+    """Fetch no URL that a request gives in place of a component's value; Gradio does so for every component."""
     move = component.async_move_resource_to_block_cache
 
     async def uploaded(path: Any) -> str | None:
@@ -175,8 +182,7 @@ def _local(component: gr.Image | gr.File) -> None:
             raise gr.Error("a URL is not fetched; allowed: a file of yours", print_exception=False)
         return await move(path)
 
-    component.async_move_resource_to_block_cache = uploaded  # type: ignore[method-assign,assignment]
-    component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    component.async_move_resource_to_block_cache = uploaded
 
 
 def _panel(title: str, name: str, empty: str) -> gr.HTML:
@@ -187,7 +193,7 @@ def _panel(title: str, name: str, empty: str) -> gr.HTML:
 
 def _chosen(given: tuple[Any, ...]) -> Chosen:
     source, photo, features, inverter, payload = given[:5]
-    return Chosen(source, photo, features, inverter, (payload or "").strip()[:MOST_TEXT])
+    return Chosen(source, photo, features, inverter, (payload or "").strip())
 
 
 def _quick() -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inverter.demo.compute import Draw, Sent, mean, read_features, read_photo, sample, search, send_photo
+from inverter.demo.compute import MOST_TEXT, Draw, Sent, mean, read_features, read_photo, sample, search, send_photo
 from inverter.demo.inverters import Inverters
 from inverter.demo.view import Figure, show_figures, show_sent
 
@@ -41,13 +43,20 @@ def send(inverters: Inverters, chosen: Chosen) -> Sent:
     Raises:
         ValueError: There is no file, or it cannot be read; or as :func:`inverter.demo.compute.send_photo`.
     """
+    check_payload(chosen.payload)
     path = chosen.photo if chosen.source == PHOTO else chosen.features
     if path is None:
-        needed = "a photo" if chosen.source == PHOTO else "a feature file (.npy, .safetensors)"
+        needed = "a photo" if chosen.source == PHOTO else "a feature file"
         raise ValueError(f"there is nothing to invert; choose or drop {needed}")
     if chosen.source == PHOTO:
         return send_photo(inverters, chosen.inverter, chosen.payload, read_photo(Path(path)))
     return read_features(inverters, chosen.inverter, Path(path))
+
+
+def check_payload(payload: str) -> None:
+    """Raise ValueError where a payload names a file, such as one of codebooks: none is read for a browser."""
+    if re.search(r"[/\\]|\.safetensors", payload) or len(payload) > MOST_TEXT:
+        raise ValueError(f"payload is {reprlib.repr(payload)}; allowed here: {MOST_TEXT} characters that name no file")
 
 
 def reconstruct(inverters: Inverters, chosen: Chosen, draw: Draw) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,12 @@ from typing import Any
 
 from inverter.demo.config import DemoConfig
 from inverter.demo.inverters import Inverters
+from inverter.run.signals import Stop
 
 log = logging.getLogger(__name__)
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERY_SECONDS = 0.2
+"""Between two looks at whether the page is to end."""
+LOOPBACK = ("127.0.0.1", "localhost")
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; form-action 'self'; frame-ancestors 'self'"
 """What a browser may load for the page: what the server has, and what lies in the page itself."""
 Scope = MutableMapping[str, Any]
@@ -105,12 +108,12 @@ def serve(config: DemoConfig) -> Iterator[str]:
 
 
 def run(config: DemoConfig) -> None:
-    """Serve until Ctrl-C, or as long as the configuration says."""
-    with serve(config) as address:
+    """Serve until Ctrl-C or SIGTERM, or as long as the configuration says."""
+    with serve(config) as address, Stop() as stop:
         log.info("the page is at %s; Ctrl-C ends it", address)
         until = math.inf if config.max_uptime is None else time.monotonic() + config.max_uptime
-        while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, 3600))
+        while stop.signal is None and time.monotonic() < until:
+            time.sleep(EVERY_SECONDS)
 
 
 def check(config: DemoConfig) -> None:
@@ -118,6 +121,8 @@ def check(config: DemoConfig) -> None:
     for name in ("max_seconds", "max_draws", "max_upload_mb", "max_waiting"):
         if (value := getattr(config, name)) < 1:
             raise ValueError(f"{name} is {value}; allowed: 1 or more")
+    if ":" in config.host:
+        raise ValueError(f"host is {config.host!r}; allowed: an IPv4 address, or a name")
     if not 0 <= config.port < 65536:
         raise ValueError(f"port is {config.port}; allowed: 0 to 65535")
     if config.max_uptime is not None and not config.max_uptime > 0:

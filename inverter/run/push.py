@@ -45,10 +45,10 @@ def push_folder(
     token = token or get_token()
     if token is None:
         raise ValueError(f'repo={repo_id}: there is no token of the hub; run "hf auth login", or set HF_TOKEN')
-    files = sorted(path for path in folder.rglob("*") if path.suffix in SHARED and path.is_file())
-    given = {path.relative_to(folder).as_posix(): path for path in files}
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix in SHARED and path.is_file())
+    given = {path.as_posix(): folder / path for path in files if not any(part[0] == "." for part in path.parts)}
     replaced = replaced or {}
-    operations = [CommitOperationAdd(name, replaced.get(name, path)) for name, path in given.items() if name[0] != "."]
+    operations = [CommitOperationAdd(name, replaced.get(name, path)) for name, path in given.items()]
     api = HfApi(token=token)
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training, and a loop of a white-box method, when the step under way is done."""
+"""Ctrl-C and SIGTERM end a training, a loop of a white-box method and the demo when what is under way is done."""
 
 from __future__ import annotations
 

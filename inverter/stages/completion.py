@@ -21,7 +21,7 @@ def run(config: CompletionConfig) -> None:
     Raises:
         ValueError: Another shell than ``SHELLS``.
     """
-    sys.stdout.write(script(config.shell))
+    sys.stdout.write(f"{script(config.shell)}\n")
 
 
 def script(shell: str) -> str:

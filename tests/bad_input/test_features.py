@@ -97,6 +97,13 @@ def test_pt(tmp_path, refused, payload):
             for member in old.namelist():
                 new.writestr(member, changed.get(member, old.read(member)))
         check(what)
+    torch.save(torch.ones(3, 40, 40), path)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.namelist():
+            new.writestr(member, old.read(member))
+        new.filelist += [max(new.filelist, key=lambda member: member.file_size)] * 9
+    check("a .pt whose members overlap")
 
 
 def test_npz(tmp_path, refused):

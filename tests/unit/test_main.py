@@ -224,7 +224,7 @@ def test_an_error_in_the_stage_is_told_apart_from_a_crash(monkeypatch, capsys):
     assert capsys.readouterr().err == "interrupted; the same command begins anew\n"
 
 
-GOES_ON = {"prepare", "audit", "distill", "invert", "ladder", "evaluate_prior"}
+GOES_ON = {"prepare", "audit", "tradeoff", "defend", "distill", "invert", "ladder", "evaluate_prior"}
 
 
 @pytest.mark.parametrize("stage", STAGES)

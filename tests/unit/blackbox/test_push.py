@@ -45,6 +45,9 @@ def published(tiny_published, tmp_path) -> Path:
     folder = Path(shutil.copytree(tiny_published, tmp_path / "toy"))
     shutil.copy(CARD, folder)
     (folder / "notes.bin").write_bytes(b"not shared")
+    for hidden in (".cache/token.json", "logs/.token.json"):
+        (folder / hidden).parent.mkdir()
+        (folder / hidden).write_text("{}")
     return folder
 
 

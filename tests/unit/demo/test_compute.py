@@ -9,7 +9,7 @@ from PIL import Image
 
 from inverter import load_target
 from inverter.demo import compute
-from inverter.demo.compute import Draw, mean, read_features, read_photo, sample, search, send_photo
+from inverter.demo.compute import Draw, mean, read_features, read_guidance, read_photo, sample, search, send_photo
 from inverter.demo.config import DemoConfig
 from inverter.demo.inverters import Inverters, names
 from inverter.targets.tap import tap
@@ -119,6 +119,12 @@ def test_photos_that_cannot_be_used_are_sentences(tmp_path, monkeypatch, photo):
 def test_draws_out_of_range_are_refused(inverters, name, photo, draw, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         sample(inverters, name, send_photo(inverters, name, "", photo), draw)
+
+
+def test_guidance_that_is_not_given_is_as_published():
+    assert [read_guidance(text) for text in ("", " ", "0", "2.5")] == [None, None, 0.0, 2.5]
+    with pytest.raises(ValueError, match=r"^guidance is 'much'; allowed: 0 to 20, or empty$"):
+        read_guidance("much")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,26 @@ def test_users_wait_in_a_queue(chromium, address, photo):
         each.close()
 
 
+def test_guidance_is_empty_until_it_is_given(page, inverters, monkeypatch):
+    given, drawn = [], type(inverters.inverter(inverters.names[0])[0]).sample
+    monkeypatch.setattr(
+        "inverter.blackbox.inverter.Inverter.sample",
+        lambda self, features, **draw: given.append(draw["guidance_scale"]) or drawn(self, features, **draw),
+    )
+    page.shown.get_by_role("button", name="How sample draws").click()
+    for number, text in enumerate(("", "2"), 1):
+        page.shown.fill("#guidance :is(input, textarea)", text)
+        page.shown.click("#run")
+        for _ in range(600):
+            if len(given) < number:
+                page.shown.wait_for_timeout(100)
+    assert given == [None, 2.0]
+
+
 def test_a_report_is_shown_in_a_frame(page, config):
+    page.shown.get_by_role("tab", name="Reports").click()
+    page.shown.get_by_text("There is none yet").wait_for()
+    page.shown.get_by_role("tab", name="Invert").click()
     run = Path(config.runs) / "first"
     run.mkdir(exist_ok=True)
     (run / "report.html").write_text("<h1>A report</h1><script>document.body.innerHTML = 'run'</script>")

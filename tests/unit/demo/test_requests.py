@@ -6,7 +6,9 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save
 
 from inverter.demo.compute import Draw, send_photo
 from inverter.demo.requests import FEATURES, PHOTO, Chosen, attack, reconstruct
@@ -63,7 +65,21 @@ def test_an_attack_ends_and_says_so(inverters, chosen):
     assert "; done</p>" in last and show_stopped(last) == last
 
 
+@pytest.mark.parametrize("source", [PHOTO, FEATURES])
+@pytest.mark.parametrize("payload", ["pq:1x1:{}", "int8+pq:1x1:{}", "pq:1x1:books.safetensors", "x" * 301])
+def test_a_payload_reads_no_file_of_the_machine(inverters, chosen, tmp_path, monkeypatch, source, payload):
+    books = save({"codebooks": torch.zeros(1, 2, 96)})
+    (tmp_path / "books.safetensors").write_bytes(books)
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "red.npy", np.zeros((6, 4, 4), np.float32))
+    text = payload.format(tmp_path / "books.safetensors")
+    given = Chosen(source, chosen.photo, str(tmp_path / "red.npy"), chosen.inverter, text)
+    for pages in (reconstruct(inverters, given, Draw()), attack(inverters, given, "direct", 5)):
+        with pytest.raises(ValueError, match=r"^payload is '.*'; allowed here: 300 characters that name no file$"):
+            next(pages)
+
+
 def test_nothing_chosen_is_a_sentence(inverters, chosen):
-    for source, needed in ((PHOTO, "a photo"), (FEATURES, r"a feature file \(.npy, .safetensors\)")):
+    for source, needed in ((PHOTO, "a photo"), (FEATURES, "a feature file")):
         with pytest.raises(ValueError, match=f"^there is nothing to invert; choose or drop {needed}$"):
             next(reconstruct(inverters, Chosen(source, None, None, chosen.inverter), Draw()))

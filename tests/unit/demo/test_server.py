@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from inverter.__main__ import main
+from inverter.demo import server
 from inverter.demo.server import serve
 
 
@@ -55,20 +61,38 @@ def test_no_url_is_fetched_for_a_browser(address, word):
         assert (status, found) == (403, b"URLs are not fetched")
 
 
-def test_no_url_is_fetched_in_place_of_an_upload(address, config, monkeypatch):
-    from gradio import processing_utils
-
-    fetched: list[str] = []
-    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", lambda url, *_: fetched.append(url))
+@pytest.fixture
+def click(address, config):
+    """Press the page's button with one value replaced, as a program could; what the server answers."""
     settings = json.loads(get(f"{address}config")[1])
     button = next(each["id"] for each in settings["components"] if each["props"].get("elem_id") == "run")
     clicked = next(each["id"] for each in settings["dependencies"] if each["targets"][0] == [button, "click"])
-    photo = {"path": "https://elsewhere.example/x.png", "meta": {"_type": "gradio.FileData"}}
-    data = [None, photo, None, config.inverters[0], "", 1, 0, None, ""]
-    asked = json.dumps({"data": data, "fn_index": clicked, "session_hash": "a"}).encode()
-    assert get(f"{address}gradio_api/queue/join", asked, Content_Type="application/json")[0] == 200
-    told = get(f"{address}gradio_api/queue/data?session_hash=a")[1].decode()
+
+    def press(place: int, path: str) -> str:
+        data = [None, None, None, config.inverters[0], "", 1, 0, None, ""]
+        data[place] = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        asked = json.dumps({"data": data, "fn_index": clicked, "session_hash": f"a{place}{len(path)}"}).encode()
+        assert get(f"{address}gradio_api/queue/join", asked, Content_Type="application/json")[0] == 200
+        return get(f"{address}gradio_api/queue/data?session_hash=a{place}{len(path)}")[1].decode()
+
+    return press
+
+
+@pytest.mark.parametrize("place", [1, 2, 3, 4, 8])  # photo, features, inverter, payload, prompt
+def test_no_url_is_fetched_in_place_of_a_value(click, monkeypatch, place):
+    from gradio import processing_utils
+
+    fetched: list[str] = []
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", lambda url, *_, **__: fetched.append(url))
+    told = click(place, "https://elsewhere.example/x.png")
     assert "a URL is not fetched; allowed: a file of yours" in told and not fetched
+
+
+@pytest.mark.parametrize("place", [1, 2, 8])
+def test_no_file_of_the_machine_is_taken_for_an_upload(click, tmp_path, place):
+    Image.new("RGB", (40, 40)).save(tmp_path / "mine.png")
+    told = click(place, str(tmp_path / "mine.png"))
+    assert '"success":false' in told and "<img" not in told and "mine.png" not in told
 
 
 def test_other_names_of_the_host_are_refused(address):
@@ -97,6 +121,21 @@ def test_a_port_that_is_taken_is_a_sentence(config):
             serve(replace(config, port=port)),
         ):
             pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_page_and_deletes_what_was_uploaded(config, monkeypatch, number):
+    ended = []
+
+    @contextmanager
+    def served(config):
+        threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+        yield "address"
+        ended.append(number)
+
+    monkeypatch.setattr(server, "serve", served)
+    assert main(["demo", f"runs={config.runs}", "max_uptime=30"]) == 0
+    assert ended == [number]
 
 
 def test_without_gradio_one_line_says_how_to_install_it(config, monkeypatch, capsys):
