@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from inverter.data.pictures import jitter, read_picture, square, to_rgb, to_tensor
+from inverter.data.pictures import jitter, read_picture, square, to_rgb, to_tensor, vary
 from inverter.run.seeds import derive_seed
 
 
@@ -75,3 +75,12 @@ def test_seeds_differ_in_every_part():
     seeds = {derive_seed(0, "val", 1), derive_seed(0, "dev", 1), derive_seed(1, "val", 1), derive_seed(0, "val", 2)}
     assert len(seeds) == 4
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_half_of_what_varies_stays_as_it_is_but_for_the_mirror() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    whole = np.array(square(picture, 16))
+    drawn = [np.array(vary(picture, 16, seed)) for seed in range(60)]
+    kept = [seed for seed, each in enumerate(drawn) if np.array_equal(each, whole[:, ::-1] if seed % 2 else whole)]
+    assert 20 <= len(kept) <= 40
+    assert all(each.shape == (16, 16, 3) for each in drawn)
