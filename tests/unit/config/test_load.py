@@ -43,6 +43,7 @@ SCHEMAS = {  # a config's name, or its first word: its schema, and the keys that
     "gpu": (TrainConfig, REQUIRED),
     "bench": (BenchConfig, []),
     "ladder": (LadderConfig, []),
+    "hub": (schemas.HubConfig, []),
     "experiment_methods": (MethodsExperimentConfig, []),
     "experiment_prompts": (PromptsExperimentConfig, []),
     "experiment_smoothing": (SmoothingExperimentConfig, []),

@@ -48,7 +48,7 @@ def test_bash_offers_stages_kinds_keys_values_and_files(bash):
         *("inverter invert input=mi", "inverter nonsense "),
     )
     assert found[:4] == [
-        ["train", "train_prior", "train_judge"],
+        ["train", "tradeoff", "train_prior", "train_judge"],
         ["denoiser", "distill"],
         ["optim.max_time="],
         ["upconv"],

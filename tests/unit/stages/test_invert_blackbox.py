@@ -69,7 +69,9 @@ def test_features_with_a_batch_dimension_of_one_and_a_limit(tmp_path, target_spe
     config = InvertConfig(input=str(tmp_path / "a.npy"))
     assert [features.shape for _, features in _sent(config, tokens, 4, CPU)] == [(1, 5, 7)]
     np.save(tmp_path / "a.npy", np.ones((2, 5, 7), dtype=np.float32))
-    with pytest.raises(ValueError, match=r"have shape \(2, 5, 7\); features.2 gives \(5, 7\); save features\[0\]"):
+    with pytest.raises(
+        ValueError, match=r"have shape \(2, 5, 7\); features.2 gives \(5, 7\); of several images, feature_axes=BND"
+    ):
         list(_sent(config, tokens, 4, CPU))
 
 

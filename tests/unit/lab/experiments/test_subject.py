@@ -20,7 +20,7 @@ from inverter.priors.weights import folder_sha256
 
 
 def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):
-    target = SimpleNamespace(specs={"blocks.2": SimpleNamespace(weights_sha256="target")})
+    target = SimpleNamespace(specs={"blocks.2": SimpleNamespace(weights_sha256="target", defence=None)})
     folder = tmp_path / "published"
     folder.mkdir()
 
@@ -43,7 +43,7 @@ def test_a_cell_of_another_prior_or_inverter_is_refused(tmp_path):
 
 
 def test_a_cell_knows_the_settings_of_its_own_method_only():
-    spec = SimpleNamespace(weights_sha256="")
+    spec = SimpleNamespace(weights_sha256="", defence=None)
     target = SimpleNamespace(specs={"blocks.2": spec})
     subject = Subject(PointConfig(), target, target, None, {}, SimpleNamespace(weights_sha256=""))  # type: ignore[arg-type]
     config = MethodsExperimentConfig()
