@@ -13,11 +13,10 @@ import pytest
 import torch
 import transformers
 from hypothesis import HealthCheck, settings
+from inverter_toys import publish_toy
 
 from inverter.blackbox.config import TrainConfig
-from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.models import ModelConfig
-from inverter.blackbox.spec import InverterSpec
 from inverter.config import AutoencoderConfig, DataConfig, DenoiserConfig, OptimConfig, TargetConfig, TrainerConfig
 from inverter.data import workers
 from inverter.data.manifest import Manifest
@@ -28,7 +27,6 @@ from inverter.priors.prior import DiffusionPrior
 from inverter.priors.text import build_text_encoder, train_tokenizer
 from inverter.priors.training.autoencoder import build_autoencoder
 from inverter.priors.training.denoiser import build_scheduler, build_unet
-from inverter.publish.inverter import save_inverter
 from inverter.targets.spec import RESIZE, TargetSpec
 
 CAPTIONS = ["a red square on the left of a blue wall", "a small dog in front of a green hill", "two boats at night"]
@@ -205,28 +203,8 @@ def tiny_published(
     tmp_path_factory: pytest.TempPathFactory, tiny_prior: DiffusionPrior, target_spec: TargetSpec
 ) -> Path:
     """A published inverter of ``tiny_prior`` for the features of ``tiny_shards``, untrained."""
-    spec = InverterSpec(
-        feature_shape=target_spec.feature_shape,
-        latent_shape=tiny_prior.latent_shape,
-        conditioning_shape=tiny_prior.conditioning_shape,
-        resolution=32,
-        width=16,
-        coarse_width=16,
-        num_tokens=2,
-        depth=1,
-        dropout=0.0,
-        head_width=8,
-        strength=0.5,
-        num_inference_steps=4,
-        guidance_scale=1.0,
-        feature_mean=[0.0] * 6,
-        feature_std=[1.0] * 6,
-    )
     folder = tmp_path_factory.mktemp("published") / "toy"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        training = {"pairs": 10, "pairs_seen": 40, "source": "prior", "threat_model": "x"}
-        save_inverter(Inverter(spec, tiny_prior), folder, target_spec, training)
+    publish_toy(folder, tiny_prior, target_spec)
     return folder
 
 

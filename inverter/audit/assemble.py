@@ -50,7 +50,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
         )
         for step in steps
     }
-    metric = headline(list(scored.values()), config.metric, _missing(results.values()))
+    metric = headline(list(scored.values()), config.metric, missing_reasons(results.values()))
     layers = tuple(_layer(step, results[step.info.name], scored[step.info.name], metric) for step in steps)
     names = [layer.layer for layer in layers]
     manifest, first = Manifest.load(steps[0].pairs / "train"), results[names[0]]
@@ -86,7 +86,8 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
     )
 
 
-def _missing(results: Iterable[Results]) -> dict[str, str]:
+def missing_reasons(results: Iterable[Results]) -> dict[str, str]:
+    """Why metrics were not computed, by metric."""
     return {missing.metric: missing.reason for found in results for missing in found.missing}
 
 

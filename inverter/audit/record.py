@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from inverter.audit.recommend import exceeded, recommend
+from inverter.audit.report import Attacked, Report
 from inverter.audit.score import LeakScore
-from inverter.audit.strict import decode
 from inverter.evaluation.results import Score
-from inverter.run.files import write_text
 from inverter.targets.spec import TargetSpec
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class LayerRecord:
+class LayerRecord(Attacked):
     """One audited layer.
 
     Args:
@@ -52,14 +45,9 @@ class LayerRecord:
     prompt_change: float
     diagnosis: tuple[str, ...]
 
-    @property
-    def trained(self) -> bool:
-        """Whether the attack saw all its pairs; the score of one that did not is no limit to anything."""
-        return self.cost.get("pairs_seen", 0.0) >= self.cost.get("pairs", math.inf)
-
 
 @dataclass(frozen=True)
-class Audit:
+class Audit(Report):
     """Everything that an audit found.
 
     Args:
@@ -82,6 +70,9 @@ class Audit:
         commit: Commit of the code, None outside a checkout.
         environment: Versions, processor, threads.
     """
+
+    kind: ClassVar[str] = "audit"
+    schema_version: ClassVar[int] = 1
 
     target: dict[str, Any]
     prior: str
@@ -111,49 +102,16 @@ class Audit:
         trained = {layer.layer for layer in self.layers if layer.trained}
         return {layer: score for layer, score in self.scores().items() if layer in trained}
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` reads it back."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: Any) -> Audit:
-        """Read what :meth:`to_json` gave.
-
-        Raises:
-            ValueError: Another schema version, a key missing or unknown, a value of another type, or layers that
-                contradict the verdict.
-        """
-        values = dict(data) if isinstance(data, Mapping) else {}
-        version = values.pop("schema_version", None)
-        if version != SCHEMA_VERSION:
-            raise ValueError(f"audit: schema_version is {version!r}; allowed: {SCHEMA_VERSION}")
-        audit = decode(cls, values, "audit")
-        names = [layer.layer for layer in audit.layers]
-        known = audit.recommended is None or audit.recommended in names
-        if len(set(names)) < len(names) or not known or set(audit.limits) - set(names):
+    def check(self) -> None:
+        """Raise ValueError where layers contradict the verdict."""
+        names = [layer.layer for layer in self.layers]
+        known = self.recommended is None or self.recommended in names
+        if len(set(names)) < len(names) or not known or set(self.limits) - set(names):
             raise ValueError(f"audit: layers {names} must be unique and hold `recommended` and every limit's layer")
-        if audit.exceeded != exceeded(audit.limits, audit.bounds(), audit.num_sources):
-            raise ValueError(f"audit: exceeded={list(audit.exceeded)!r} does not follow from limits and scores")
-        if audit.recommended != recommend(names, audit.bounds(), audit.threshold, audit.num_sources):
-            raise ValueError(f"audit: recommended={audit.recommended!r} does not follow from threshold and scores")
-        return audit
-
-    def save(self, path: Path) -> None:
-        """Write :meth:`to_json` to a file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
-
-    @classmethod
-    def load(cls, path: Path) -> Audit:
-        """Read a ``report.json``.
-
-        Raises:
-            ValueError: The file is missing, is no JSON, or breaks the schema; the message names the file.
-        """
-        try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path}: {error}") from error
+        if self.exceeded != exceeded(self.limits, self.bounds(), self.num_sources):
+            raise ValueError(f"audit: exceeded={list(self.exceeded)!r} does not follow from limits and scores")
+        if self.recommended != recommend(names, self.bounds(), self.threshold, self.num_sources):
+            raise ValueError(f"audit: recommended={self.recommended!r} does not follow from threshold and scores")
 
 
 def sent_bytes(spec: TargetSpec) -> int:

@@ -18,8 +18,7 @@ def load_defended(target: TargetConfig) -> Split:
     Raises:
         ValueError: As :func:`inverter.targets.load_target` and :class:`inverter.targets.split.Split`.
     """
-    from inverter.targets.load import load_target
+    from inverter.targets.load import load_options, load_target
     from inverter.targets.split import Split
 
-    options = {"input_size": target.input_size, "payload": target.payload, "pretrained": target.pretrained}
-    return Split(load_target(target.name, target.layer, defence=target.defence, **options))  # type: ignore[arg-type]
+    return Split(load_target(target.name, target.layer, **load_options(target)))

@@ -68,10 +68,16 @@ class SourceModule(L.LightningDataModule):
         super().__init__()
         if config.data.num_workers:
             start_server(__name__)
+        self._opened: dict[str, SourceCache] = {}
         self.config, self.cache = config, Path(config.data.cache) if config.data.cache else output / "pictures"
 
     def pictures(self, split: str) -> SourceCache:
-        """Decoded pictures of ``train`` or ``dev``."""
+        """Decoded pictures of ``train`` or ``dev``, opened once."""
+        if split not in self._opened:
+            self._opened[split] = self._open(split)
+        return self._opened[split]
+
+    def _open(self, split: str) -> SourceCache:
         data, trains = self.config.data, split == "train"
         source = PrepareConfig(
             source=data.source if trains else data.dev,

@@ -64,19 +64,20 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     return audit
 
 
-def measure(step: Step) -> None:
-    """Train and evaluate one attack, as far as that is not done."""
-    train_once(step)
-    progress = LayerProgress(step)
+def measure(step: Step, labels: bool = False) -> LayerProgress:
+    """Train and evaluate one attack, as far as that is not done; what is done then."""
+    progress = train_once(step, labels)
     if not progress.done("evaluate"):
         evaluate.run(step.evaluate)
         progress.finish("evaluate", prompt_change=probe_prompt(step))
+    return progress
 
 
-def train_once(step: Step) -> None:
-    """Train one attack, as far as that is not done."""
-    progress = LayerProgress(step)
+def train_once(step: Step, labels: bool = False) -> LayerProgress:
+    """Train one attack, as far as that is not done; what is done then."""
+    progress = LayerProgress(step, labels)
     if not progress.done("train"):
         progress.begin("train")
         train.run(step.train)
         progress.finish("train")
+    return progress

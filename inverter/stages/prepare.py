@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
 
 from inverter.config import PrepareConfig
 from inverter.config.errors import one_line
@@ -31,6 +30,7 @@ from inverter.run.processes import joined, rank, wait_for_all
 from inverter.targets import load_targets
 from inverter.targets.bundle import TargetBundle
 from inverter.targets.defence import find_mark
+from inverter.targets.load import load_options
 from inverter.targets.spec import TargetSpec
 
 log = logging.getLogger(__name__)
@@ -195,12 +195,7 @@ def load_bundle(configs: Sequence[PrepareConfig]) -> TargetBundle:
     members = []
     for group in alike.values():
         t, names = group[0].target, {config.target.layer: config.output for config in group}
-        options: dict[str, Any] = {
-            "input_size": t.input_size,
-            "payload": t.payload,
-            "pretrained": t.pretrained,
-            "defence": t.defence,
-        }
+        options = load_options(t)
         if group[0].mean is not None or group[0].std is not None:
             options |= {"mean": group[0].mean, "std": group[0].std}
         members.append((load_targets(t.name, list(names), **options), names))

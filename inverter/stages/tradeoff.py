@@ -9,15 +9,15 @@ import torch
 
 from inverter.audit.picture_sheet import read_sheet
 from inverter.audit.plan import check_headline, check_weights
-from inverter.audit.progress import LayerProgress
 from inverter.audit.recommend import parse_limits
 from inverter.data.manifest import SPLITS
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.run.device import pick_device
 from inverter.run.lock import locked
 from inverter.run.record import record_run
+from inverter.run.status import LIMIT_EXCEEDED
 from inverter.stages import prepare
-from inverter.stages.audit import LIMIT_EXCEEDED, measure, train_once
+from inverter.stages.audit import measure, train_once
 from inverter.tradeoff.assemble import assemble
 from inverter.tradeoff.config import TradeoffConfig
 from inverter.tradeoff.page import write_page
@@ -76,8 +76,7 @@ def attack_settings(config: TradeoffConfig, plan: Plan) -> None:
     undefended = None
     for number, step in enumerate(plan.steps, 1):
         log.info("setting %d of %d: %s", number, len(plan.steps), step.name)
-        measure(step)
-        progress = LayerProgress(step, config.labels)
+        progress = measure(step, config.labels)
         if not progress.done("utility"):
             undefended = undefended or load_split(plan.steps[0], UNDEFENDED).to(device)
             measure_utility(step, undefended, device, config.labels)

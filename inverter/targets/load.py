@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
+from inverter.config import NetworkConfig
 from inverter.payloads import make_payload
 from inverter.targets.defence import check_same_defence
 from inverter.targets.defended import apply_defence
@@ -90,6 +92,16 @@ def load_targets(
         payload = make_payload(payload).known
         defended = defended and replace(defended, payload=make_payload(defended.payload).known)
     return MultiTarget(loaded.network, layers, payload=payload, payload_seed=payload_seed, defended=defended, **options)
+
+
+def load_options(config: NetworkConfig) -> dict[str, Any]:
+    """Keywords that a configuration means for :func:`load_target` and :func:`load_targets`."""
+    return {
+        "input_size": config.input_size,
+        "payload": config.payload,
+        "pretrained": config.pretrained,
+        "defence": config.defence,
+    }
 
 
 def load_network(target: str | nn.Module, *, input_size: int | None = None, pretrained: bool = True) -> LoadedNetwork:

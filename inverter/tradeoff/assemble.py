@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from inverter.audit.assemble import read_results
+from inverter.audit.assemble import missing_reasons, read_results
 from inverter.audit.metrics import SCORED, PerImage, attack_means, headline, read_per_image, score_metrics
 from inverter.audit.plan import Step
 from inverter.audit.score import LeakScore, best_of_each
@@ -51,7 +51,6 @@ def assemble(config: TradeoffConfig, plan: Plan, limits: Mapping[str, float], ne
         if (seen.keys, seen.groups) != (per_image[0].keys, per_image[0].groups):
             raise ValueError(f"{step.evaluation} is of other pictures than {plan.steps[0].evaluation}; delete both")
     scored = [score_metrics(*each, config.num_bootstrap) for each in zip(results, per_image, strict=True)]
-    missing = {missing.metric: missing.reason for found in results for missing in found.missing}
     settings = []
     for number, (setting, step) in enumerate(zip(plan.settings, plan.steps, strict=True)):
         found = (results[number], per_image[number])
@@ -69,7 +68,7 @@ def assemble(config: TradeoffConfig, plan: Plan, limits: Mapping[str, float], ne
         prior=config.prior,
         picture_size=manifest.resolution,
         settings=tuple(settings),
-        metric=headline(scored, config.metric, missing),
+        metric=headline(scored, config.metric, missing_reasons(results)),
         pareto=(),
         protecting=(),
         keep=config.keep,

@@ -7,9 +7,8 @@ from pathlib import Path
 from inverter.audit.picture_sheet import PictureSheet
 from inverter.evaluation.chart import Point
 from inverter.evaluation.labels import heading, label
-from inverter.evaluation.methods import STATIC
+from inverter.evaluation.methods import NEAREST_BY_FEATURES, STATIC
 from inverter.evaluation.page import render_page as render_template
-from inverter.evaluation.references import NEAREST_BY_FEATURES
 from inverter.evaluation.report import Figure
 from inverter.evaluation.results import Score
 from inverter.evaluation.scatter import Scatter, render_scatter

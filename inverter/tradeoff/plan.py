@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inverter.audit.plan import Step, build_step, check_attack, find_layers, folder_name
+from inverter.defences import load_defended
 from inverter.payloads import make_payload
 from inverter.targets.defence import read_defence
 from inverter.targets.layers import list_layers
-from inverter.targets.load import load_target
 from inverter.targets.split import Split
 from inverter.tradeoff.config import TradeoffConfig
 
@@ -163,7 +163,4 @@ def load_split(step: Step, payload: str) -> Split:
     Raises:
         ValueError: As :func:`check_split`.
     """
-    t = step.train.target
-    options = {"input_size": t.input_size, "payload": payload, "pretrained": t.pretrained, "defence": t.defence}
-    target = load_target(t.name, t.layer, **options)  # type: ignore[arg-type]
-    return Split(target)
+    return load_defended(replace(step.train.target, payload=payload))

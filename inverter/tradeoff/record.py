@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from inverter.audit.recommend import exceeded
+from inverter.audit.report import Attacked, Report
 from inverter.audit.score import LeakScore
-from inverter.audit.strict import decode
 from inverter.evaluation.results import Comparison, Score
-from inverter.run.files import write_text
 from inverter.tradeoff.verdict import below, pareto_set, protecting, recommend
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class SettingRecord:
+class SettingRecord(Attacked):
     """One payload, defence, or both.
 
     Args:
@@ -55,14 +48,9 @@ class SettingRecord:
     protection: tuple[Comparison, ...]
     cost: dict[str, float]
 
-    @property
-    def trained(self) -> bool:
-        """Whether the adaptive attack saw all its pairs; what one that did not finds is no limit to anything."""
-        return self.cost.get("pairs_seen", 0.0) >= self.cost.get("pairs", math.inf)
-
 
 @dataclass(frozen=True)
-class Tradeoff:
+class Tradeoff(Report):
     """Everything that a trade-off found.
 
     Args:
@@ -89,6 +77,9 @@ class Tradeoff:
         commit: Commit of the code, None outside a checkout.
         environment: Versions, processor, threads.
     """
+
+    kind: ClassVar[str] = "tradeoff"
+    schema_version: ClassVar[int] = 1
 
     target: dict[str, Any]
     prior: str
@@ -125,7 +116,7 @@ class Tradeoff:
         raise ValueError(f"setting {name!r}; allowed: {', '.join(setting.name for setting in self.settings)}")
 
     def verdict(self) -> dict[str, Any]:
-        """What follows from settings, limits and needs: the fields that :meth:`from_json` compares."""
+        """What follows from settings, limits and needs: the fields that :meth:`check` compares."""
         bounds = {
             each.name: each.scores[self.metric] for each in self.settings if each.trained and self.metric in each.scores
         }
@@ -138,44 +129,11 @@ class Tradeoff:
             "below": below(self.needs, {each.name: each.agreement for each in self.settings}),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; :meth:`from_json` reads it back."""
-        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: Any) -> Tradeoff:
-        """Read what :meth:`to_json` gave.
-
-        Raises:
-            ValueError: Another schema version, a key missing or unknown, a value of another type, or settings that
-                contradict the verdict.
-        """
-        values = dict(data) if isinstance(data, Mapping) else {}
-        version = values.pop("schema_version", None)
-        if version != SCHEMA_VERSION:
-            raise ValueError(f"tradeoff: schema_version is {version!r}; allowed: {SCHEMA_VERSION}")
-        found = decode(cls, values, "tradeoff")
-        names = [setting.name for setting in found.settings]
-        if not names or len(set(names)) < len(names) or {*found.limits, *found.needs} - set(names):
+    def check(self) -> None:
+        """Raise ValueError where settings contradict the verdict."""
+        names = [setting.name for setting in self.settings]
+        if not names or len(set(names)) < len(names) or {*self.limits, *self.needs} - set(names):
             raise ValueError(f"tradeoff: settings {names} must be unique and hold those of every limit")
-        for key, value in found.verdict().items():
-            if getattr(found, key) != value:
-                raise ValueError(f"tradeoff: {key}={getattr(found, key)!r} does not follow from the settings")
-        return found
-
-    def save(self, path: Path) -> None:
-        """Write :meth:`to_json` to a file, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
-
-    @classmethod
-    def load(cls, path: Path) -> Tradeoff:
-        """Read a ``report.json``.
-
-        Raises:
-            ValueError: The file is missing, is no JSON, or breaks the schema; the message names the file.
-        """
-        try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path}: {error}") from error
+        for key, value in self.verdict().items():
+            if getattr(self, key) != value:
+                raise ValueError(f"tradeoff: {key}={getattr(self, key)!r} does not follow from the settings")

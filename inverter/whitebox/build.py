@@ -17,7 +17,7 @@ from inverter.priors.load import load_prior
 from inverter.priors.memory import check_memory
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.device import pick_device, place
-from inverter.targets.load import load_targets
+from inverter.targets.load import load_options, load_targets
 from inverter.targets.spec import TargetSpec, check_same_features
 from inverter.targets.target import MultiTarget
 from inverter.whitebox.attack import Attack
@@ -85,15 +85,7 @@ def load_devices(target: TargetConfig, layers: Sequence[str], device: torch.devi
     """
 
     def load(known: bool) -> MultiTarget:
-        return load_targets(
-            target.name,
-            layers,
-            input_size=target.input_size,
-            payload=target.payload,
-            pretrained=target.pretrained,
-            defence=target.defence,
-            known=known,
-        )
+        return load_targets(target.name, layers, known=known, **load_options(target))
 
     own = load(known=True)
     return load(known=False).to(device), place(own, device)

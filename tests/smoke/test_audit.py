@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from markupsafe import escape
+from spies import Killed, kill, spy
 
 from inverter.__main__ import main
 from inverter.audit.record import Audit
@@ -14,10 +15,6 @@ from inverter.stages import audit as stage
 from inverter.stages import evaluate, train
 
 TRAINING = ["optim.max_steps=20", "optim.lr=5e-3", "optim.warmup_steps=2", "shard_size=8"]
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +33,17 @@ def test_a_killed_audit_goes_on_and_fails_above_its_limit(
     output = root / "audit"
     done: list[str] = []
 
-    def spy(name: str, run, killed: bool):
-        def call(config):
-            if killed:
-                raise Killed
-            done.append(f"{name} {config.target.layer}")
-            return run(config)
-
-        return call
-
     train_run, evaluate_run = train.run, evaluate.run
-    monkeypatch.setattr(stage.train, "run", spy("train", train_run, killed=False))
-    monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=True))
+    monkeypatch.setattr(stage.train, "run", spy(lambda config: done.append(f"train {config.target.layer}"), train_run))
+    monkeypatch.setattr(stage.evaluate, "run", kill)
     with pytest.raises(Killed):
         main(words)
     shards = {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}
     assert done == ["train 1"] and len(shards) == 2 * (2 + 1 + 3)
 
-    monkeypatch.setattr(stage.evaluate, "run", spy("evaluate", evaluate_run, killed=False))
+    monkeypatch.setattr(
+        stage.evaluate, "run", spy(lambda config: done.append(f"evaluate {config.target.layer}"), evaluate_run)
+    )
     assert main(words) == 0
     assert done == ["train 1", "evaluate 1", "train 3", "evaluate 3"]
     assert shards == {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}

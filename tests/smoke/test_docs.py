@@ -15,7 +15,7 @@ from furniture import furnish
 from huggingface_hub import HfApi
 
 from inverter.__main__ import main
-from inverter.stages.audit import LIMIT_EXCEEDED
+from inverter.run.status import LIMIT_EXCEEDED
 
 PROGRAMS = ("inverter", "make", "torchrun", "sbatch", "wandb")
 GUIDES = [doc for doc in DOCS if doc.parts[0] in ("README.md", "docs")]

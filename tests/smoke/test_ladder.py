@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from spies import Killed
 
 from inverter.__main__ import main
 from inverter.config import load_config
@@ -18,10 +19,6 @@ from inverter.publish.inverter import check_name
 from inverter.run.lock import locked
 
 SMALL = ["model.width=16", "model.depth=1", "model.coarse_width=16", "model.head_width=8"]
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.fixture

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from spies import Killed, kill, spy
 
 from inverter.__main__ import main
+from inverter.blackbox.config import TrainConfig
+from inverter.config import EvaluateConfig
 from inverter.data.reader import PairDataset
 from inverter.stages import audit, evaluate, train
 from inverter.tradeoff.record import Tradeoff
@@ -18,10 +21,6 @@ TRAINING = [
     *("optim.max_steps=20", "optim.lr=5e-3", "optim.warmup_steps=2", "shard_size=8", "queries=3", "limit=8"),
     *("judges=[residual]", "model.num_inference_steps=4"),
 ]
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +38,18 @@ def test_a_killed_tradeoff_goes_on_and_says_what_each_attack_found(
 ) -> None:
     output, done = root / "tradeoff", []
 
-    def spy(name: str, run, killed: bool = False):
-        def call(config):
-            if killed:
-                raise Killed
-            done.append(f"{name} {Path(config.output or config.inverter).name}")
-            return run(config)
-
-        return call
+    def note(name: str) -> Callable[[TrainConfig | EvaluateConfig], None]:
+        return lambda config: done.append(f"{name} {Path(config.output or config.inverter).name}")
 
     train_run, evaluate_run = train.run, evaluate.run
-    monkeypatch.setattr(audit.train, "run", spy("train", train_run))
-    monkeypatch.setattr(audit.evaluate, "run", spy("evaluate", evaluate_run, killed=True))
+    monkeypatch.setattr(audit.train, "run", spy(note("train"), train_run))
+    monkeypatch.setattr(audit.evaluate, "run", kill)
     with pytest.raises(Killed):
         main(words)
     shards = {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}
     assert done == ["train start", "train identity"] and len(shards) == 2 * (2 + 1 + 3)
 
-    monkeypatch.setattr(audit.evaluate, "run", spy("evaluate", evaluate_run))
+    monkeypatch.setattr(audit.evaluate, "run", spy(note("evaluate"), evaluate_run))
     assert main(words) == 0
     assert done[2:] == ["evaluate identity", "train gaussian-0.5", "evaluate gaussian-0.5"]
     assert shards == {path: path.stat().st_mtime_ns for path in root.rglob("*.tar")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from inverter.priors.load import load_prior
 from inverter.priors.steps import count_steps
 from inverter.run.device import pick_device, pick_precision, place
 from inverter.targets import list_layers, load_target, load_targets
+from inverter.targets.load import load_options
 from inverter.targets.target import Target
 
 
@@ -38,8 +40,7 @@ def preparation(config: BenchConfig, pairs: Path, images: list[Tensor], device: 
     """Writing pair shards over running target and encoder on pictures that are in memory already."""
     prior = place(load_prior(config.prior), device)
     t = config.target
-    options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained, "defence": t.defence}
-    target = place(load_targets(t.name, [t.layer], **options), device)  # type: ignore[arg-type]
+    target = place(load_targets(t.name, [t.layer], **load_options(t)), device)
     recipe = PrepareConfig(
         target=config.target,
         prior=config.prior,
@@ -130,6 +131,5 @@ def inversion(config: BenchConfig, features: list[Tensor], device: torch.device)
 
 def _target(config: BenchConfig, layer: str, device: torch.device) -> Target:
     t = config.target
-    options = {"input_size": t.input_size, "payload": t.payload, "pretrained": t.pretrained}
-    defence = t.defence if layer == t.layer else None
-    return place(load_target(t.name, layer, defence=defence, **options), device)  # type: ignore[arg-type]
+    same = t if layer == t.layer else replace(t, defence=None)
+    return place(load_target(t.name, layer, **load_options(same)), device)

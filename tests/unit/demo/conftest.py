@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from inverter_toys import publish_toy
 
-from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.spec import InverterSpec
 from inverter.demo.config import DemoConfig
 from inverter.demo.inverters import Inverters
 from inverter.priors.prior import DiffusionPrior
-from inverter.publish.inverter import save_inverter
 from inverter.targets import load_target
 
 TARGET = "module:network_of_the_demo:build"
@@ -34,28 +32,10 @@ def published(tmp_path_factory: pytest.TempPathFactory, tiny_prior: DiffusionPri
     root = tmp_path_factory.mktemp("demo")
     (root / "network_of_the_demo.py").write_text(NETWORK)
     sys.path.insert(0, str(root))
-    spec = InverterSpec(
-        feature_shape=(6, 4, 4),
-        latent_shape=tiny_prior.latent_shape,
-        conditioning_shape=tiny_prior.conditioning_shape,
-        resolution=32,
-        width=16,
-        coarse_width=16,
-        num_tokens=2,
-        depth=1,
-        dropout=0.0,
-        head_width=8,
-        strength=0.5,
-        num_inference_steps=4,
-        guidance_scale=1.0,
-        feature_mean=[0.0] * 6,
-        feature_std=[1.0] * 6,
-    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         target = load_target(TARGET, "1", input_size=32)
-        training = {"pairs": 10, "pairs_seen": 40, "source": "prior", "threat_model": "x"}
-        save_inverter(Inverter(spec, tiny_prior), root / "toy", target.spec, training)
+    publish_toy(root / "toy", tiny_prior, target.spec)
     yield root / "toy"
     sys.path.remove(str(root))
 
