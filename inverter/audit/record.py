@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from inverter.audit.recommend import exceeded, recommend
 from inverter.audit.report import Attacked, Report
 from inverter.audit.score import LeakScore
+from inverter.config.strict import strict_dataclass
 from inverter.evaluation.results import Score
 from inverter.targets.spec import TargetSpec
 
@@ -46,7 +47,7 @@ class LayerRecord(Attacked):
     diagnosis: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@strict_dataclass
 class Audit(Report):
     """Everything that an audit found.
 

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from inverter.audit.strict import decode
+from inverter.config.strict import read_strictly
 from inverter.run.files import write_text
 
 
 class Report:
-    """Base of frozen dataclasses that are kept as ``report.json``."""
+    """Base of strict dataclasses that are kept as ``report.json``."""
 
     kind: ClassVar[str]
     """Begins the messages."""
@@ -39,7 +39,7 @@ class Report:
         version = values.pop("schema_version", None)
         if version != cls.schema_version:
             raise ValueError(f"{cls.kind}: schema_version is {version!r}; allowed: {cls.schema_version}")
-        report = decode(cls, values, cls.kind)
+        report = read_strictly(cls.kind, cls, values)
         report.check()
         return report
 

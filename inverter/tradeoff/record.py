@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from inverter.audit.recommend import exceeded
 from inverter.audit.report import Attacked, Report
 from inverter.audit.score import LeakScore
+from inverter.config.strict import strict_dataclass
 from inverter.evaluation.results import Comparison, Score
 from inverter.tradeoff.verdict import below, pareto_set, protecting, recommend
 
@@ -49,7 +50,7 @@ class SettingRecord(Attacked):
     cost: dict[str, float]
 
 
-@dataclass(frozen=True)
+@strict_dataclass
 class Tradeoff(Report):
     """Everything that a trade-off found.
 

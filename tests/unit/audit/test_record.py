@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 
 from inverter.audit.record import Audit, sent_bytes
-from inverter.audit.strict import decode
 from inverter.audit.table import verdict
 from inverter.targets.spec import RESIZE, TargetSpec
 
@@ -34,15 +33,15 @@ def change(values: dict, path: str, value) -> dict:
         ("schema_version", KeyError, "schema_version is None"),
         ("surplus", 1, r"audit: missing keys \[\], unknown keys \['surplus'\]"),
         ("threshold", KeyError, r"missing keys \['threshold'\]"),
-        ("threshold", "0.4", r"audit\.threshold: '0\.4' is no float"),
-        ("threshold", float("nan"), "audit.threshold: nan is no float"),
-        ("num_images", True, "audit.num_images: True is no int"),
-        ("commit", 3, "audit.commit: 3 is no str"),
-        ("layers", {}, r"audit.layers: \{\} is no tuple"),
-        ("layers.0.cost", [], r"audit.layers\[0\].cost: \[\] is no dict"),
-        ("layers.0.scores", {"psnr": 3}, r"audit.layers\[0\].scores\['psnr'\]: 3 is no object"),
-        ("layers.1.scores.psnr.high", "0.6", r"audit.layers\[1\].scores\['psnr'\].high: '0.6' is no float"),
-        ("layers.1.feature_shape", [1, 2.5], r"audit.layers\[1\].feature_shape\[1\]: 2.5 is no int"),
+        ("threshold", "0.4", "audit: threshold='0.4'; allowed: a valid number"),
+        ("threshold", float("nan"), "audit: threshold=nan; allowed: a finite number"),
+        ("num_images", True, "audit: num_images=True; allowed: a valid integer"),
+        ("commit", 3, "audit: commit=3; allowed: a valid string"),
+        ("layers", {}, r"audit: layers=\{\}; allowed: a valid array"),
+        ("layers.0.cost", [], r"audit: layers.0.cost=\[\]; allowed: an object"),
+        ("layers.0.scores", {"psnr": 3}, "audit: layers.0.scores.psnr=3; allowed: an object"),
+        ("layers.1.scores.psnr.high", "0.6", "audit: layers.1.scores.psnr.high='0.6'; allowed: a valid number"),
+        ("layers.1.feature_shape", [1, 2.5], "audit: layers.1.feature_shape.1=2.5; allowed: a valid integer"),
         ("layers.1.layer", "<i>a</i>", "must be unique"),
         ("recommended", "z", "and hold `recommended`"),
         ("limits", {"z": 0.1}, "every limit's layer"),
@@ -64,15 +63,6 @@ def test_files_that_are_no_audit(tmp_path, text):
         path.write_text(text)
     with pytest.raises(ValueError, match=r"report\.json"):
         Audit.load(path)
-
-
-def test_decoding_keeps_to_the_type():
-    assert decode(tuple[float, ...], [1, 2.5], "x") == (1.0, 2.5)
-    assert decode(float | None, None, "x") is None
-    with pytest.raises(ValueError, match="x: None is no float"):
-        decode(float, None, "x")
-    with pytest.raises(ValueError, match=r"x: 'a{56}\.\.\. is no int"):
-        decode(int, "a" * 1000, "x")
 
 
 @pytest.mark.parametrize(("payload", "size"), [("identity", 96), ("int8", 28), ("gaussian:0.1", 96)])

@@ -37,7 +37,7 @@ def test_a_broken_file_is_refused(tradeoff, tmp_path):
         ({key: value for key, value in values.items() if key != "pareto"}, r"missing keys \['pareto'\]"),
         ({**values, "settings": []}, "must be unique"),
         ({**values, "limits": {"other": 0.5}}, "hold those of every limit"),
-        ({**values, "num_sources": "40"}, r"tradeoff\.num_sources"),
+        ({**values, "num_sources": "40"}, "tradeoff: num_sources='40'; allowed: a valid integer"),
         ([], "schema_version is None"),
     ):
         (tmp_path / "report.json").write_text(json.dumps(wrong))
