@@ -14,7 +14,7 @@ from inverter.evaluation.summary import few_sources
 
 
 @dataclass(frozen=True)
-class Summary:
+class Conclusion:
     """A sentence, in which names stand in backticks, with its figure as it stands there and the layer that this is of.
 
     Both are empty where no layer has a score.
@@ -25,7 +25,7 @@ class Summary:
     layer: str = ""
 
 
-def summarise(audit: Audit) -> Summary:
+def summarise(audit: Audit) -> Conclusion:
     """Which layer leaks most by the headline score, which least, and what limits that.
 
     Least is said of layers only whose attack was trained and that no deeper layer clearly exceeds. Layers whose
@@ -34,7 +34,7 @@ def summarise(audit: Audit) -> Summary:
     """
     scores = audit.scores()
     if not scores:
-        return Summary("What leaks could not be scored at any audited layer.")
+        return Conclusion("What leaks could not be scored at any audited layer.")
     most = max(scores, key=lambda layer: (clears_guessing(scores[layer]), scores[layer].value))
     figure = share(scores[most].value)
     scale = f"{figure}{interval(scores[most])} of the way from guessing to the prior's own round trip"
@@ -54,7 +54,7 @@ def summarise(audit: Audit) -> Summary:
     if others:
         parts.append(f"but the judges disagree: {' and '.join(others)}")
     parts += few_sources(audit.num_sources)
-    return Summary("; ".join(parts) + ".", figure, most)
+    return Conclusion("; ".join(parts) + ".", figure, most)
 
 
 def _least(audit: Audit, scores: Mapping[str, LeakScore], most: str) -> list[str]:

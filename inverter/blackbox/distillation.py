@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from einops import rearrange
 from torch import Tensor
+from torchvision.utils import make_grid
 
 from inverter.blackbox.inverter import Inverter
 from inverter.config import InverterDistillConfig
@@ -76,3 +77,18 @@ class InverterDistillModule(Distillation):
             huber=self.config.huber,
             generator=generator,
         )
+
+    @torch.no_grad()
+    def samples(self, batch: dict) -> Tensor:
+        """Grid ``(3, H, W)``: pictures, what the guided denoiser makes of them, and the student in fewer steps."""
+        features = batch["features"][: self.config.grid_pictures]
+        self.prior.denoiser.disable_adapters()
+        guided = self._draw(features, guidance_scale=self.guidance_scale)
+        self.prior.denoiser.enable_adapters()
+        student = self._draw(features, guidance_scale=1.0, num_inference_steps=self.config.num_inference_steps)
+        rows = [batch["image"][: len(features)].float().cpu(), guided, student]
+        return make_grid(torch.cat(rows), nrow=len(features))
+
+    def _draw(self, features: Tensor, **how: float) -> Tensor:
+        fixed = torch.Generator().manual_seed(0)
+        return self.inverter.sample(features, generator=fixed, **how).float().cpu()  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ class PairBuilder:
             on, or None.
         encode: Images to latents; None stores no latents.
         device: Where ``target`` and ``encode`` live.
-        specs: Of the targets, which say what shape their features have; None is the target's own.
+        specs: Of features that no target sends, which say what shape these have; None is not known.
     """
 
     def __init__(
@@ -57,9 +57,14 @@ class PairBuilder:
         device: torch.device | str = "cpu",
         specs: Mapping[str, TargetSpec] | None = None,
     ) -> None:
-        self.specs = specs if specs is not None or target is None else target.specs
         self.folders, self.source, self.config, self.resolution = folders, source, config, resolution
         self.target, self.encode, self.device = target, encode, torch.device(device)
+        self._specs = specs
+
+    @property
+    def specs(self) -> Mapping[str, TargetSpec]:
+        """What the features are, by name of the target; empty where nobody says."""
+        return (self._specs or {}) if self.target is None else self.target.specs
 
     @torch.no_grad()
     def write(self, index: int, names: Collection[str]) -> dict[str, ShardRecord] | None:
@@ -70,7 +75,7 @@ class PairBuilder:
             self.target.seed_payload(derive_seed(self.config.seed, self.config.split, "payload", index))
         dtype = self.config.feature_dtype
         with ExitStack() as stack:
-            shapes = {name: None if self.specs is None else self.specs[name].feature_shape for name in names}
+            shapes = {name: self.specs[name].feature_shape if name in self.specs else None for name in names}
             writers = {
                 name: stack.enter_context(ShardWriter(self.folders[name], index, dtype, shape))
                 for name, shape in shapes.items()

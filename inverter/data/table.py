@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,18 @@ class VectorTable:
                 )
             yield Rows(start, rows, self._full("picture", pictures, start), self._full("label", labels, start))
             start += len(rows)
+
+    def read(self, num_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The first ``num_rows`` vectors ``(n, D)``, or all, and their labels ``(n,)``; no further part is read.
+
+        Raises:
+            ValueError: As :meth:`rows`.
+        """
+        parts = list(takewhile(lambda rows: rows.start < num_rows, self.rows()))
+        vectors = np.concatenate([rows.vectors for rows in parts])[:num_rows]
+        if self.label is None:
+            return vectors, None
+        return vectors, np.array([label for rows in parts for label in rows.labels or ()])[:num_rows]
 
     def _read(self) -> Iterator[tuple[Any, list | None, list | None]]:
         if self._array is not None:

@@ -32,7 +32,7 @@ MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
-class Sent:
+class ArrivedFeatures:
     """One image's features as they arrive.
 
     Args:
@@ -102,7 +102,7 @@ def read_photo(path: Path) -> Image.Image:
     return read_picture(path, path.name)
 
 
-def send_photo(inverters: Inverters, name: str, payload: str, photo: Image.Image, seed: int = 0) -> Sent:
+def send_photo(inverters: Inverters, name: str, payload: str, photo: Image.Image, seed: int = 0) -> ArrivedFeatures:
     """What the target of an inverter sends of a photo.
 
     Args:
@@ -120,10 +120,10 @@ def send_photo(inverters: Inverters, name: str, payload: str, photo: Image.Image
     target.seed_payload(seed)
     with torch.no_grad():
         features, counts = target.transmit(picture)
-    return Sent(features[spec.layer], picture[0], counts[spec.layer][0])
+    return ArrivedFeatures(features[spec.layer], picture[0], counts[spec.layer][0])
 
 
-def read_features(inverters: Inverters, name: str, path: Path) -> Sent:
+def read_features(inverters: Inverters, name: str, path: Path) -> ArrivedFeatures:
     """Features that were captured, from a file.
 
     Raises:
@@ -138,15 +138,15 @@ def read_features(inverters: Inverters, name: str, path: Path) -> Sent:
         found = load_layers(path, list(spec.layers))
     except ValueError as error:
         raise ValueError(str(error).replace(str(path), path.name)) from error
-    return Sent(fitting(found, spec, path.name)[None].to(inverters.device))
+    return ArrivedFeatures(fitting(found, spec, path.name)[None].to(inverters.device))
 
 
-def mean(inverters: Inverters, name: str, sent: Sent) -> Tensor:
+def mean(inverters: Inverters, name: str, sent: ArrivedFeatures) -> Tensor:
     """One pass of the inverter: ``(3, S, S)`` in [0, 1]."""
     return inverters.inverter(name)[0].mean(sent.features)[0]
 
 
-def sample(inverters: Inverters, name: str, sent: Sent, draw: Draw) -> Tensor:
+def sample(inverters: Inverters, name: str, sent: ArrivedFeatures, draw: Draw) -> Tensor:
     """What the prior draws under the features: ``(N, 3, S, S)`` in [0, 1], each by its seed alone.
 
     Raises:
@@ -163,7 +163,7 @@ def sample(inverters: Inverters, name: str, sent: Sent, draw: Draw) -> Tensor:
 
 
 def search(
-    inverters: Inverters, name: str, payload: str, sent: Sent, method: str, seconds: float, seed: int = 0
+    inverters: Inverters, name: str, payload: str, sent: ArrivedFeatures, method: str, seconds: float, seed: int = 0
 ) -> tuple[int, Iterator[Result]]:
     """A white-box attack on what was sent: how many steps it plans, and what it has found after each.
 

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inverter.demo.compute import MOST_TEXT, Draw, Sent, mean, read_features, read_photo, sample, search, send_photo
+from inverter.demo.compute import (
+    MOST_TEXT,
+    ArrivedFeatures,
+    Draw,
+    mean,
+    read_features,
+    read_photo,
+    sample,
+    search,
+    send_photo,
+)
 from inverter.demo.inverters import Inverters
 from inverter.demo.view import Figure, show_figures, show_sent
 
@@ -37,7 +47,7 @@ class Chosen:
     payload: str = ""
 
 
-def send(inverters: Inverters, chosen: Chosen) -> Sent:
+def send(inverters: Inverters, chosen: Chosen) -> ArrivedFeatures:
     """What travels of the photo, or what lies in the feature file.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from inverter.demo.channels import channel_pictures
-from inverter.demo.compute import Sent
+from inverter.demo.compute import ArrivedFeatures
 from inverter.evaluation.page import render_page
 from inverter.losses.quality import psnr, to_bytes
 from inverter.payloads import make_payload
@@ -20,7 +20,7 @@ Figure = tuple[str, Tensor, str]
 """A name, a picture ``(3, S, S)`` in [0, 1] and what stands below."""
 
 
-def show_sent(sent: Sent, spec: TargetSpec, payload: str) -> str:
+def show_sent(sent: ArrivedFeatures, spec: TargetSpec, payload: str) -> str:
     """What travels: shape, bytes, and a few channels of each layer."""
     parts = [part[0] for part in split_features(sent.features, spec.feature_shape)]
     layers = [
@@ -50,7 +50,7 @@ def show_sent(sent: Sent, spec: TargetSpec, payload: str) -> str:
     )
 
 
-def show_figures(sent: Sent, figures: Sequence[Figure], note: str, waiting: Sequence[str] = ()) -> str:
+def show_figures(sent: ArrivedFeatures, figures: Sequence[Figure], note: str, waiting: Sequence[str] = ()) -> str:
     """Pictures beside the photo, where there is one, with their PSNR to it."""
     photo = [] if sent.picture is None else [("photo", sent.picture, f"{sent.picture.shape[-1]} px")]
     rows = [*photo, *((name, picture, _described(picture, sent, text)) for name, picture, text in figures)]
@@ -64,7 +64,7 @@ def show_stopped(page: str) -> str:
     return page if not end or "step" not in head or head.endswith("done") else f"{head}; stopped{end}{tail}"
 
 
-def _described(picture: Tensor, sent: Sent, text: str) -> str:
+def _described(picture: Tensor, sent: ArrivedFeatures, text: str) -> str:
     if sent.picture is None or sent.picture.shape != picture.shape:
         return text
     value = float(psnr(picture[None], sent.picture[None]))

@@ -24,7 +24,7 @@ from inverter.evaluation.metrics import (
 from inverter.evaluation.nearest import TrainingReader
 from inverter.evaluation.notes import own_notes, preferred_point
 from inverter.evaluation.recon_files import select_pictures
-from inverter.evaluation.results import Comparison, Payload, Results, Row, Score, make_comparison
+from inverter.evaluation.results import Comparison, Results, Row, Score, SentSize, make_comparison
 from inverter.run.record import commit, environment
 from inverter.targets.shape import from_lists
 
@@ -145,7 +145,7 @@ def evaluate(
         chance=chance,
         comparisons=found,
         missing=tuple(absent),
-        payload=Payload(sample.num_features, sample.num_pixels, sent_bytes),
+        payload=SentSize(sample.num_features, sample.num_pixels, sent_bytes),
         num_images=bootstrap.n,
         num_sources=bootstrap.num_groups,
         target=dict(target_spec) if target_spec is not None else None,

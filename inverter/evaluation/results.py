@@ -104,7 +104,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Payload:
+class SentSize:
     """Numbers per image that travel, against numbers per picture.
 
     Args:
@@ -174,7 +174,7 @@ class Results:
     chance: dict[str, float]
     comparisons: tuple[Comparison, ...]
     missing: tuple[Missing, ...]
-    payload: Payload
+    payload: SentSize
     num_images: int
     num_sources: int
     target: dict[str, Any] | None
@@ -269,7 +269,7 @@ class Results:
                 chance=dict(data["chance"]),
                 comparisons=tuple(Comparison(**comparison) for comparison in data["comparisons"]),
                 missing=tuple(Missing(metric, reason) for metric, reason in data["missing"].items()),
-                payload=Payload(data["payload"]["features"], data["payload"]["picture"], data["payload"].get("bytes")),
+                payload=SentSize(data["payload"]["features"], data["payload"]["picture"], data["payload"].get("bytes")),
                 notes=tuple(data["notes"]),
                 **{
                     key: data[key]

@@ -6,20 +6,14 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-from inverter.config.values import literal
-from inverter.data.summary import describe_source
 from inverter.defences import load_defended
 from inverter.defences.config import DefendConfig
 from inverter.defences.data import SourceModule
 from inverter.defences.kinds import DEFENCES
-from inverter.defences.module import DefenceModule
-from inverter.defences.utility import measure_utility
+from inverter.defences.write import write_defence
 from inverter.run.summary import save_summary
 from inverter.run.training import TrainingRun, training_output
-from inverter.targets.defence import SCHEMA_VERSION, SPEC, DefenceSpec
-from inverter.targets.defended import write_tensors
+from inverter.targets.defence import SPEC
 
 log = logging.getLogger(__name__)
 STAGE = "defend"
@@ -55,31 +49,8 @@ def train(config: DefendConfig, output: Path) -> Path:
     )
     if not trainer.is_global_zero:
         return output
-    spec = write(module, data, output)
+    spec = write_defence(module, data, output)
     summary = {key: value for key, value in asdict(spec.utility).items() if value is not None}
     save_summary(trainer, config, STAGE, utility=summary)
     log.info("%s in %s: %s", spec.mark, output, ", ".join(f"{key} {value:.6g}" for key, value in summary.items()))
     return output
-
-
-def write(module: DefenceModule, data: SourceModule, output: Path) -> DefenceSpec:
-    """Measure a trained defence on ``dev`` and write it."""
-    config, base, split = module.config, module.base, module.split
-    split.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    before, after = base.network.state_dict(), split.network.state_dict()
-    changed = {name: value for name, value in after.items() if not torch.equal(value, before[name])}
-    cut = split.target.cut
-    spec = DefenceSpec(
-        schema_version=SCHEMA_VERSION,
-        kind=config.defence.kind,
-        settings={key: value for key, value in literal(asdict(config.defence)).items() if key != "kind"},
-        target=base.target.spec,
-        cut=module.cut_values,
-        payload=module.payload,
-        knows=module.knows,
-        trained_on=describe_source(config.data.source),
-        weights_sha256=write_tensors(output, changed, cut),
-        utility=measure_utility(split, base, data.val_dataloader(), config.seed, config.data.labels),
-    )
-    spec.save(output)
-    return spec

@@ -6,13 +6,8 @@ import dataclasses
 import logging
 from pathlib import Path
 
-import torch
-from torch import Tensor
-from torchvision.utils import make_grid
-
 from inverter.blackbox.distillation import InverterDistillModule
 from inverter.blackbox.few_step import FOLDER, WEIGHTS
-from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.published import is_run, read_published
 from inverter.blackbox.trained import load_any_inverter
 from inverter.config import InverterDistillConfig
@@ -63,7 +58,7 @@ def train(config: InverterDistillConfig, output: Path) -> Path:
     sha256 = weights_sha256(inverter)
     module = InverterDistillModule(config, inverter)
     log.info("LoRA of %d parameters", module.num_parameters)
-    grid = PictureGrid(output, "val/samples", lambda _, batch: _samples(module, batch))
+    grid = PictureGrid(output, "val/samples", lambda _, batch: module.samples(batch))
     processes = config.trainer.num_nodes * max(config.trainer.devices, 1)
     batches = max(1, config.num_dev // (pairs.batch_size * processes))
     trainer = run.fit(module, data, [grid], weights=("inverter", sha256), max_val_batches=batches)
@@ -82,19 +77,3 @@ def train(config: InverterDistillConfig, output: Path) -> Path:
         save_lora(state, read_published(config.inverter).folder / FOLDER / WEIGHTS, about)
     log.info("LoRA in %s", path)
     return output
-
-
-def _samples(module: InverterDistillModule, batch: dict) -> Tensor:
-    """Grid ``(3, H, W)``: pictures, what the guided denoiser makes of them, and the student in fewer steps."""
-    inverter, features = module.inverter, batch["features"][: module.config.grid_pictures]
-    rows = [batch["image"][: len(features)].float().cpu()]
-    module.prior.denoiser.disable_adapters()
-    rows.append(_draw(inverter, features, guidance_scale=module.guidance_scale))
-    module.prior.denoiser.enable_adapters()
-    rows.append(_draw(inverter, features, guidance_scale=1.0, num_inference_steps=module.config.num_inference_steps))
-    return make_grid(torch.cat(rows), nrow=len(features))
-
-
-def _draw(inverter: Inverter, features: Tensor, **how: float) -> Tensor:
-    fixed = torch.Generator().manual_seed(0)
-    return inverter.sample(features, generator=fixed, **how).float().cpu()  # type: ignore[arg-type]

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
-from inverter.blackbox.published import list_inverters, names_of
 from inverter.blackbox.trained import load_any_inverter
-from inverter.config import SenderConfig, TargetConfig
-from inverter.data.capture import capture
-from inverter.data.feature_files import NAMES, fitting
-from inverter.data.inputs import Input, batches, read_inputs
+from inverter.data.inputs import Input
+from inverter.inversion.chosen import check_given, published_name
+from inverter.inversion.features import sent_features
 from inverter.inversion.recon import ReconFolder
-from inverter.payloads import same_payload
 from inverter.priors.memory import check_memory
 from inverter.priors.prompts import choose_prompts, note_prompts, read_prompts
 from inverter.run.device import pick_device
 from inverter.run.lock import locked
 from inverter.run.progress import track
 from inverter.run.record import record_run
-from inverter.targets.defence import check_same_defence
-from inverter.targets.load import load_same_target
-from inverter.targets.spec import TargetSpec
 from inverter.whitebox.config import InvertConfig
 from inverter.whitebox.noise import image_generators
 
@@ -38,8 +31,8 @@ def run(config: InvertConfig) -> Path:
         ValueError: An inverter that is not there or of another target than was given, an input that cannot be read, or
             features that do not fit.
     """
-    device, given = torch.device(pick_device(config.device)), config.target.filled()
-    name = config.inverter or _published_name(given)
+    device = torch.device(pick_device(config.device))
+    name = config.inverter or published_name(config.target.filled())
     table = None if config.prompts is None else read_prompts(config.prompts, config.prompt_kind)
     check_memory(config.memory, device)
     inverter, target = load_any_inverter(name, config.prior, config.memory)
@@ -61,7 +54,8 @@ def run(config: InvertConfig) -> Path:
     with locked(folder):
         record_run(config, folder, "invert")
         output = ReconFolder(folder)
-        for group, features in track(_sent(config, target, inverter.spec.resolution, device), "reconstructions"):
+        sent = sent_features(config, target, inverter.spec.resolution, device)
+        for group, features in track(sent, "reconstructions"):
             prompts = choose_prompts([item.key for item in group], config.prompt, table)
             output.add(group, _reconstruct(config, inverter, group, features, prompts))
             output.summarise({**about, "seconds": time.monotonic() - start})
@@ -69,38 +63,8 @@ def run(config: InvertConfig) -> Path:
     return folder
 
 
-def _published_name(given: TargetConfig) -> str:
-    """The published inverter of a layer and size that was chosen without naming an inverter."""
-    if names := names_of(given.layer, given.input_size):
-        return names[0]
-    known = [published.folder.name for published in list_inverters()]
-    if not known:
-        return given.layer  # outside of a checkout: looking for it says what there is not
-    raise ValueError(
-        f"target.layer is {given.layer!r}, of which no inverter is published; allowed: inverter=, a folder, a hub id "
-        f"or a name among {known}, or method=direct, which needs none"
-    )
-
-
-def check_given(given: SenderConfig, target: TargetSpec, inverter: str) -> None:
-    """Raise ValueError where a key that was given contradicts the target that the inverter is of."""
-    for key in ("name", "layer", "input_size", "payload"):
-        value, own = getattr(given, key), getattr(target, key)
-        if value not in (None, own) and not (key == "payload" and same_payload(value, own)):
-            raise ValueError(
-                f"target.{key} is {value!r}, but inverter {inverter!r} takes features with target.{key}={own}; "
-                "leave it out, or name another inverter"
-            )
-    if given.defence is not None:
-        check_same_defence(f"inverter {inverter!r} takes features of", given.defence, target.defence)
-
-
 def _reconstruct(
-    config: InvertConfig,
-    inverter: Inverter,
-    group: list[Input],
-    features: Tensor,
-    prompts: list[str | None] | None,
+    config: InvertConfig, inverter: Inverter, group: list[Input], features: Tensor, prompts: list[str | None] | None
 ) -> Tensor:
     """One reconstruction an input, whose noise depends on the seed and its key alone."""
     if config.operating_point == "mean":
@@ -112,24 +76,3 @@ def _reconstruct(
         guidance_scale=config.guidance_scale,
         generator=image_generators([item.key for item in group], config.seed, "sample"),
     )
-
-
-def _sent(
-    config: InvertConfig, spec: TargetSpec, resolution: int, device: torch.device
-) -> Iterator[tuple[list[Input], Tensor]]:
-    """Inputs and features, a batch at a time: read from files, or made by the target from pictures."""
-    inputs = read_inputs(Path(config.input), [spec.layer], resolution, config.video, config.feature_axes)
-    target = None
-    for group in batches(inputs, config.batch_size, config.limit):  # a folder may not fit into memory
-        given = [
-            fitting(item.features, spec, item.key, stated=item.stated) for item in group if item.features is not None
-        ]
-        if given:
-            yield group, torch.stack(given).to(device)
-            continue
-        if target is None:
-            options = {"pretrained": config.target.pretrained, "defence": config.target.defence}
-            target = load_same_target(spec, config.target.name or "", device, **options)  # type: ignore[arg-type]
-        if target is None:
-            raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features ({NAMES})")
-        yield group, capture(target, group, config.seed)[spec.layer]

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-from torch import Tensor
-from torchvision.utils import make_grid
-from transformers import CLIPTokenizer
 
 from inverter.config import DenoiserConfig
 from inverter.config.parse import parse_json
-from inverter.data.picture_cache import read_words
 from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.index import TRAINING
 from inverter.priors.parts import load_autoencoder
-from inverter.priors.text import train_tokenizer
 from inverter.priors.training.cost import GIGA
 from inverter.priors.training.denoiser import DenoiserModule
 from inverter.priors.training.latent_data import LatentModule
+from inverter.priors.training.tokenizer import open_tokenizer
 from inverter.priors.weights import folder_sha256
 from inverter.run.callbacks.picture_grid import PictureGrid
 from inverter.run.device import pick_device, place
@@ -48,7 +42,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     vae = load_autoencoder(folder).eval().requires_grad_(False)
     vae = place(vae, pick_device(config.trainer.device))
     weights = folder_sha256(folder.parent, (folder.name,))
-    tokenizer, prompts = _tokenizer(config, output, begun=run.resumed)
+    tokenizer, prompts = open_tokenizer(config, output, begun=run.resumed)
     drawn = (config.prompt_dropout, config.views, config.seed)
     data = LatentModule(config.data, vae, tokenizer, config.resolution, output, *drawn, weights)
     ratio = vae.spatial_compression_ratio
@@ -57,9 +51,7 @@ def train(config: DenoiserConfig, output: Path) -> Path:
     side = config.resolution // ratio
     module = DenoiserModule(config, (vae.config.latent_channels, side, side), tokenizer)
     log.info("denoiser: %.3f GMAC a forward pass", module.macs / GIGA)
-    grid = PictureGrid(
-        output, "val/samples", lambda _, batch: _samples(module, vae, batch["prompt"][: config.grid_prompts])
-    )
+    grid = PictureGrid(output, "val/samples", lambda _, batch: module.samples(vae, batch["prompt"]))
 
     def save_tokenizer() -> None:
         if not run.resumed:
@@ -78,25 +70,6 @@ def train(config: DenoiserConfig, output: Path) -> Path:
         write_text(partial / TRAINING, json.dumps(training, indent=2) + "\n")
     log.info("prior in %s", output / "prior")
     return output / "prior"
-
-
-def _samples(module: DenoiserModule, vae: diffusers.AutoencoderDC, prompts: list[str]) -> Tensor:
-    """Grid ``(3, H, W)`` of samples for some prompts: 8 steps, guidance 2, the same noise each time."""
-    networks = copy.deepcopy((module.unet, module.text_encoder))  # a prior is frozen, and these are in training
-    prior = StableDiffusionPrior(vae, networks[0], module.scheduler, networks[1], module.tokenizer)
-    generator = torch.Generator().manual_seed(0)
-    images = prior.decode(prior.sample(prior.condition(prompts), guidance_scale=2.0, generator=generator))
-    return make_grid(images.float().cpu(), nrow=8)
-
-
-def _tokenizer(config: DenoiserConfig, output: Path, begun: bool) -> tuple[CLIPTokenizer, list[str]]:
-    """Tokenizer for the captions, that of a run that was begun, and a spread of captions to draw samples with."""
-    captions = [words["caption"] for _, words in read_words(config.data.shards)]
-    if begun:
-        tokenizer = CLIPTokenizer.from_pretrained(output / "tokenizer")
-    else:
-        tokenizer = train_tokenizer(captions, config.vocabulary, config.num_tokens)
-    return tokenizer, sorted(set(captions[:: max(len(captions) // 4096, 1)]))
 
 
 def _autoencoder_summary(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inverter.audit.score import LeakScore
-from inverter.audit.summary import Summary, clears_guessing, interval
+from inverter.audit.summary import Conclusion, clears_guessing, interval
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.labels import share
 from inverter.evaluation.summary import few_sources
@@ -13,7 +13,7 @@ from inverter.tradeoff.record import SettingRecord, Tradeoff
 from inverter.tradeoff.verdict import less, more
 
 
-def summarise(tradeoff: Tradeoff) -> Summary:
+def summarise(tradeoff: Tradeoff) -> Conclusion:
     """What the best attack gets of undefended features, which settings protect, at what price, and which only surprise.
 
     A setting protects where the best attack gets clearly less, paired by picture, and no judge sees it get more. One
@@ -23,12 +23,12 @@ def summarise(tradeoff: Tradeoff) -> Summary:
     score = undefended.scores.get(tradeoff.metric)
     layer = tradeoff.target["layer"]
     if score is None:
-        return Summary(f"What leaks at `{layer}` could not be scored, so nothing shows what protects.")
+        return Conclusion(f"What leaks at `{layer}` could not be scored, so nothing shows what protects.")
     figure = share(score.value)
     scale = f"{figure}{interval(score)} of the way from guessing to the prior's own round trip"
     if not clears_guessing(score):
         parts = [f"The attack on undefended features of `{layer}` failed ({scale}), so nothing shows what protects"]
-        return Summary("; ".join([*parts, *few_sources(tradeoff.num_sources)]) + ".", figure, undefended.name)
+        return Conclusion("; ".join([*parts, *few_sources(tradeoff.num_sources)]) + ".", figure, undefended.name)
     known = [each for each in others if each.trained]
     protects = [each for each in known if each.name in tradeoff.protecting]
     parts = [f"{_verdict(tradeoff, protects)}; undefended, `{layer}` gives an attacker {scale}"]
@@ -43,7 +43,7 @@ def summarise(tradeoff: Tradeoff) -> Summary:
     if untrained:
         parts.append(f"the attack on {_names(untrained)} was trained too little to tell")
     parts += few_sources(tradeoff.num_sources)
-    return Summary("; ".join(parts) + ".", figure, undefended.name)
+    return Conclusion("; ".join(parts) + ".", figure, undefended.name)
 
 
 def recommendation(tradeoff: Tradeoff) -> str:

@@ -21,7 +21,7 @@ from inverter.whitebox.goal import match
 from inverter.whitebox.loop import Result, Show, iterate, optimise
 from inverter.whitebox.methods import METHODS, starts_at_inverter
 from inverter.whitebox.phase import Phase
-from inverter.whitebox.problem import Chain, Problem
+from inverter.whitebox.problem import FrameCoupling, Problem
 from inverter.whitebox.saved import SavedState
 
 
@@ -74,7 +74,7 @@ class Attack:
         keys: Sequence[str] | None = None,
         *,
         prompts: Sequence[str | None] | None = None,
-        chain: Chain | None = None,
+        coupling: FrameCoupling | None = None,
         saved: SavedState | None = None,
         show: Show | None = None,
     ) -> Result:
@@ -84,7 +84,7 @@ class Attack:
             features: ``(B, *tensor_shape)``, or these by layer; of joint layers each is matched by itself.
             keys: Names of the B images, which decide their noise; None numbers them.
             prompts: One an image; None stands for the inverter's conditioning where there is one, else the empty one.
-            chain: Set where the images are frames of a clip.
+            coupling: Set where the images are frames of a clip.
             saved: Where a stopped run goes on from.
             show: Progress.
         Raises:
@@ -92,7 +92,7 @@ class Attack:
                 image; keys or prompts that are not one an image; more as :func:`optimise`.
         """
         begun = time.monotonic()
-        problem = self._problem(features, keys, prompts, chain)
+        problem = self._problem(features, keys, prompts, coupling)
         return self._with_start(optimise(problem, self.phases(), self.config.loop, saved=saved, show=show, begun=begun))
 
     def iterates(
@@ -116,7 +116,7 @@ class Attack:
         features: Tensor | Mapping[str, Tensor],
         keys: Sequence[str] | None,
         prompts: Sequence[str | None] | None,
-        chain: Chain | None,
+        coupling: FrameCoupling | None,
     ) -> Problem:
         by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
         by_layer = {layer: _computable(values, layer) for layer, values in by_layer.items()}
@@ -129,7 +129,9 @@ class Attack:
                 raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
         goal = match(self.target, by_layer, self.config.loop.distance, self.std)
         start = self._start(by_layer, prompts, names)
-        problem = Problem(names, goal, self.prior, guidance_scale=self.guidance_scale, seed=self.seed, chain=chain)
+        problem = Problem(
+            names, goal, self.prior, guidance_scale=self.guidance_scale, seed=self.seed, coupling=coupling
+        )
         if self.prior is not None and METHODS[self.method].needs_prior:
             problem = replace(
                 problem,

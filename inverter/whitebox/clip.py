@@ -13,7 +13,7 @@ from inverter.losses.temporal import pair_weights
 from inverter.whitebox.attack import Attack
 from inverter.whitebox.goal import by_part
 from inverter.whitebox.loop import Result, Show
-from inverter.whitebox.problem import Chain
+from inverter.whitebox.problem import FrameCoupling
 from inverter.whitebox.saved import SavedState
 
 
@@ -81,7 +81,7 @@ def invert_clip(
     parts: list[Result] = []  # at most one: all frames so far
     for frames in windows(len(keys), smoothing.window, smoothing.overlap):
         done = _values(parts[0], smoothed) if parts else None
-        chain = Chain(
+        coupling = FrameCoupling(
             smoothing.weight,
             weights[frames.start : frames.stop],
             before=done[frames.start - 1] if done is not None and frames.start else None,
@@ -92,7 +92,7 @@ def invert_clip(
             {layer: values[frames.start : frames.stop] for layer, values in features.items()},
             keys[frames.start : frames.stop],
             prompts=None if prompts is None else prompts[frames.start : frames.stop],
-            chain=chain,
+            coupling=coupling,
             saved=None if saved is None else saved(frames),
             show=show,
         )

@@ -42,8 +42,8 @@ def differentiate(problem: Problem, phase: Phase, state: State, step: int, half:
             rendered = phase.render(problem, {**state, **leaves}, step)
             feature_loss = problem.goal.loss(rendered.image)
         total = feature_loss + rendered.penalty
-        if problem.chain is not None and phase.smoothed:
-            total = total + problem.chain.loss(leaves[phase.smoothed])
+        if problem.coupling is not None and phase.smoothed:
+            total = total + problem.coupling.loss(leaves[phase.smoothed])
         found = torch.autograd.grad(total.sum(), list(leaves.values()), allow_unused=True)
     gradients = {
         name: torch.zeros_like(leaf) if gradient is None else gradient

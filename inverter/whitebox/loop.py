@@ -172,10 +172,10 @@ class Run:
         self._count(self.active, phase, number)
         if not self.half or found.finite.all():
             return found
-        chained = self.problem.chain is not None  # frames depend on their neighbours
-        again = (torch.ones_like(found.finite) if chained else ~found.finite).nonzero()[:, 0]
+        coupled = self.problem.coupling is not None  # frames depend on their neighbours
+        again = (torch.ones_like(found.finite) if coupled else ~found.finite).nonzero()[:, 0]
         part = {name: values[again] for name, values in self.state.items()}
-        problem = self.problem if chained else self.problem.select(again)
+        problem = self.problem if coupled else self.problem.select(again)
         self._count(self.active[again], phase, number)
         self.search.counts["repaired"][self.active[again]] += 1
         return merge(found, differentiate(problem, phase, part, number), again)
@@ -213,7 +213,7 @@ class Run:
         if self.config.patience is not None and not phase.patient:
             done = done | (stale >= self.config.patience)
         done = done | (self.state["rate"] < LEAST_RATE) | self._spent[self.active]
-        if self.problem.chain is not None and not done.all():
+        if self.problem.coupling is not None and not done.all():
             return
         if done.any():
             keep = (~done).nonzero()[:, 0]
@@ -229,7 +229,7 @@ class Run:
 
     def _next_phase(self) -> None:
         left = ~self._spent & (self.search.best["feature_loss"] > self.config.tolerance)
-        if self.whole.chain is not None and left.any():
+        if self.whole.coupling is not None and left.any():
             left = torch.ones_like(left)
         self.number, self.state, self.active = 0, {}, left.nonzero()[:, 0]
         self.phase = self.phase + 1 if len(self.active) else len(self.phases)

@@ -16,7 +16,7 @@ from inverter.whitebox.goal import Goal
 
 
 @dataclass(frozen=True)
-class Chain:
+class FrameCoupling:
     """Frames of one clip, in order, that are inverted jointly; z stands for what is smoothed: latents, or pixels.
 
     Args:
@@ -68,7 +68,7 @@ class Problem:
         null_control: Control that knows nothing of them.
         latents: ``(B, C, h, w)`` to start from, such as a black-box inverter's; None where there are none.
         seed: Of all noise.
-        chain: Set where the images are frames of one clip.
+        coupling: Set where the images are frames of one clip.
     """
 
     keys: tuple[str, ...]
@@ -81,10 +81,10 @@ class Problem:
     null_control: Control | None = None
     latents: Tensor | None = None
     seed: int = 0
-    chain: Chain | None = None
+    coupling: FrameCoupling | None = None
 
     def select(self, index: Tensor) -> Problem:
-        """The problem of some of the images; a chain has no part."""
+        """The problem of some of the images; a coupling has no part."""
         return replace(
             self,
             keys=tuple(self.keys[i] for i in index.tolist()),
@@ -111,7 +111,7 @@ class Problem:
     @property
     def noise_keys(self) -> tuple[str, ...]:
         """What an image's noise is drawn by: its key, or one for all frames of a clip, so that they move together."""
-        return self.keys if self.chain is None else ("clip",) * len(self.keys)
+        return self.keys if self.coupling is None else ("clip",) * len(self.keys)
 
     @property
     def text(self) -> Conditioning:

@@ -15,9 +15,9 @@ from inverter.blackbox.build import check_target
 from inverter.blackbox.config import TrainConfig
 from inverter.config import DataConfig, PrepareConfig, SenderConfig, TargetConfig
 from inverter.data.manifest import Manifest
+from inverter.data.unfinished import check_defence
+from inverter.inversion.chosen import check_given
 from inverter.stages import defend
-from inverter.stages.invert_blackbox import check_given
-from inverter.stages.prepare import check_defence
 from inverter.targets import load_target
 from inverter.targets.defence import read_defence
 from inverter.targets.load import load_same_target

@@ -12,7 +12,7 @@ from inverter.config import AutoencoderConfig
 from inverter.priors.load import load_prior
 from inverter.priors.parts import load_autoencoder
 from inverter.priors.training.autoencoder import build_autoencoder
-from inverter.stages.train_autoencoder import start
+from inverter.priors.training.linear_start import start_autoencoder
 
 
 @pytest.fixture
@@ -105,4 +105,4 @@ def test_an_autoencoder_to_start_from(folder, refused, stable_diffusion):
     refused("a damaged autoencoder", lambda: load_autoencoder(folder / "vae"))
     refused("an autoencoder that is not there", lambda: load_autoencoder(folder / "no-such"))
     refused("an autoencoder of another class", lambda: load_autoencoder(stable_diffusion("epsilon") / "vae"))
-    refused("a damaged autoencoder to start from", lambda: start(build_autoencoder(config), config, images))
+    refused("a damaged autoencoder to start from", lambda: start_autoencoder(build_autoencoder(config), config, images))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
+from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,14 @@ def synchronise(device: torch.device) -> None:
 def divide(dividends: Sequence[float], divisors: Sequence[float]) -> list[float]:
     """Ratio of each round."""
     return [a / b for a, b in zip(dividends, divisors, strict=True)]
+
+
+def table(measurements: list[Measurement]) -> Table:
+    """One row a measurement: median, range, aim."""
+    table = Table(title="median and range over the rounds")
+    for column in ("measured", "value", "range", "unit", "aim"):
+        table.add_column(column, justify="left" if column == "measured" else "right")
+    for m in measurements:
+        aim = "" if m.aim is None else f"{'>=' if m.more_is_better else '<='} {m.aim:g} {'met' if m.met else 'MISSED'}"
+        table.add_row(m.name, f"{m.value:,.4g}", f"{m.low:,.4g} to {m.high:,.4g}", m.unit, aim)
+    return table

@@ -56,7 +56,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PictureSet:
     """Pictures to invert, distractors that are not among them, and where both come from."""
 
     items: tuple[Picture, ...]
@@ -64,7 +64,7 @@ class Pictures:
     source: str
 
 
-def read_pictures(config: PicturesConfig, count: int, size: int) -> Pictures:
+def read_pictures(config: PicturesConfig, count: int, size: int) -> PictureSet:
     """The first ``count`` pictures at ``size`` pixels a side; the distractors are those behind them.
 
     Raises:
@@ -81,7 +81,7 @@ def read_pictures(config: PicturesConfig, count: int, size: int) -> Pictures:
     if others:
         gallery = Gallery(torch.stack([p.image for p in others]).float() / 255, tuple(p.group for p in others))
     source = PurePath(config.val).name if config.val else "photos and film frames that install with packages"
-    return Pictures(items, gallery, source)
+    return PictureSet(items, gallery, source)
 
 
 def read_frames(clip: str, video: VideoConfig, count: int, block: int, size: int) -> list[Picture]:

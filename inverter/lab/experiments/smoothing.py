@@ -19,7 +19,7 @@ from inverter.lab.experiments.picture_set import Picture, read_frames
 from inverter.lab.experiments.record import make_record, of_group
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.smoothing_page import TITLE, pairs, write
-from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, load_subject
+from inverter.lab.experiments.subject import Subject, applicable, check_methods, load_subject, smooths
 
 FORMS = ("none", "start", "paper", "robust")
 WEIGHTED = FORMS[2:]
@@ -60,7 +60,7 @@ def check(config: SmoothingExperimentConfig) -> None:
     bad = [weight for weight in config.weights if weight <= 0]
     if bad or (not config.weights and set(config.forms) & set(WEIGHTED)):
         raise ValueError(f"weights is {config.weights}; allowed: one or more above 0")
-    unable = [method for method in config.methods if method in ("guided", *BLACKBOX)]
+    unable = [method for method in check_methods(config.methods) if not smooths(method, config)]
     if unable:
         raise ValueError(f"methods is {config.methods}; allowed: those that smooth a clip, which {unable[0]} does not")
     if len(config.clips) < (2 if config.cut else 1) or len(set(config.clips)) < len(config.clips):

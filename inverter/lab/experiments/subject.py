@@ -145,6 +145,25 @@ def known_methods() -> tuple[str, ...]:
     return (*BLACKBOX, *METHODS.names(), *VARIANTS)
 
 
+def check_methods(given: Sequence[str]) -> Sequence[str]:
+    """The methods that were given.
+
+    Raises:
+        ValueError: An unknown one, or none.
+    """
+    if set(given) - set(known_methods()) or not given:
+        raise ValueError(f"methods is {list(given)}; allowed: one or more of {', '.join(known_methods())}")
+    return given
+
+
+def smooths(method: str, config: MethodsConfig) -> bool:
+    """Whether a method of an experiment smooths the frames of a clip, which its first phase says."""
+    if method in BLACKBOX:
+        return False
+    registered = VARIANTS[method][0] if method in VARIANTS else method
+    return METHODS[registered].phases(getattr(config, registered, None), 1, 1)[0].smoothed is not None
+
+
 def reads_prompt(method: str) -> bool:
     """Whether text conditions a method of an experiment."""
     return method == BLACKBOX[1] if method in BLACKBOX else METHODS[VARIANTS.get(method, (method,))[0]].prompted
@@ -158,8 +177,7 @@ def applicable(subject: Subject, given: Sequence[str], config: ExperimentConfig,
     Raises:
         ValueError: An unknown method.
     """
-    if set(given) - set(known_methods()) or not given:
-        raise ValueError(f"methods is {list(given)}; allowed: one or more of {', '.join(known_methods())}")
+    check_methods(given)
     registered, _ = VARIANTS[UNPOLISHED]
     phases = METHODS[registered].phases(getattr(config, registered), subject.spec.num_features, size)
     left_out = {*BLACKBOX, FROM_INVERTER} if subject.published is None else set()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from inverter.config import OptimConfig
+from inverter.config.parse import parse_json
 from inverter.config.prior import ImageTrainingConfig
 
 
@@ -21,3 +23,17 @@ class JudgeConfig(ImageTrainingConfig):
     label_smoothing: float = 0.1
     max_parameters: int = 4_000_000
     compile: bool = False
+
+
+def read_classes(path: str | None) -> tuple[str, ...]:
+    """Names of the classes from a JSON list.
+
+    Raises:
+        ValueError: It cannot be read, or is no list of texts.
+    """
+    if path is None:
+        return ()
+    names = parse_json(Path(path).read_bytes())
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"classes: {path} holds no list of texts")
+    return tuple(names)

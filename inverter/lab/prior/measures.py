@@ -26,7 +26,7 @@ Draw = Callable[[Sequence[str], int, float, str], Tensor]
 NUM_BOOTSTRAP_KID = 200  # replicates of a statistic over pairs of images
 
 
-class Drawing:
+class PriorSampler:
     """Samples and round trips of a prior as 8-bit pictures on the CPU.
 
     Args:
@@ -148,12 +148,12 @@ def measure_memory(drawn: Tensor, real: Tensor, train: Iterable[Mapping[str, Any
     return found
 
 
-def measure_speed(drawing: Drawing, prompts: Sequence[str], steps: Iterable[int]) -> dict:
+def measure_speed(sampler: PriorSampler, prompts: Sequence[str], steps: Iterable[int]) -> dict:
     """Samples a second without guidance at each number of steps, decoding included."""
     found = {}
     for count in steps:
         start = time.perf_counter()
-        drawing.samples(prompts, count, 1.0, "speed")
+        sampler.samples(prompts, count, 1.0, "speed")
         found[str(count)] = len(prompts) / (time.perf_counter() - start)
     return found
 

@@ -73,8 +73,8 @@ class PriorPlan:
     ) -> None:
         self.config, self.settings, self.prior, self.judges = config, settings, prior, judges
         self.cache = Path(config.cache) if config.cache else output / "pictures"
-        self.exact = measures.Drawing(prior, config.batch_size, seed=config.seed)
-        self.drawing = measures.Drawing(prior, config.batch_size, config.precision == "bf16", config.seed)
+        self.exact = measures.PriorSampler(prior, config.batch_size, seed=config.seed)
+        self.sampler = measures.PriorSampler(prior, config.batch_size, config.precision == "bf16", config.seed)
 
     def run(self, record: PriorRecord) -> None:
         """Measure what the record does not hold yet."""
@@ -146,14 +146,14 @@ class PriorPlan:
             )
 
     def _sampler(self, count: int, steps: int, guidance: float) -> Any:
-        return lambda: self.drawing.samples(self._prompts(count), steps, guidance, "kid")
+        return lambda: self.sampler.samples(self._prompts(count), steps, guidance, "kid")
 
     def _prompts(self, count: int, words: str = "caption") -> list[str]:
         samples = self.val.samples
         return [samples[index % len(samples)][words] for index in range(count)]
 
     def _drawn(self, prompts: Sequence[str], part: str) -> Tensor:
-        return self.drawing.samples(prompts, self.settings.num_inference_steps, self.settings.guidance_scale, part)
+        return self.sampler.samples(prompts, self.settings.num_inference_steps, self.settings.guidance_scale, part)
 
     def _text(self) -> dict:
         real = images(self.val, self.config.num_text)
@@ -175,7 +175,7 @@ class PriorPlan:
         return measures.measure_memory(drawn, real, picture_loader(self.train, 500))
 
     def _speed(self) -> dict:
-        rates = measures.measure_speed(self.drawing, self._prompts(self.config.num_speed), self.settings.steps)
+        rates = measures.measure_speed(self.sampler, self._prompts(self.config.num_speed), self.settings.steps)
         return {**rates, "device": self.prior.device.type, "environment": environment(), "commit": commit()}
 
 

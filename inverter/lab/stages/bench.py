@@ -9,12 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from inverter.config import PrepareConfig
 from inverter.lab.bench import inference, large_prior, memory, training_speed
 from inverter.lab.bench.config import BenchConfig
-from inverter.lab.bench.measurement import Measurement
+from inverter.lab.bench.measurement import Measurement, table
 from inverter.lab.bench.picture import draw
 from inverter.run.files import write_text
 from inverter.run.lock import locked
@@ -71,14 +70,3 @@ def measure(config: BenchConfig) -> list[Measurement]:
     Console().print(table(measurements))
     log.info("numbers in %s, picture in %s", output / "bench.json", output / "bench.svg")
     return measurements
-
-
-def table(measurements: list[Measurement]) -> Table:
-    """One row a measurement: median, range, aim."""
-    table = Table(title="median and range over the rounds")
-    for column in ("measured", "value", "range", "unit", "aim"):
-        table.add_column(column, justify="left" if column == "measured" else "right")
-    for m in measurements:
-        aim = "" if m.aim is None else f"{'>=' if m.more_is_better else '<='} {m.aim:g} {'met' if m.met else 'MISSED'}"
-        table.add_row(m.name, f"{m.value:,.4g}", f"{m.low:,.4g} to {m.high:,.4g}", m.unit, aim)
-    return table

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Any
 
 from jinja2 import UndefinedError
 from torchvision.utils import make_grid, save_image
@@ -14,24 +13,17 @@ from inverter.config.errors import one_line
 from inverter.evaluation.judges import load_judges
 from inverter.lab.prior.card import render_prior_card
 from inverter.lab.prior.config import EvaluatePriorConfig
-from inverter.lab.prior.plan import PriorPlan, Settings, choose_settings
+from inverter.lab.prior.description import describe_prior
+from inverter.lab.prior.plan import PriorPlan, choose_settings
 from inverter.lab.prior.record import ADVICE, FILE, PriorRecord
-from inverter.priors.index import TRAINING, read_object_if_there
 from inverter.priors.load import load_prior
-from inverter.priors.prior import DiffusionPrior
-from inverter.priors.variant import ABOUT, FOLDER, split_name
 from inverter.run.device import pick_device, pick_precision
 from inverter.run.files import write_text
-from inverter.run.hub import find_prior
 from inverter.run.lock import locked
 from inverter.run.record import record_run
 
 log = logging.getLogger(__name__)
 STAGE = "evaluate_prior"
-SETTINGS = (
-    *("num_samples", "num_text", "num_memory", "num_photos", "num_speed", "num_inference_steps", "guidance_scale"),
-    *("val", "train", "judges", "batch_size", "num_bootstrap", "precision", "seed"),
-)
 GRID = 32  # samples in the card
 
 
@@ -55,14 +47,14 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     for missing in absent:
         log.warning("%s is left out: %s", missing.metric, missing.reason)
     record_run(config, output, STAGE)
-    subject = describe(config, settings, prior, [judge.name for judge in judges])
-    record = PriorRecord(output, subject, config.resume)
+    description = describe_prior(config, settings, prior, [judge.name for judge in judges])
+    record = PriorRecord(output, description, config.resume)
     plan = PriorPlan(config, settings, prior, judges, output)
     plan.run(record)
     captions = [sample["caption"] for sample in plan.val.samples[:GRID]]
-    samples = plan.drawing.samples(captions, settings.num_inference_steps, settings.guidance_scale)
+    samples = plan.sampler.samples(captions, settings.num_inference_steps, settings.guidance_scale)
     save_image(make_grid(samples, nrow=8), output / "samples.png")
-    described = {**subject, "settings": dataclasses.asdict(settings)}
+    described = {**description, "settings": dataclasses.asdict(settings)}
     try:
         card = render_prior_card(Path(config.prior).name, described, record.parts)
     except (
@@ -77,25 +69,3 @@ def measure(config: EvaluatePriorConfig, output: Path) -> Path:
     for name in (FILE, "samples.png", "README.md"):
         log.info("%s", output / name)
     return output
-
-
-def describe(
-    config: EvaluatePriorConfig, settings: Settings, prior: DiffusionPrior, judges: list[str]
-) -> dict[str, Any]:
-    """What is measured and how: plain data that every part of a record shares."""
-    values = {**dataclasses.asdict(config), **dataclasses.asdict(settings)}
-    folder = find_prior(split_name(config.prior)[0])
-    training = read_object_if_there(folder / TRAINING)
-    if prior.few_step:
-        training = {**training, "few-step variant": read_object_if_there(folder / FOLDER / ABOUT).get("training")}
-    return {
-        "prior": config.prior,
-        "weights_sha256": prior.weights_sha256,
-        "autoencoder": type(prior.vae).__name__,
-        "few_step": prior.few_step,
-        "resolution": prior.resolution,
-        "latent_shape": list(prior.latent_shape),
-        "judges": judges,
-        "config": {key: values[key] for key in SETTINGS},
-        "training": {part: summary for part, summary in training.items() if summary},
-    }

@@ -6,13 +6,12 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from inverter.config.parse import parse_json
 from inverter.data.image_module import ImageShardModule, RandomView, picture_folder, picture_loader
 from inverter.data.picture_cache import PictureCache
 from inverter.evaluation.intervals import bootstrap_mean
 from inverter.evaluation.judge_networks.residual import JudgeSpec, ResidualJudge, save_judge
-from inverter.lab.judge.card import render_judge_card
-from inverter.lab.judge.config import JudgeConfig
+from inverter.lab.judge.card import command, render_judge_card
+from inverter.lab.judge.config import JudgeConfig, read_classes
 from inverter.lab.judge.module import JudgeModule, hits
 from inverter.lab.prior.measures import interval
 from inverter.run.checkpoints import load_weights
@@ -67,29 +66,3 @@ def measure(judge: ResidualJudge, config: JudgeConfig, output: Path) -> dict:
     correct = hits(judge, picture_loader(pictures, 100)).double()
     top1, top5 = (interval(bootstrap_mean(column, share=True)) for column in correct.T)
     return {"split": "val" if config.val else "dev", "num_pictures": len(correct), "top1": top1, "top5": top5}
-
-
-def read_classes(path: str | None) -> tuple[str, ...]:
-    """Names of the classes from a JSON list.
-
-    Raises:
-        ValueError: It cannot be read, or is no list of texts.
-    """
-    if path is None:
-        return ()
-    names = parse_json(Path(path).read_bytes())
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"classes: {path} holds no list of texts")
-    return tuple(names)
-
-
-def command(config: JudgeConfig) -> str:
-    """The command line of this training, with file names in place of paths."""
-    names = {
-        key: Path(value).name for key, value in (("data.shards", config.data.shards), ("data.dev", config.data.dev))
-    }
-    names |= {"val": Path(config.val).name} if config.val else {}
-    words = [f"{key}='{name}'" for key, name in names.items()]
-    budget = {"max_time": config.optim.max_time, "max_steps": config.optim.max_steps}
-    words += [f"optim.{key}={'null' if value is None else value}" for key, value in budget.items()]
-    return " ".join(["inverter train_judge judge.yaml", *words])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderDC, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
+from torchvision.utils import make_grid
 from transformers import CLIPTokenizer
 
 from inverter.config import DenoiserConfig
 from inverter.priors.control import run_unet
+from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.process import Diffusion
 from inverter.priors.sampling import denoising_loss
 from inverter.priors.text import build_text_encoder
@@ -94,3 +98,12 @@ class DenoiserModule(LatentTraining):
             generator=generator,
             snr_gamma=self.config.snr_gamma,
         )
+
+    @torch.no_grad()
+    def samples(self, vae: AutoencoderDC, prompts: list[str]) -> Tensor:
+        """Grid ``(3, H, W)`` of samples for the first prompts: 8 steps, guidance 2, the same noise each time."""
+        networks = copy.deepcopy((self.unet, self.text_encoder))  # a prior is frozen, and these are in training
+        prior = StableDiffusionPrior(vae, networks[0], self.scheduler, networks[1], self.tokenizer)
+        generator, text = torch.Generator().manual_seed(0), prior.condition(prompts[: self.config.grid_prompts])
+        images = prior.decode(prior.sample(text, guidance_scale=2.0, generator=generator))
+        return make_grid(images.float().cpu(), nrow=8)

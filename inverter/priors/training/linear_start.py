@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderDC
@@ -10,6 +11,11 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inverter.config import AutoencoderConfig
+from inverter.config.errors import one_line
+from inverter.priors.parts import load_autoencoder
+
+NUM_START = 512  # pictures that the linear start comes from
 RIDGE = 1e-7  # of the inputs' mean energy
 LOUD = 64.0  # a constant channel, beside which the pixels hardly change the norm before the last convolution
 LIFT = 2.0  # added behind that norm, where the activation is nearly linear
@@ -114,3 +120,24 @@ def fit(convolution: nn.Conv2d, inputs: Tensor, goals: Tensor, size: int) -> Non
         solved[:, :-1], "t (c i j) -> t c i j", i=size, j=size
     )
     convolution.bias[:used] = solved[:, -1]
+
+
+def start_autoencoder(vae: AutoencoderDC, config: AutoencoderConfig, sample: Tensor) -> None:
+    """Give a fresh autoencoder the weights that training begins with: ``start_from``'s, else linear ones.
+
+    Raises:
+        ValueError: ``start_from`` holds no autoencoder, or one of other sizes. It may have fewer encoder blocks at the
+            last resolution: a residual block that it lacks begins as the identity.
+    """
+    if config.start_from is None:
+        start_linear(vae, sample[:NUM_START])
+        return
+    try:
+        keys = vae.load_state_dict(load_autoencoder(Path(config.start_from)).state_dict(), strict=False)
+        last = f"encoder.down_blocks.{len(config.widths)}."
+        if wrong := [*keys.unexpected_keys, *(key for key in keys.missing_keys if not key.startswith(last))]:
+            raise ValueError(f"weight {wrong[0]} is of one of the two only")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"start_from={config.start_from} is no autoencoder of these sizes: {one_line(error)}"
+        ) from error

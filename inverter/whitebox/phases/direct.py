@@ -40,7 +40,7 @@ class Direct(Descent):
             shape = (3, self.image_size, self.image_size)
             noise = image_noise(problem.keys, shape, problem.seed, "direct").to(problem.device, problem.dtype)
             image = (0.5 + self.config.init_std * noise).clamp(0, 1)
-            image = image if problem.chain is None else problem.chain.start(image)
+            image = image if problem.coupling is None else problem.coupling.start(image)
         return begin_adam({"image": image, "rate": rates(image)}, "image")
 
     def render(self, problem: Problem, state: State, step: int) -> Rendered:

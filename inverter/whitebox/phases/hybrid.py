@@ -65,8 +65,8 @@ class Refine(Descent):
         if problem.latents is None and (strength := self.config.strength) is not None:
             log.warning("hybrid.strength=%s changes nothing: without an inverter the search starts at noise", strength)
         latents = torch.zeros_like(noise) if problem.latents is None else problem.latents.to(problem.dtype)
-        if problem.chain is not None:
-            latents = problem.chain.start(latents, follow=False)
+        if problem.coupling is not None:
+            latents = problem.coupling.start(latents, follow=False)
         return begin_adam({"latents": latents, "noise": noise, "rate": rates(latents)}, "latents")
 
     @torch.no_grad()
@@ -80,8 +80,8 @@ class Refine(Descent):
         noisy = process.add_noise(state["latents"], state["noise"], t)
         latents, noise = problem.model.guide(noisy, t, problem.text, **problem.guidance)
         drawn = finite_rows(latents) & finite_rows(noise)
-        if problem.chain is not None and problem.chain.known is not None:
-            drawn[: len(problem.chain.known)] = False
+        if problem.coupling is not None and problem.coupling.known is not None:
+            drawn[: len(problem.coupling.known)] = False
         new = rows(drawn, latents) > 0
         latents, noise = (torch.where(new, one, state[name]) for name, one in (("latents", latents), ("noise", noise)))
         return {**state, "latents": latents, "noise": noise}

@@ -72,8 +72,8 @@ class Latent(Descent):
             latents = problem.latents
         else:
             latents = prior.add_noise(problem.latents, noise, self._schedule(problem)[0])
-        if problem.chain is not None:
-            latents = problem.chain.start(latents, follow=problem.latents is None)
+        if problem.coupling is not None:
+            latents = problem.coupling.start(latents, follow=problem.latents is None)
         state = begin_adam({"latents": latents, "rate": rates(latents)}, "latents")
         if self.config.optimise_conditioning:
             state = begin_adam({**state, "conditioning": problem.text.tokens}, "conditioning")

@@ -11,7 +11,7 @@ from inverter.audit.score import LeakScore
 from inverter.evaluation import Results
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.recon_files import png
-from inverter.evaluation.results import Payload, Row, Score
+from inverter.evaluation.results import Row, Score, SentSize
 
 KINDS = {
     "nearest training image": "floor",
@@ -46,7 +46,7 @@ def build_results(values: dict[str, dict[str, list[float]]], chance: dict[str, f
         chance=chance or {},
         comparisons=(),
         missing=(),
-        payload=Payload(8, 4),
+        payload=SentSize(8, 4),
         num_images=4,
         num_sources=2,
         target=None,

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from inverter.audit.summary import Summary, summarise
+from inverter.audit.summary import Conclusion, summarise
 
 WAY = "of the way from guessing to the prior's own round trip"
 SAID = f"What `<i>a</i>` sends leaks most and takes an attacker 50 % [40 %, 60 %] {WAY}; `b` (25 %) leaks least"
@@ -15,7 +15,7 @@ def scored(audit, metric, values, make_score):
 
 
 def test_most_and_least(audit):
-    assert summarise(audit) == Summary(f"{SAID}.", "50 %", "<i>a</i>")
+    assert summarise(audit) == Conclusion(f"{SAID}.", "50 %", "<i>a</i>")
 
 
 def test_one_layer(audit):
@@ -45,7 +45,8 @@ def test_a_judge_who_would_split_elsewhere_is_named(audit, make_score):
 
 def test_no_score_anywhere(audit):
     layers = tuple(replace(layer, scores={}) for layer in audit.layers)
-    assert summarise(replace(audit, layers=layers)) == Summary("What leaks could not be scored at any audited layer.")
+    unscored = Conclusion("What leaks could not be scored at any audited layer.")
+    assert summarise(replace(audit, layers=layers)) == unscored
 
 
 def of_three(audit, make_score, *values, untrained=()):

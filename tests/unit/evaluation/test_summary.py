@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from inverter.evaluation.results import Comparison, Payload, Results, Row, Score
+from inverter.evaluation.results import Comparison, Results, Row, Score, SentSize
 from inverter.evaluation.summary import Summary, summarise
 
 NEAREST = "nearest training image"
@@ -32,7 +32,7 @@ def build(
         chance={metric: CHANCE[metric] for row in rows for metric in row.scores if metric in CHANCE},
         comparisons=comparisons,
         missing=(),
-        payload=Payload(8, 4),
+        payload=SentSize(8, 4),
         num_images=40,
         num_sources=num_sources,
         target={"layer": "blocks.6"} if target is None else target,

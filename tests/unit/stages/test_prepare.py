@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from inverter.config import PrepareConfig, TargetConfig
+from inverter.data import sender, unfinished
 from inverter.data.build import PairBuilder
 from inverter.data.datamodule import PairDataModule, pair_loader
 from inverter.data.manifest import Manifest
@@ -57,7 +58,7 @@ def fakes(monkeypatch):
         mean, std = (given.get(key, [0.5, 0.5, 0.5]) for key in ("mean", "std"))
         return MultiTarget(network, layers, name=name, input_size=input_size, mean=mean, std=std, payload=payload)
 
-    monkeypatch.setattr(prepare, "load_targets", load_targets)
+    monkeypatch.setattr(sender, "load_targets", load_targets)
     monkeypatch.setattr(prepare, "load_prior", lambda *_: FakePrior())
 
 
@@ -93,7 +94,7 @@ def test_pairs_hold_what_target_and_prior_say(config):
     manifest.verify(folder)
     assert [shard.count for shard in manifest.shards] == [3, 3, 1]
     assert (manifest.num_pairs, manifest.num_sources, manifest.resolution) == (7, 7, 8)
-    target = prepare.load_targets("tiny", ["1"], input_size=9, payload="identity", pretrained=True)
+    target = sender.load_targets("tiny", ["1"], input_size=9, payload="identity", pretrained=True)
     assert manifest.target == target.specs["1"]
     (batch,) = pair_loader(folder, 7)
     features = target(batch["image"])["1"]
@@ -177,17 +178,17 @@ def test_payloads_that_are_fitted_to_unlike_numbers_of_pictures_give_what_each_g
 def test_pairs_of_a_defence_that_was_trained_anew_since_are_refused(config, monkeypatch):
     config.target.defence = "runs/nopeek"
     first, second = DefenceMark("nopeek", "a" * 64), DefenceMark("nopeek", "b" * 64)
-    load = prepare.load_targets
+    load = sender.load_targets
 
     def load_defended(*given, **named):
         target = load(*given, **named)
         target.specs = {layer: replace(spec, defence=first) for layer, spec in target.specs.items()}
         return target
 
-    monkeypatch.setattr(prepare, "load_targets", load_defended)
-    monkeypatch.setattr(prepare, "find_mark", lambda folder: first)
+    monkeypatch.setattr(sender, "load_targets", load_defended)
+    monkeypatch.setattr(unfinished, "find_mark", lambda folder: first)
     assert prepare.run(config) == prepare.run(config)
-    monkeypatch.setattr(prepare, "find_mark", lambda folder: second)
+    monkeypatch.setattr(unfinished, "find_mark", lambda folder: second)
     message = (
         r"target.defence='runs/nopeek' is nopeek \(bbbbbbbbbbbb\), but .*train was made with nopeek \(aaaaaaaaaaaa\)"
     )
@@ -280,7 +281,7 @@ def test_photos_count_as_few_sources(config):
 
 
 def test_captured_pairs_need_no_target(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(prepare, "load_targets", None)
+    monkeypatch.setattr(sender, "load_targets", None)
     pictures, features = tmp_path / "pictures", tmp_path / "features"
     for folder in (pictures, features):
         folder.mkdir()
@@ -319,7 +320,7 @@ def test_features_that_overflow_half_precision_say_what_to_do(config, monkeypatc
         network = nn.Sequential(nn.Identity(), Large())
         return MultiTarget(network, layers, name=name, input_size=input_size, mean=[0.5] * 3, std=[1.0] * 3)
 
-    monkeypatch.setattr(prepare, "load_targets", load_targets)
+    monkeypatch.setattr(sender, "load_targets", load_targets)
     stored = "reach 70000, float16 ends at 65504; set feature_dtype=float32"
     with pytest.raises(ValueError, match="hold NaN or infinity; .* a float32 target" if half else stored):
         prepare.run(config)

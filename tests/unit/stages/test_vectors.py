@@ -78,6 +78,6 @@ def test_as_many_rows_as_asked_for_whatever_the_size_of_batches(tmp_path):
         writer.write_table(whole, max_chunksize=7)
     table = VectorTable(tmp_path / "x.arrow", TableConfig(label="class"))
     for asked, wanted in ((30, 30), (28, 28), (1000, 90)):
-        found, labels = vectors.read_vectors(table, asked)
-        np.testing.assert_array_equal(found, values[:wanted])
+        read, labels = table.read(asked)
+        np.testing.assert_array_equal(read, values[:wanted])
         assert labels.tolist() == list(range(wanted))

@@ -14,7 +14,7 @@ from inverter.whitebox.clip import frame_distances, invert_clip, windows
 from inverter.whitebox.config import MethodsConfig
 from inverter.whitebox.methods.direct import DirectConfig
 from inverter.whitebox.methods.latent import LatentConfig
-from inverter.whitebox.problem import Chain
+from inverter.whitebox.problem import FrameCoupling
 from inverter.whitebox.saved import SavedState
 
 
@@ -92,12 +92,12 @@ def test_windows_join(attack, clip):
 def test_frames_start_where_the_one_before_does_unless_a_cut_lies_between():
     own = torch.arange(5.0)[:, None]
     weights = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])
-    chain = Chain(1.0, weights)
-    assert chain.start(own)[:, 0].tolist() == [0, 0, 0, 3, 3]
-    assert replace(chain, warm_start=False).start(own)[:, 0].tolist() == [0, 1, 2, 3, 4]
-    assert replace(chain, known=torch.tensor([[7.0], [8.0]])).start(own)[:, 0].tolist() == [7, 8, 8, 3, 3]
-    assert chain.start(own, follow=False)[:, 0].tolist() == [0, 1, 2, 3, 4]
-    second = replace(chain, before=torch.tensor([9.0]))
+    coupling = FrameCoupling(1.0, weights)
+    assert coupling.start(own)[:, 0].tolist() == [0, 0, 0, 3, 3]
+    assert replace(coupling, warm_start=False).start(own)[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert replace(coupling, known=torch.tensor([[7.0], [8.0]])).start(own)[:, 0].tolist() == [7, 8, 8, 3, 3]
+    assert coupling.start(own, follow=False)[:, 0].tolist() == [0, 1, 2, 3, 4]
+    second = replace(coupling, before=torch.tensor([9.0]))
     assert second.start(own)[:, 0].tolist() == [0, 0, 0, 3, 3]  # a cut lies between the windows
     second = replace(second, pair_weights=torch.ones(5))
     assert second.start(own)[:, 0].tolist() == [9, 9, 9, 9, 9]
@@ -106,15 +106,20 @@ def test_frames_start_where_the_one_before_does_unless_a_cut_lies_between():
 
 def test_windows_that_share_nothing_know_nothing(attack, clip, monkeypatch):
     """Without an overlap no frame of a window was inverted before, so that ``hybrid`` draws all of them."""
-    chains = []
+    couplings = []
     invert = Attack.invert
-    monkeypatch.setattr(Attack, "invert", lambda *a, chain, **k: chains.append(chain) or invert(*a, chain=chain, **k))
+
+    def noted(*given, coupling, **named):
+        couplings.append(coupling)
+        return invert(*given, coupling=coupling, **named)
+
+    monkeypatch.setattr(Attack, "invert", noted)
     with torch.no_grad():
         features = attack.target(clip[[0, 0, 0, 0]])
     for overlap, known in ((0, [None, None]), (1, [None, 1, 1])):
-        chains.clear()
+        couplings.clear()
         invert_clip(attack, features, list("abcd"), SmoothingConfig(weight=1.0, window=2, overlap=overlap))
-        assert [None if chain.known is None else len(chain.known) for chain in chains] == known
+        assert [None if coupling.known is None else len(coupling.known) for coupling in couplings] == known
 
 
 def test_a_clip_that_was_stopped_goes_on_from_its_window(attack, clip, tmp_path):

@@ -20,7 +20,7 @@ from inverter.whitebox.phases.direct import Direct
 from inverter.whitebox.phases.guided import Guided
 from inverter.whitebox.phases.hybrid import phases as hybrid
 from inverter.whitebox.phases.latent import Latent
-from inverter.whitebox.problem import Chain, Problem
+from inverter.whitebox.problem import FrameCoupling, Problem
 
 HYBRID = HybridConfig(lr=0.2, tv_weight=0.0, prior_every_n_steps=2, prior_until=0.8, polish="true")
 PHASES: dict[str, Callable[[int], list[Phase]]] = {
@@ -194,7 +194,7 @@ def test_hybrid_keeps_what_a_denoiser_makes_infinite(make_problem, monkeypatch):
 
 def test_hybrid_does_not_draw_frames_again_that_are_known(make_problem):
     known = torch.ones(1, 2, 4, 4, dtype=torch.float64)
-    problem = make_problem(chain=Chain(1.0, torch.ones(2, dtype=torch.float64), known=known))
+    problem = make_problem(coupling=FrameCoupling(1.0, torch.ones(2, dtype=torch.float64), known=known))
     phase, state = refine(problem, num_steps=4)
     after = phase.prepare(problem, state, 0)
     assert torch.equal(after["latents"][0], known[0])

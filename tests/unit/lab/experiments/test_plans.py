@@ -103,6 +103,7 @@ def test_forms_of_smoothing():
     ("changed", "message"),
     [
         ({"methods": ["guided"]}, "allowed: those that smooth a clip, which guided does not"),
+        ({"methods": ["guided_inverter"]}, "allowed: those that smooth a clip, which guided_inverter does not"),
         ({"forms": ["sideways"]}, "forms is"),
         ({"weights": [0.0]}, "weights is"),
         ({"clips": ["one"]}, "two or more with cut=true"),

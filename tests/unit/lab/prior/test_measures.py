@@ -8,22 +8,28 @@ from inverter.evaluation.judges import Verdict
 from inverter.lab.prior.border_colour import ColourWords
 from inverter.lab.prior.card import closed_gap
 from inverter.lab.prior.config import EvaluatePriorConfig
-from inverter.lab.prior.measures import Drawing, measure_background, measure_memory, measure_round_trip, measure_text
+from inverter.lab.prior.measures import (
+    PriorSampler,
+    measure_background,
+    measure_memory,
+    measure_round_trip,
+    measure_text,
+)
 from inverter.lab.prior.plan import Settings, choose_settings
 from inverter.lab.prior.prompted_class import judge_classes, shuffled_hits, top_hits
 from inverter.lab.prior.record import PriorRecord
 
 
 def test_what_is_drawn_depends_on_number_and_part(tiny_prior):
-    drawing = Drawing(tiny_prior, batch_size=2)
+    sampler = PriorSampler(tiny_prior, batch_size=2)
     prompts = ["a dog", "a boat", "a hill"]
-    pictures = drawing.samples(prompts, 2, 1.0, "kid")
+    pictures = sampler.samples(prompts, 2, 1.0, "kid")
     assert pictures.shape == (3, 3, 32, 32) and float(pictures.min()) >= 0 and float(pictures.max()) <= 1
-    assert torch.equal(drawing.samples(prompts, 2, 1.0, "kid"), pictures)
-    assert not torch.equal(drawing.samples(prompts, 2, 1.0, "text"), pictures)
-    assert drawing.noise(3).shape == pictures.shape
+    assert torch.equal(sampler.samples(prompts, 2, 1.0, "kid"), pictures)
+    assert not torch.equal(sampler.samples(prompts, 2, 1.0, "text"), pictures)
+    assert sampler.noise(3).shape == pictures.shape
     expected = tiny_prior.decode(tiny_prior.encode(pictures))
-    assert (drawing.round_trip(pictures) - expected).abs().max() <= 0.5 / 255 + 1e-6
+    assert (sampler.round_trip(pictures) - expected).abs().max() <= 0.5 / 255 + 1e-6
 
 
 def test_settings_of_a_base_and_of_a_variant():

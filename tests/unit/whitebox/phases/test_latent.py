@@ -13,7 +13,7 @@ from inverter.whitebox.adam import State
 from inverter.whitebox.gradient import differentiate
 from inverter.whitebox.methods.latent import LatentConfig
 from inverter.whitebox.phases.latent import Latent
-from inverter.whitebox.problem import Chain, Problem
+from inverter.whitebox.problem import FrameCoupling, Problem
 
 
 def begun(problem: Problem, **config: object) -> tuple[Latent, State]:
@@ -84,11 +84,11 @@ def test_noise_between_the_steps_of_a_few_step_prior(make_problem, monkeypatch):
         alone = method.generate(make_problem(rows=[row]), state["latents"][[row]])
         torch.testing.assert_close(alone, drawn[[row]], rtol=1e-10, atol=1e-10)
 
-    chain = Chain(0.1, torch.ones(2))
-    twins = replace(problem, chain=chain, conditioning=problem.text[torch.tensor([0, 0])])
+    coupling = FrameCoupling(0.1, torch.ones(2))
+    twins = replace(problem, coupling=coupling, conditioning=problem.text[torch.tensor([0, 0])])
     one, other = method.generate(twins, state["latents"][[0, 0]])
     torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
-    one, other = method.generate(replace(twins, chain=None), state["latents"][[0, 0]])
+    one, other = method.generate(replace(twins, coupling=None), state["latents"][[0, 0]])
     assert not torch.allclose(one, other, atol=0.01)
 
 
