@@ -65,5 +65,5 @@ def _weights_of(inverter: str | None) -> str | None:
     """SHA-256 of the weights of a run or a published inverter, wherever it lies."""
     if inverter is None:
         return None
-    found = run_ancestors(Path(inverter)) if is_run(inverter) else ancestors(read_published(inverter))
-    return found[0]["weights_sha256"]
+    known = run_ancestors(Path(inverter)) if is_run(inverter) else ancestors(read_published(inverter))
+    return known[0]["weights_sha256"]

@@ -82,14 +82,14 @@ def leak_score(
     spans = sign * ceiling.replicates - bottom.replicates
     quotients = torch.where(spans > 0, (top.replicates - bottom.replicates) / spans, torch.ones_like(spans))
     unseen = bootstrap.unseen()
-    found = bootstrap.interval(Statistic((top.value - bottom.value) / span.mean, quotients))
+    leaked = bootstrap.interval(Statistic((top.value - bottom.value) / span.mean, quotients))
     return LeakScore(
-        value=_clamp(found.mean),
-        low=None if found.low is None else min(_clamp(found.low), 1 - unseen),
-        high=None if found.high is None else max(_clamp(found.high), unseen),
-        raw=found.mean,
-        raw_low=found.low,
-        raw_high=found.high,
+        value=_clamp(leaked.mean),
+        low=None if leaked.low is None else min(_clamp(leaked.low), 1 - unseen),
+        high=None if leaked.high is None else max(_clamp(leaked.high), unseen),
+        raw=leaked.mean,
+        raw_low=leaked.low,
+        raw_high=leaked.high,
         attack=attack,
         attack_value=attacks[attack].value,
         floor=floor,

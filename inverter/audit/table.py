@@ -21,8 +21,8 @@ def audit_table(audit: Audit) -> Group:
         score = layer.scores.get(audit.metric)
         size = [f"{layer.numbers:,}", f"{layer.bytes / 1024:,.1f}", f"{layer.ratio:.2f}"]
         share = f"{100 * layer.device_share:.1f}"
-        found = [f"{score.value:.3f}", interval(score), score.attack] if score else ["none", "", ""]
-        table.add_row(*map(Text, [layer.layer, *size, share, *found]))
+        cells = [f"{score.value:.3f}", interval(score), score.attack] if score else ["none", "", ""]
+        table.add_row(*map(Text, [layer.layer, *size, share, *cells]))
     lines = [verdict(audit), *(f"{layer.layer}: {line}" for layer in audit.layers for line in layer.diagnosis)]
     return Group(table, *map(Text, lines))
 

@@ -42,8 +42,8 @@ def run_ancestors(folder: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise ValueError(f"{run} is no finished training run ({error})") from error
     manifest = Manifest.load(folder)
-    said = {"source": manifest.source, "threat_model": manifest.threat_model}
-    return [{"name": folder.name, "weights_sha256": sha256, **said, **{key: summary[key] for key in COUNTS}}, *before]
+    about = {"source": manifest.source, "threat_model": manifest.threat_model}
+    return [{"name": folder.name, "weights_sha256": sha256, **about, **{key: summary[key] for key in COUNTS}}, *before]
 
 
 def ancestors_of(published: Published) -> list[dict[str, Any]]:

@@ -113,11 +113,11 @@ def build_data(config: TrainConfig) -> PairDataModule:
 def check_target(config: TrainConfig, manifest: Manifest) -> None:
     """Raise when the shards were made from another target or layer than the config names."""
     for key in ("name", "layer", "input_size", "payload"):
-        wanted, found = getattr(config.target, key), getattr(manifest.target, key)
-        if wanted != found and not (key == "payload" and same_payload(wanted, found)):
+        wanted, actual = getattr(config.target, key), getattr(manifest.target, key)
+        if wanted != actual and not (key == "payload" and same_payload(wanted, actual)):
             raise ValueError(
-                f"target.{key} is {wanted!r}, but the pairs in {config.data.path} were made with {found!r}; "
-                f"set target.{key}={found} or prepare other pairs"
+                f"target.{key} is {wanted!r}, but the pairs in {config.data.path} were made with {actual!r}; "
+                f"set target.{key}={actual} or prepare other pairs"
             )
     check_same_defence(
         f"the pairs in {config.data.path} were made with", config.target.defence, manifest.target.defence

@@ -61,8 +61,8 @@ def is_run(name: str) -> bool:
 
 def split_run(folder: Path) -> tuple[Path, int]:
     """Folder of a run, and which of its inverters is meant: ``RUN`` is the first, ``RUN/also-1`` the second."""
-    if found := re.fullmatch(r"also-(\d+)", folder.name):
-        return folder.parent, int(found[1])
+    if match := re.fullmatch(r"also-(\d+)", folder.name):
+        return folder.parent, int(match[1])
     return folder, 0
 
 
@@ -94,9 +94,9 @@ def read_published(name: str) -> Published:
         )
     folder = find_published(name, marker=WEIGHTS, kind="inverter")
     try:
-        said = read_strictly("config", _Config, parse_yaml((folder / CONFIG).read_bytes()))
-        spec = READERS[said.schema_version](said.inverter)
-        return Published(folder, spec, said.target, said.prior, said.prior_sha256, said.training)
+        config = read_strictly("config", _Config, parse_yaml((folder / CONFIG).read_bytes()))
+        spec = READERS[config.schema_version](config.inverter)
+        return Published(folder, spec, config.target, config.prior, config.prior_sha256, config.training)
     except (OSError, ValueError) as error:
         raise ValueError(f"published inverter {folder}: {CONFIG} cannot be used: {one_line(error)}") from error
 

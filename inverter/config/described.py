@@ -19,7 +19,7 @@ CHOICES = re.compile(r"[\w.:+-]+(?: \| [\w.:+-]+)+")
 
 def comments(schema: type) -> dict[str, str]:
     """What the comments beside the fields of a dataclass and of its bases say; empty where there is none."""
-    found: dict[str, str] = {}
+    comments_of: dict[str, str] = {}
     for owner in reversed([one for one in schema.__mro__ if dataclasses.is_dataclass(one)]):
         source = textwrap.dedent(inspect.getsource(owner))
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -27,12 +27,12 @@ def comments(schema: type) -> dict[str, str]:
         for entry in ast.parse(source).body[0].body:  # type: ignore[attr-defined]
             if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
                 last = entry.end_lineno or entry.lineno
-                said = [notes[line] for line in range(entry.lineno, last + 1) if line in notes]
-                while said and last + 1 in notes and source.splitlines()[last].lstrip().startswith("#"):
+                texts = [notes[line] for line in range(entry.lineno, last + 1) if line in notes]
+                while texts and last + 1 in notes and source.splitlines()[last].lstrip().startswith("#"):
                     last += 1
-                    said.append(notes[last])
-                found[entry.target.id] = " ".join(said)
-    return found
+                    texts.append(notes[last])
+                comments_of[entry.target.id] = " ".join(texts)
+    return comments_of
 
 
 def key_words(config: Any, prefix: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -42,7 +42,7 @@ def key_words(config: Any, prefix: str = "") -> Iterator[tuple[str, tuple[str, .
         config: A schema with its defaults.
         prefix: Of the names.
     """
-    said = comments(type(config))
+    descriptions = comments(type(config))
     for entry in dataclasses.fields(config):
         value, key = getattr(config, entry.name), f"{prefix}{entry.name}"
         if isinstance(config, KindConfig) and entry.name == "kind":
@@ -57,5 +57,5 @@ def key_words(config: Any, prefix: str = "") -> Iterator[tuple[str, tuple[str, .
         elif isinstance(value, bool):
             yield key, ("true", "false")
         else:
-            choices = CHOICES.search(said[entry.name])
+            choices = CHOICES.search(descriptions[entry.name])
             yield key, tuple(choices[0].split(" | ")) if choices else ()

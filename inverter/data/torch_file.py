@@ -37,9 +37,9 @@ def read_torch(path: Path) -> dict[str, Tensor]:
     tensors = {"features": values} if isinstance(values, Tensor) else values
     if not isinstance(tensors, dict) or not all(isinstance(each, Tensor) for each in tensors.values()):
         raise ValueError(f"it holds a {type(values).__name__}; allowed: a tensor, or a dictionary of tensors by name")
-    found = {str(name): values.detach() for name, values in tensors.items()}
-    for name, each in found.items():
+    detached = {str(name): values.detach() for name, values in tensors.items()}
+    for name, each in detached.items():
         size = each.numel() * each.element_size()
         if each.layout != torch.strided or each.device.type != "cpu" or size > path.stat().st_size:
             raise ValueError(f"{name} is no dense tensor of as many numbers as the file holds; save its contiguous()")
-    return found
+    return detached

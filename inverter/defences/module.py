@@ -127,8 +127,8 @@ class DefenceModule(L.LightningModule):
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
         loss, parts = self.loss(batch, derive_seed(self.config.seed, batch_idx, "dev"))
-        found = {f"dev/{name}": value for name, value in {**parts, "loss": loss}.items()}
-        self.log_dict(found, batch_size=len(batch["image"]), prog_bar=True, sync_dist=True)
+        metrics = {f"dev/{name}": value for name, value in {**parts, "loss": loss}.items()}
+        self.log_dict(metrics, batch_size=len(batch["image"]), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> dict:
         own = [value for value in self.split.parameters() if value.requires_grad]

@@ -135,7 +135,7 @@ def evaluate(
             Row(name, everyone[name].kind, everyone[name].operating_point, scores, _cost(name, everyone, record))
         )
 
-    found = tuple(_compare(compared, statistics, bootstrap, networks))
+    paired = tuple(_compare(compared, statistics, bootstrap, networks))
     pictures = {name: record.picture() for name, record in sample.records.items()}
     decibels = {name: record.value("psnr") for name, record in sample.records.items()}
     if nearest is not None:
@@ -143,7 +143,7 @@ def evaluate(
     return Results(
         rows=tuple(rows),
         chance=chance,
-        comparisons=found,
+        comparisons=paired,
         missing=tuple(absent),
         payload=SentSize(sample.num_features, sample.num_pixels, sent_bytes),
         num_images=bootstrap.n,
@@ -151,7 +151,7 @@ def evaluate(
         target=dict(target_spec) if target_spec is not None else None,
         weights_sha256=weights_sha256,
         threat_model=threat_model,
-        notes=(*own_notes(bootstrap, judges, nearest), *preferred_point(found), *notes),
+        notes=(*own_notes(bootstrap, judges, nearest), *preferred_point(paired), *notes),
         config=dict(config or {}),
         seed=seed,
         commit=commit(),

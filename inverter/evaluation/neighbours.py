@@ -24,13 +24,13 @@ def nearest(queries: Tensor, store: Tensor, k: int, own: Tensor | None = None) -
     """
     if not 1 <= k <= len(store) - (own is not None):
         raise ValueError(f"k is {k}; allowed: 1 to {len(store) - (own is not None)}, the rows that can be found")
-    rows, found = F.normalize(store.double(), dim=1), []
+    rows, parts = F.normalize(store.double(), dim=1), []
     for begin in range(0, len(queries), PART):
         similarity = F.normalize(queries[begin : begin + PART].double(), dim=1) @ rows.T
         if own is not None:
             similarity.scatter_(1, own[begin : begin + PART, None], -torch.inf)
-        found.append(similarity.sort(dim=1, descending=True, stable=True).indices[:, :k])
-    return torch.cat(found)
+        parts.append(similarity.sort(dim=1, descending=True, stable=True).indices[:, :k])
+    return torch.cat(parts)
 
 
 def recall_at_k(queries: Tensor, store: Tensor, stored: Tensor, k: int, own: Tensor) -> Tensor:
@@ -43,5 +43,5 @@ def recall_at_k(queries: Tensor, store: Tensor, stored: Tensor, k: int, own: Ten
         k: Neighbours.
         own: Row of each query, ``(n,)``, which does not count.
     """
-    wanted, found = nearest(queries, store, k, own), nearest(queries, stored, k, own)
-    return (wanted[:, :, None] == found[:, None]).any(2).double().mean(1)
+    wanted, neighbours = nearest(queries, store, k, own), nearest(queries, stored, k, own)
+    return (wanted[:, :, None] == neighbours[:, None]).any(2).double().mean(1)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
@@ -86,14 +87,13 @@ def tile(features: Tensor) -> Tensor:
     tiles = _as_map(features).reshape(channels, height, width)
     across, down = full_width // width, full_height // height
     padded = torch.cat([tiles, tiles.new_zeros(across * down - channels, height, width)])
-    return padded.view(down, across, height, width).transpose(1, 2).reshape(full_height, full_width)
+    return rearrange(padded, "(down across) h w -> (down h) (across w)", down=down)
 
 
 def untile(picture: Tensor, shape: Sequence[int]) -> Tensor:
     """The features ``shape`` that :func:`tile` laid out."""
-    (channels, height, width), full_height, full_width = _tiles(shape)
-    across, down = full_width // width, full_height // height
-    tiles = picture.view(down, height, across, width).transpose(1, 2).reshape(-1, height, width)[:channels]
+    (channels, height, width), _, _ = _tiles(shape)
+    tiles = rearrange(picture, "(down h) (across w) -> (down across) h w", h=height, w=width)[:channels]
     if len(shape) == 2 and channels == shape[1]:  # tokens over a grid
         return tiles.flatten(1).T.contiguous()
     return tiles.reshape(tuple(shape))

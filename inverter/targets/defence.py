@@ -127,9 +127,9 @@ def find_mark(folder: str | None) -> DefenceMark | None:
 
 def check_same_defence(what: str, given: str | None, noted: DefenceMark | None) -> None:
     """Raise ValueError unless the defence in the folder ``given`` is the one that ``what`` was made with."""
-    found = find_mark(given)
-    if found != noted:
+    mark = find_mark(given)
+    if mark != noted:
         raise ValueError(
-            f"target.defence is {found or 'null'}, but {what} {noted or 'an undefended target'}; "
+            f"target.defence is {mark or 'null'}, but {what} {noted or 'an undefended target'}; "
             + (f"give the folder of {noted} as target.defence" if noted else "leave target.defence out")
         )

@@ -91,8 +91,8 @@ class Split(nn.Module):
     def _answer(self, output: Any) -> Tensor:
         answer = single_tensor(getattr(output, "logits", output))
         if isinstance(answer, str) or answer.ndim != 2:
-            found = answer if isinstance(answer, str) else f"a tensor of shape {tuple(answer.shape)}"
-            raise SplitError(f"{self.target.spec.name} answers with {found}; allowed: (B, K), such as logits")
+            arrived = answer if isinstance(answer, str) else f"a tensor of shape {tuple(answer.shape)}"
+            raise SplitError(f"{self.target.spec.name} answers with {arrived}; allowed: (B, K), such as logits")
         return answer
 
     @torch.no_grad()

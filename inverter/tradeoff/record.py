@@ -121,11 +121,11 @@ class Tradeoff(Report):
         bounds = {
             each.name: each.scores[self.metric] for each in self.settings if each.trained and self.metric in each.scores
         }
-        found = protecting(self.settings, self.metric)
+        protects = protecting(self.settings, self.metric)
         return {
             "pareto": pareto_set(self.settings, self.metric),
-            "protecting": found,
-            "recommended": recommend(self.settings, self.metric, found, self.keep),
+            "protecting": protects,
+            "recommended": recommend(self.settings, self.metric, protects, self.keep),
             "exceeded": exceeded(self.limits, bounds, self.num_sources),
             "below": below(self.needs, {each.name: each.agreement for each in self.settings}),
         }

@@ -44,10 +44,10 @@ def differentiate(problem: Problem, phase: Phase, state: State, step: int, half:
         total = feature_loss + rendered.penalty
         if problem.coupling is not None and phase.smoothed:
             total = total + problem.coupling.loss(leaves[phase.smoothed])
-        found = torch.autograd.grad(total.sum(), list(leaves.values()), allow_unused=True)
+        grads = torch.autograd.grad(total.sum(), list(leaves.values()), allow_unused=True)
     gradients = {
         name: torch.zeros_like(leaf) if gradient is None else gradient
-        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
+        for (name, leaf), gradient in zip(leaves.items(), grads, strict=True)
     }
     image, feature_loss = rendered.image.detach(), feature_loss.detach()
     finite = feature_loss.isfinite() & finite_rows(image)

@@ -122,10 +122,10 @@ class Run:
         self.active = torch.arange(len(problem.keys), device=problem.device)
         self.problem = problem
         self.state: State = {}
-        found = saved.load(problem.device) if saved is not None and config.resume else None
-        if saved is not None and found is not None:
+        restored = saved.load(problem.device) if saved is not None and config.resume else None
+        if saved is not None and restored is not None:
             try:
-                self._restore(*found)
+                self._restore(*restored)
             except (KeyError, TypeError, ValueError, IndexError) as error:
                 raise ValueError(f"state {saved.path} is not of this loop: {one_line(error)}") from error
         self.shown = time.monotonic()
@@ -153,12 +153,12 @@ class Run:
             self.state = phase.begin(self.problem, best if self.phase else None)
         self.state = phase.prepare(self.problem, self.state, number)
         self.search.counts["denoiser_calls"][self.active] += phase.prepare_calls(self.problem, number)
-        found = self._evaluate(phase, number)
-        self._note(phase, found)
-        good = found.finite
-        state = phase.update(self.problem, self.state, found.gradients, found.extra, number)
+        evaluated = self._evaluate(phase, number)
+        self._note(phase, evaluated)
+        good = evaluated.finite
+        state = phase.update(self.problem, self.state, evaluated.gradients, evaluated.extra, number)
         if not good.all():
-            state = self._repair(phase, state, found, good)
+            state = self._repair(phase, state, evaluated, good)
         self.state, self.number, self.steps_done = state, number + 1, self.steps_done + 1
         self._leave(phase)
         if len(self.active) == 0 or self.number >= phase.num_steps:
@@ -168,39 +168,39 @@ class Run:
             self.shown = time.monotonic()
 
     def _evaluate(self, phase: Phase, number: int) -> Evaluated:
-        found = differentiate(self.problem, phase, self.state, number, self.half)
+        evaluated = differentiate(self.problem, phase, self.state, number, self.half)
         self._count(self.active, phase, number)
-        if not self.half or found.finite.all():
-            return found
+        if not self.half or evaluated.finite.all():
+            return evaluated
         coupled = self.problem.coupling is not None  # frames depend on their neighbours
-        again = (torch.ones_like(found.finite) if coupled else ~found.finite).nonzero()[:, 0]
+        again = (torch.ones_like(evaluated.finite) if coupled else ~evaluated.finite).nonzero()[:, 0]
         part = {name: values[again] for name, values in self.state.items()}
         problem = self.problem if coupled else self.problem.select(again)
         self._count(self.active[again], phase, number)
         self.search.counts["repaired"][self.active[again]] += 1
-        return merge(found, differentiate(problem, phase, part, number), again)
+        return merge(evaluated, differentiate(problem, phase, part, number), again)
 
     def _count(self, rows: Tensor, phase: Phase, number: int) -> None:
         self.search.counts["target_queries"][rows] += 1
         self.search.counts["denoiser_calls"][rows] += phase.calls(self.problem, number)
 
-    def _note(self, phase: Phase, found: Evaluated) -> None:
+    def _note(self, phase: Phase, evaluated: Evaluated) -> None:
         self.search.counts["steps"][self.active] += 1
-        good = found.finite
+        good = evaluated.finite
         if self.steps_done == 0 and not good.all():
             bad = [key for key, fine in zip(self.problem.keys, good.tolist(), strict=True) if not fine]
             raise ValueError(f"loss or gradient of {', '.join(bad)} is NaN or infinite at the start, in float32 too")
         kept = {name: self.state[name][good] for name in phase.variables}
-        offered = {**kept, "image": found.image[good]}
-        self.search.offer(self.active[good], found.feature_loss[good], offered, self.config.min_improvement)
+        offered = {**kept, "image": evaluated.image[good]}
+        self.search.offer(self.active[good], evaluated.feature_loss[good], offered, self.config.min_improvement)
 
-    def _repair(self, phase: Phase, state: State, found: Evaluated, good: Tensor) -> State:
+    def _repair(self, phase: Phase, state: State, evaluated: Evaluated, good: Tensor) -> State:
         bad = (~good).nonzero()[:, 0]
         rows = self.active[bad]
         self.search.counts["repaired"][rows] += 1
         best = {name: values[rows] for name, values in self.search.best.items()}
         part = {name: values[bad] for name, values in self.state.items()}
-        extra = {name: values[bad] for name, values in found.extra.items()}
+        extra = {name: values[bad] for name, values in evaluated.extra.items()}
         fixed = phase.repair(self.problem.select(bad), part, best, extra, self.number)
         for name, values in fixed.items():
             state[name] = state[name].clone()

@@ -27,8 +27,8 @@ SIZE = 224
 
 def pictures(split: str, count: int) -> Tensor:
     """Crops of the package photos for a split, ``(B, 3, 224, 224)`` in [0, 1]."""
-    found = islice(PhotoSource(count, count, split=split).shard(0), count)
-    return torch.stack([to_tensor(AUGMENTS["none"](each.image, SIZE, 0)) for each in found]).float() / 255
+    photos = islice(PhotoSource(count, count, split=split).shard(0), count)
+    return torch.stack([to_tensor(AUGMENTS["none"](each.image, SIZE, 0)) for each in photos]).float() / 255
 
 
 @torch.no_grad()

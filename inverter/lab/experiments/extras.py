@@ -84,14 +84,14 @@ class Extras:
             runs: The clip was inverted so many times, one after the other.
         """
         original = torch.cat(self.frames[ORIGINAL]).chunk(runs)
-        found = {}
+        extras = {}
         for method, frames in self.frames.items():
             pairs = list(zip(torch.cat(frames).chunk(runs), original, strict=True))
-            found[method] = {
+            extras[method] = {
                 "flicker": torch.cat([flicker(*pair).double() for pair in pairs]),
                 "warping_error": torch.cat([warping_error(*pair) for pair in pairs]),
             }
-        return found
+        return extras
 
 
 def mean_power(power: Tensor, bootstrap: Bootstrap) -> Tensor:

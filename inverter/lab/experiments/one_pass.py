@@ -44,20 +44,20 @@ def run_one_pass(
     if subject.published is None:
         raise ValueError(f"{subject.name} has no published inverter; allowed: methods that differentiate the target")
     inverter = load_inverter(str(subject.published.folder), subject.prior, subject.spec).to(features.device)
-    begun, found = _clock(features.device), []
+    begun, recons = _clock(features.device), []
     scale = inverter.spec.guidance_scale if prompts is None else guidance_scale
     with torch.no_grad():
         for number, picture in enumerate(pictures):
             one, prompt = features[number : number + 1], None if prompts is None else prompts[number]
             noise = image_generators([picture.key], seed, "sample")
             sampled = {"prompt": prompt, "guidance_scale": scale, "generator": noise}
-            found.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
+            recons.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
     seconds = (_clock(features.device) - begun) / len(pictures)
     calls = count_steps(inverter.spec.num_inference_steps, inverter.spec.strength) if drawn else 0
     costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
     prompt_values = {} if prompts is None else {"prompt": list(prompts)}
     values = {name: [value] * len(pictures) for name, value in costs.items()} | prompt_values
-    cell.add(pictures, torch.cat(found).float(), values)
+    cell.add(pictures, torch.cat(recons).float(), values)
 
 
 def _clock(device: torch.device) -> float:

@@ -105,10 +105,10 @@ def best(records: Sequence[ExperimentRecord], metric: str) -> list[str]:
     """The best mean of any attack, with its method and group."""
     if not records:
         return [NOT_RUN, ""]
-    found = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(_groups(records), metric)]
-    if not found:
+    best = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(_groups(records), metric)]
+    if not best:
         return [f"not computed: {_why(records, metric)}", ""]
-    mean, name, method, group = max(found)
+    mean, name, method, group = max(best)
     return [number(name, mean), f"{method}, {group}"]
 
 

@@ -150,12 +150,12 @@ def measure_memory(drawn: Tensor, real: Tensor, train: Iterable[Mapping[str, Any
 
 def measure_speed(sampler: PriorSampler, prompts: Sequence[str], steps: Iterable[int]) -> dict:
     """Samples a second without guidance at each number of steps, decoding included."""
-    found = {}
+    rates = {}
     for count in steps:
         start = time.perf_counter()
         sampler.samples(prompts, count, 1.0, "speed")
-        found[str(count)] = len(prompts) / (time.perf_counter() - start)
-    return found
+        rates[str(count)] = len(prompts) / (time.perf_counter() - start)
+    return rates
 
 
 def interval(found: Interval) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import read_published
 from inverter.config import DrawConfig, PublishConfig
 from inverter.data.manifest import Manifest
-from inverter.evaluation.results import Payload, Results
+from inverter.evaluation.results import Results, SentSize
 from inverter.priors.load import load_prior
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.variant import few_step_name, has_few_step
@@ -58,7 +58,9 @@ def evaluated(run: Path, **draw: object) -> Path:
     """A run, or one of its inverters, that says that it was evaluated."""
     weights = weights_sha256(run_inverter(load_run(run)[0]))
     environment = {"processor": "x", "threads": 1}
-    results = Results((), {}, (), (), Payload(1, 1), 1, 1, None, weights, "x", (), {"draw": draw}, 0, None, environment)
+    results = Results(
+        (), {}, (), (), SentSize(1, 1), 1, 1, None, weights, "x", (), {"draw": draw}, 0, None, environment
+    )
     results.save(run / "evaluation" / "metrics.json")
     return run
 

@@ -7,7 +7,7 @@ import torch
 
 from inverter.audit.metrics import PerImage
 from inverter.evaluation.methods import STATIC
-from inverter.evaluation.results import Payload, Results, Row, Score
+from inverter.evaluation.results import Results, Row, Score, SentSize
 from inverter.tradeoff.assemble import compare_best
 
 N = 40
@@ -33,7 +33,7 @@ def make() -> Callable[..., tuple[Results, PerImage]]:
             chance={},
             comparisons=(),
             missing=(),
-            payload=Payload(8, 4),
+            payload=SentSize(8, 4),
             num_images=N,
             num_sources=groups,
             target=None,

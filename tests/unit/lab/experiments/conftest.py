@@ -8,7 +8,7 @@ import pytest
 
 from inverter.evaluation import Results
 from inverter.evaluation.metrics import Missing
-from inverter.evaluation.results import Comparison, Payload, Row, Score
+from inverter.evaluation.results import Comparison, Row, Score, SentSize
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def results() -> Callable[..., Results]:
             "chance": {"agreement/one": 0.001},
             "comparisons": comparisons,
             "missing": (Missing("is", "needs 1000 images, got 8"),),
-            "payload": Payload(10, 20),
+            "payload": SentSize(10, 20),
             "num_images": 8,
             "num_sources": 8,
             "target": None,
