@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from inverter.audit.score import LeakScore
 from inverter.evaluation.intervals import MIN_SOURCES
+from inverter.run.status import LIMIT_EXCEEDED
+
+log = logging.getLogger(__name__)
 
 
 def recommend(layers: Sequence[str], scores: Mapping[str, LeakScore], threshold: float, num_sources: int) -> str | None:
@@ -67,3 +71,20 @@ def exceeded(limits: Mapping[str, float], scores: Mapping[str, LeakScore], num_s
 def upper_end(score: LeakScore | None) -> float | None:
     """Upper end of the interval; None where there is no score or no interval."""
     return None if score is None else score.high
+
+
+def end_if_broken(limits: Sequence[tuple[str, str | None, Sequence[str]]], num_sources: int) -> None:
+    """Log which limits are not kept, and end with status 3 where there is one.
+
+    Args:
+        limits: Key, its value, and the names that do not keep it.
+        num_sources: Photos or clips that were evaluated.
+    Raises:
+        SystemExit: See above.
+    """
+    few = f": {num_sources} sources are too few" if num_sources < MIN_SOURCES else ""
+    for key, value, broken in limits:
+        if broken:
+            log.error("%s=%s is not kept by %s%s", key, value, ", ".join(broken), few)
+    if any(broken for _, _, broken in limits):
+        raise SystemExit(LIMIT_EXCEEDED)

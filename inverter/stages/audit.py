@@ -13,14 +13,12 @@ from inverter.audit.picture_sheet import read_sheet
 from inverter.audit.plan import Step, check_headline, check_weights, plan_audit
 from inverter.audit.progress import LayerProgress
 from inverter.audit.prompt import probe_prompt
-from inverter.audit.recommend import parse_limits
+from inverter.audit.recommend import end_if_broken, parse_limits
 from inverter.audit.record import Audit
 from inverter.audit.table import print_audit
 from inverter.data.manifest import SPLITS
-from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.run.lock import locked
 from inverter.run.record import record_run
-from inverter.run.status import LIMIT_EXCEEDED
 from inverter.stages import evaluate, prepare, train
 
 log = logging.getLogger(__name__)
@@ -57,10 +55,7 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     print_audit(audit)
     for name in ("report.html", "report.json"):
         log.info("%s", output / name)
-    if audit.exceeded:
-        few = f": {audit.num_sources} sources are too few" if audit.num_sources < MIN_SOURCES else ""
-        log.error("fail_above=%s is exceeded by %s%s", config.fail_above, ", ".join(audit.exceeded), few)
-        raise SystemExit(LIMIT_EXCEEDED)
+    end_if_broken([("fail_above", config.fail_above, audit.exceeded)], audit.num_sources)
     return audit
 
 

@@ -9,13 +9,11 @@ import torch
 
 from inverter.audit.picture_sheet import read_sheet
 from inverter.audit.plan import check_headline, check_weights
-from inverter.audit.recommend import parse_limits
+from inverter.audit.recommend import end_if_broken, parse_limits
 from inverter.data.manifest import SPLITS
-from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.run.device import pick_device
 from inverter.run.lock import locked
 from inverter.run.record import record_run
-from inverter.run.status import LIMIT_EXCEEDED
 from inverter.stages import prepare
 from inverter.stages.audit import measure, train_once
 from inverter.tradeoff.assemble import assemble
@@ -52,15 +50,8 @@ def run(config: TradeoffConfig) -> Tradeoff:
     print_tradeoff(tradeoff)
     for name in ("report.html", "report.json"):
         log.info("%s", output / name)
-    few = f": {tradeoff.num_sources} sources are too few" if tradeoff.num_sources < MIN_SOURCES else ""
-    for key, given, broken in (
-        ("fail_above", config.fail_above, tradeoff.exceeded),
-        ("min_utility", config.min_utility, tradeoff.below),
-    ):
-        if broken:
-            log.error("%s=%s is not kept by %s%s", key, given, ", ".join(broken), few)
-    if tradeoff.exceeded or tradeoff.below:
-        raise SystemExit(LIMIT_EXCEEDED)
+    bounds = ("fail_above", config.fail_above, tradeoff.exceeded), ("min_utility", config.min_utility, tradeoff.below)
+    end_if_broken(bounds, tradeoff.num_sources)
     return tradeoff
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from inverter.audit.recommend import exceeded, parse_limits, recommend
+from inverter.audit.recommend import end_if_broken, exceeded, parse_limits, recommend
 
 LAYERS = ["a", "b", "c"]
 
@@ -53,3 +53,14 @@ def test_few_sources_recommend_nothing_and_keep_no_limit(scores):
     found = scores(0.01, 0.01, 0.01)
     assert recommend(LAYERS, found, 0.2, 19) is None and recommend(LAYERS, found, 0.2, 20) == "a"
     assert exceeded({"a": 1.0, "c": 0.5}, found, 19) == ("a", "c") and exceeded({"a": 1.0}, found, 20) == ()
+
+
+def test_limits_that_are_not_kept_are_all_said_before_the_end(caplog):
+    end_if_broken([("fail_above", "a:0.1", ()), ("min_utility", None, ())], 40)
+    with pytest.raises(SystemExit) as ended:
+        end_if_broken([("fail_above", "a:0.1", ("a",)), ("min_utility", "b:0.9,c:0.9", ("b", "c"))], 19)
+    assert ended.value.code == 3
+    assert caplog.messages == [
+        "fail_above=a:0.1 is not kept by a: 19 sources are too few",
+        "min_utility=b:0.9,c:0.9 is not kept by b, c: 19 sources are too few",
+    ]
