@@ -40,11 +40,12 @@ def open_page(chromium: Any, page: Path, width: int, scheme: str) -> Any:
 
 
 def check(chromium: Any, page: Path) -> None:
-    """Nothing is wider than the window, and axe-core finds nothing serious, in every view."""
+    """Nothing is wider than the window, and axe-core finds nothing serious, in every view; a picture of each stays."""
     from axe_playwright_python.sync_playwright import Axe
 
     for width, scheme in VIEWS:
         shown = open_page(chromium, page, width, scheme)
+        shown.screenshot(path=page.with_name(f"{page.stem}-{width}-{scheme}.png"), full_page=True)
         for script in ("", OPEN):
             shown.evaluate(script)
             wide, window = shown.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")

@@ -67,22 +67,14 @@ def names() -> list[str]:
 
 def short() -> str:
     """The table of the README."""
-    head = [
-        "name",
-        "what travels",
-        "pictures",
-        "PSNR `mean`, dB",
-        "`sample` re-identified first",
-        "nearest training image",
-        "weights",
-    ]
+    head = ["name", "what travels", "pictures", "PSNR `mean`, dB", "`sample` re-identified", "nearest training image"]
     rows = []
     for name in names():
         record, scores = _record(name), _scores(name)
         drawn = [_figure(f"reid_top1/{judge}", scores["sample"], 2) for judge in JUDGES]
         floor = [f"{scores['nearest training image'][f'reid_top1/{judge}']['mean']:.2f}" for judge in JUDGES]
         figures = [_figure("psnr", scores["mean"], 2), " / ".join(drawn), " / ".join(floor)]
-        rows.append([f"`{name}`", _shape(record), f"{record['num_images']:,}", *figures, _size(name)])
+        rows.append([f"`{name}`", _shape(record), f"{record['num_images']:,}", *figures])
     return _table(head, rows)
 
 

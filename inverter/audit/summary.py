@@ -10,19 +10,26 @@ from inverter.audit.recommend import recommend
 from inverter.audit.record import Audit
 from inverter.audit.score import LeakScore
 from inverter.evaluation.labels import share
-from inverter.evaluation.summary import few_sources
+from inverter.evaluation.summary import limits
+
+SCALE = "of the way from guessing to the best that this prior allows"
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A sentence, in which names stand in backticks, with its figure as it stands there and the layer that this is of.
+    """A sentence, in which names stand in backticks, with its figure as it stands there, and what stands below it.
 
-    Both are empty where no layer has a score.
+    Args:
+        text: The sentence, of 40 words at most where names are single ones.
+        figure: Empty where no layer has a score.
+        layer: That the figure is of.
+        details: Further sentences.
     """
 
     text: str
     figure: str = ""
     layer: str = ""
+    details: tuple[str, ...] = ()
 
 
 def summarise(audit: Audit) -> Conclusion:
@@ -36,38 +43,40 @@ def summarise(audit: Audit) -> Conclusion:
     if not scores:
         return Conclusion("What leaks could not be scored at any audited layer.")
     most = max(scores, key=lambda layer: (clears_guessing(scores[layer]), scores[layer].value))
-    figure = share(scores[most].value)
-    scale = f"{figure}{interval(scores[most])} of the way from guessing to the prior's own round trip"
+    figure, others = share(scores[most].value), _other_splits(audit)
+    end = limits(audit.num_sources, bool(others))
+    details = [f"the judges disagree on the split: {' and '.join(others)}"] if others else []
     if not clears_guessing(scores[most]):
-        parts = [
-            "No attack clearly beats guessing at any audited layer, which does not show that they are safe: the most "
-            f"is `{most}` with {scale}"
-        ]
-    else:
-        level = _level(scores, most)
-        leads = "leaks most and " if len(level) == 1 < len(scores) else ""
-        parts = [f"What `{most}` sends {leads}takes an attacker {scale}"]
-        if len(level) > 1:
-            parts.append(f"{_named(scores, level[1:])} cannot be told apart from it")
-        parts += _least(audit, scores, most)
-    others = _other_splits(audit)
-    if others:
-        parts.append(f"but the judges disagree: {' and '.join(others)}")
-    parts += few_sources(audit.num_sources)
-    return Conclusion("; ".join(parts) + ".", figure, most)
+        failed = "No attack clearly beats guessing at any audited layer, proving no safety: "
+        return _summary(f"{failed}at most {figure} {SCALE}, at `{most}`{end}", figure, most, details)
+    level = _level(scores, most)
+    leads = ", the most of all" if len(level) == 1 < len(scores) else ""
+    if len(level) > 1:
+        details.insert(0, f"{_named(scores, level[1:])} cannot be told apart from `{most}`")
+    text = f"From what `{most}` sends, an attacker gets {figure} {SCALE}{leads}"
+    least, known = _least(audit, scores, most)
+    if least:
+        verb = "leaks" if len(least) == 1 else "leak"
+        if len(known) == len(scores):
+            text += f"; {_short(least)} {verb} least"
+        if len(known) < len(scores) or len(least) > 2:
+            among = "of the layers that were attacked well enough to tell, " if len(known) < len(scores) else ""
+            details.append(f"{among}{_named(scores, least)} {verb} least")
+    return _summary(f"{text}{end}", figure, most, details)
 
 
-def _least(audit: Audit, scores: Mapping[str, LeakScore], most: str) -> list[str]:
-    """Which layers leak least; nothing where none is clearly below the most."""
+def _summary(text: str, figure: str, layer: str, details: Sequence[str]) -> Conclusion:
+    return Conclusion(text, figure, layer, tuple(f"{line[0].upper()}{line[1:]}." for line in details))
+
+
+def _least(audit: Audit, scores: Mapping[str, LeakScore], most: str) -> tuple[list[str], Mapping[str, LeakScore]]:
+    """Layers that leak least, none where none is clearly below the most; and those attacked well enough to tell."""
     weak = diagnose_depth([layer.layer for layer in audit.layers], scores)
     known = {layer: score for layer, score in audit.bounds().items() if layer not in weak}
     if not known:
-        return []
+        return [], known
     level = _level(known, min(known, key=lambda layer: known[layer].value))
-    if not _apart(scores[most], known[level[0]]):
-        return []
-    among = "" if len(known) == len(scores) else "of the layers that were attacked well enough to tell, "
-    return [f"{among}{_named(scores, level)} {'leaks' if len(level) == 1 else 'leak'} least"]
+    return (level if _apart(scores[most], known[level[0]]) else []), known
 
 
 def _level(scores: Mapping[str, LeakScore], layer: str) -> list[str]:
@@ -85,6 +94,11 @@ def _named(scores: Mapping[str, LeakScore], layers: Sequence[str]) -> str:
     return " and ".join(f"`{layer}` ({share(scores[layer].value)})" for layer in layers)
 
 
+def _short(layers: Sequence[str]) -> str:
+    """Of more than two names the first, and how many others there are."""
+    return f"`{layers[0]}` and {len(layers) - 1} others" if len(layers) > 2 else " and ".join(f"`{n}`" for n in layers)
+
+
 def interval(score: LeakScore) -> str:
     return "" if score.low is None or score.high is None else f" [{share(score.low)}, {share(score.high)}]"
 
@@ -97,7 +111,7 @@ def _other_splits(audit: Audit) -> list[str]:
     """What judges besides the headline's would recommend, where that is something else."""
     kind, names = audit.metric.partition("/")[0], [layer.layer for layer in audit.layers]
     metrics = dict.fromkeys(metric for layer in audit.layers for metric in layer.scores)
-    others = []
+    found = []
     for metric in metrics:
         if metric == audit.metric or metric.partition("/")[0] != kind:
             continue
@@ -106,5 +120,5 @@ def _other_splits(audit: Audit) -> list[str]:
         }
         split = recommend(names, scores, audit.threshold, audit.num_sources)
         if split != audit.recommended:
-            others.append(f"`{metric.partition('/')[2]}` would recommend {f'`{split}`' if split else 'no split'}")
-    return others
+            found.append(f"`{metric.partition('/')[2]}` would recommend {f'`{split}`' if split else 'no split'}")
+    return found

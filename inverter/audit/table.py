@@ -8,12 +8,13 @@ from rich.text import Text
 
 from inverter.audit.record import Audit
 from inverter.audit.score import LeakScore
+from inverter.audit.summary import summarise
 from inverter.evaluation.intervals import MIN_SOURCES, wilson
 from inverter.evaluation.labels import label
 
 
 def audit_table(audit: Audit) -> Group:
-    """Layers down, the headline score and what travels across; then the verdict and every diagnosis."""
+    """Layers down, the headline score and what travels across; the page's sentences; verdict and every diagnosis."""
     table = Table(title=f"{audit.target['name']}: leak score by {label(audit.metric).title}")
     for column in ("layer", "numbers", "KiB", "ratio", "device\nshare %", "score", "95 % interval", "best attack"):
         table.add_column(column, justify="left" if column in ("layer", "best attack") else "right", overflow="fold")
@@ -23,7 +24,10 @@ def audit_table(audit: Audit) -> Group:
         share = f"{100 * layer.device_share:.1f}"
         cells = [f"{score.value:.3f}", interval(score), score.attack] if score else ["none", "", ""]
         table.add_row(*map(Text, [layer.layer, *size, share, *cells]))
-    lines = [verdict(audit), *(f"{layer.layer}: {line}" for layer in audit.layers for line in layer.diagnosis)]
+    summary = summarise(audit)
+    sentences = [line.replace("`", "") for line in (summary.text, *summary.details)]
+    diagnoses = [f"{layer.layer}: {line}" for layer in audit.layers for line in layer.diagnosis]
+    lines = [*sentences, verdict(audit), *diagnoses]
     return Group(table, *map(Text, lines))
 
 

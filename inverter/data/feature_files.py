@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -27,6 +29,7 @@ from inverter.data.torch_file import read_torch
 from inverter.targets.shape import join_features
 from inverter.targets.spec import TargetSpec
 
+log = logging.getLogger(__name__)
 SUFFIXES = (".npy", ".npz", ".safetensors", ".pt", ".pth")
 NAMES = ", ".join(SUFFIXES)
 DTYPES = ("float16", "float32", "float64")
@@ -150,7 +153,7 @@ def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str, *, state
         spec: Of the target whose features they are.
         key: Names the image, for messages.
         stated: Whether it was said what the axes are; else a batch of one counts as the image, and a map that fits with
-            its channels last alone is turned.
+            its channels last alone is turned, which the log says.
     Raises:
         ValueError: A layer gives another shape, or a map fits with its channels first as well as last.
     """
@@ -163,5 +166,15 @@ def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str, *, state
         if fitted is None:
             advice = "" if stated else several_advice(found, shape)
             raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
+        if found != shape:
+            _say_reading(found, shape, layer)
         parts.append(fitted[None])
     return join_features(parts)[0]
+
+
+@cache
+def _say_reading(found: tuple[int, ...], shape: tuple[int, ...], layer: str) -> None:
+    """Say once how features are read whose axes nobody stated."""
+    log.info(
+        "features of shape %s are read as %s, the one way that fits %s; feature_axes states it", found, shape, layer
+    )

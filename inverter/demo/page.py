@@ -61,7 +61,7 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
                                 pictures[0],
                                 label="Photo: its centre square is taken",
                                 sources=["upload", "clipboard"],
-                                height=220,
+                                height=250,
                                 elem_id="photo",
                             )
                             examples = gr.Examples(

@@ -99,6 +99,7 @@ def rank_chart(results: Results, judge: str, first: str = "") -> str | None:
         axes.set_xscale("log")
         axes.minorticks_off()
         axes.set_xlim(1, choices)
+        axes.set_xticks([*(10**power for power in range(10) if 10**power < choices / 2), choices])
         axes.set_ylim(0, 1.02)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))

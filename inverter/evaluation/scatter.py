@@ -46,12 +46,15 @@ def render_scatter(chart: Scatter) -> str:
             _draw(axes, name, points, number)
             for point, (across, up) in points.items():
                 if point in chart.marks and point not in written:
+                    side = 1 if len(written) % 2 == 0 else -1  # neighbours in order are often neighbours in place
                     written.add(point)
                     axes.annotate(
                         chart.marks[point],
                         (across[0], up[0]),
-                        (4, 4),
+                        (4 * side, 4 * side),
                         textcoords="offset points",
+                        ha="left" if side > 0 else "right",
+                        va="bottom" if side > 0 else "top",
                         fontsize=8,
                         color=INK,
                     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inverter.evaluation.intervals import MIN_SOURCES
@@ -12,27 +13,27 @@ from inverter.evaluation.results import Results, Row, Score
 CHANCE = "chance"
 
 PHRASES = {
-    "reid_top1": "a judge network{judge} finds the original picture among {choices} in {value} of the cases{others}",
-    "agreement": "pictures come back in which a judge network{judge} sees what the original shows in {value} of the "
-    "cases{others}",
+    "reid_top1": "a judge network finds the original among {choices} in {value} of cases",
+    "agreement": "pictures come back in which a judge network sees what the original shows in {value} of cases",
     "psnr": "pictures come back that are as near to the originals as a PSNR of {value}",
 }
 """What a metric says in words, the first that was measured being taken; of all, higher values mean more leakage."""
 
-MEANS = {"mean": "", "sample": "", NEAREST_BY_FEATURES: "by looking up the nearest training picture, "}
+MEANS = {"mean": "", "sample": "", NEAREST_BY_FEATURES: "by looking up training pictures, "}
 """How an attack is named in front of what it found; one that is not here by its own name."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A sentence and its figure.
+    """A sentence and its figure, and what stands below it.
 
     Args:
-        text: The sentence; names of layers and judges stand in backticks.
+        text: The sentence, of 40 words at most; names of layers and methods stand in backticks.
         figure: The figure as it stands in the sentence; empty where there is none.
         method: Attack that the figure is of.
         metric: Its metric.
         candidates: Of how many figures it is the highest: attacks and retrieval, each under each judge.
+        details: Further sentences: intervals, other judges, retrieval or inversion, and what limits the first.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Summary:
     method: str = ""
     metric: str = ""
     candidates: int = 0
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,17 @@ class Finding:
         return sides and self.beats_retrieval != lead.beats_retrieval
 
 
-def summarise(results: Results) -> Summary:
+def summarise(results: Results, kinds: Sequence[str] = tuple(PHRASES)) -> Summary:
     """What the attack that came furthest found, under the judge who sees most, and what limits that.
 
-    Attacks are those of :meth:`Results.attacks`. The sentence gives the interval and every other judge's figure, and
-    says where the attack does not clear every guess, what retrieval or inversion finds instead, where another judge
-    contradicts, and where fewer than 20 sources were evaluated.
+    Attacks are those of :meth:`Results.attacks`. The sentence says where the attack does not clear every guess, where
+    judges disagree, and where fewer than 20 sources were evaluated; the details give the figures behind each.
+
+    Args:
+        results: The evaluation.
+        kinds: Keys of :data:`PHRASES`; the first that was measured is taken.
     """
-    for kind in PHRASES:
+    for kind in kinds:
         findings = _findings(results, kind)
         if findings:
             return _sentence(results, kind, findings)
@@ -129,49 +134,48 @@ def _low(score: Score) -> float:
 def _sentence(results: Results, kind: str, findings: list[Finding]) -> Summary:
     lead = max(findings, key=lambda finding: (finding.beats_guess, finding.value))
     layer = f"`{results.target['layer']}`" if results.target else "the target"
-    means = MEANS.get(lead.method, f"by `{lead.method}`, ")
-    claim = f"{means}{_claim(results, kind, lead, findings)} ({_guess(kind, lead)})"
-    if lead.beats_guess:
-        parts = [f"From what {layer} sends, {claim}"]
-    else:
-        parts = [
-            f"The attack failed, which does not show that {layer} is safe: from what it sends, {claim}, not clearly "
-            "more than without it"
-        ]
-    parts += _alternative(results, kind, lead, findings)
+    chance = results.chance.get(lead.metric)
+    figure = _figure(kind, lead.value)
+    phrase = PHRASES[kind].format(choices=f"{1 / chance:,.0f} pictures" if chance else "others", value=figure)
+    claim = f"{MEANS.get(lead.method, f'by `{lead.method}`, ')}{phrase} ({_guess(kind, lead)})"
+    opening = f"From what {layer} sends, " if lead.beats_guess else f"The attack on {layer} failed, proving no safety: "
     others = {f.judge: f for f in sorted(findings, key=lambda f: f.value) if f.contradicts(lead)}
+    text = f"{opening}{claim}{limits(results.num_sources, bool(others))}"
+    details = _by_judge(kind, lead, findings)
+    if lead.guess is not None and lead.guess[0] != CHANCE:
+        details.append(f"best without features is {lead.guess[0]}")
+    if not lead.beats_guess:
+        details.append("the attack does not find clearly more than that")
+    details += _alternative(results, kind, lead, findings)
     if others:
         contradictions = " and ".join(_contradiction(kind, other, lead) for other in others.values())
-        parts.append(f"but the judges disagree: {contradictions}")
-    parts += few_sources(results.num_sources)
-    return Summary("; ".join(parts) + ".", _figure(kind, lead.value), lead.method, lead.metric, len(findings))
+        details.append(f"the judges disagree: {contradictions}")
+    said = tuple(f"{line[0].upper()}{line[1:]}." for line in details)
+    return Summary(text, figure, lead.method, lead.metric, len(findings), said)
 
 
-def few_sources(num_sources: int) -> list[str]:
-    """What a sentence ends with where pictures of fewer than 20 sources were evaluated; else nothing."""
-    if num_sources >= MIN_SOURCES:
+def limits(num_sources: int, disagree: bool = False) -> str:
+    """How a sentence ends: with what weakens it, judges who disagree and fewer than 20 sources; else with a stop."""
+    weak = ["judges disagree"] if disagree else []
+    if num_sources < MIN_SOURCES:
+        weak.append(f"{num_sources} {'source is' if num_sources == 1 else 'sources are'} too few to rely on")
+    return f"; but {' and '.join(weak)}." if weak else "."
+
+
+def _by_judge(kind: str, lead: Finding, findings: list[Finding]) -> list[str]:
+    """What every judge says of the attack; nothing where there is one alone."""
+    same = [found for found in findings if found.method == lead.method]
+    if len(same) == 1:
         return []
-    return [f"but sources are too few to rely on this: {num_sources}, where {MIN_SOURCES} are needed"]
-
-
-def _claim(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> str:
-    """What was found in words, with its interval and the figure of every other judge."""
-    others = [other for other in findings if other.method == lead.method and other.metric != lead.metric]
-    chance = results.chance.get(lead.metric)
-    return PHRASES[kind].format(
-        judge=f" (`{lead.judge}`)" if others else "",
-        choices=f"{1 / chance:,.0f}" if chance else "others",
-        value=_with_interval(kind, lead.score),
-        others="".join(f", another (`{other.judge}`) in {_with_interval(kind, other.score)}" for other in others),
-    )
+    first = sorted(same, key=lambda found: found.metric != lead.metric)
+    return [f"by judge: {', '.join(f'`{found.judge}` {_with_interval(kind, found.score)}' for found in first)}"]
 
 
 def _guess(kind: str, lead: Finding) -> str:
     if lead.guess is None:
         return "nothing to compare with"
     name, value = lead.guess
-    figure = _figure(kind, value)
-    return f"guessing: {figure}" if name == CHANCE else f"best without features: {figure}, {name}"
+    return f"{'guessing' if name == CHANCE else 'without features'}: {_figure(kind, value)}"
 
 
 def _alternative(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> list[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.labels import CLAIMS, heading, interval, label, number, verdict
 from inverter.evaluation.results import Comparison, Results, Row
+from inverter.evaluation.summary import summarise
 
 HEADLINES = ("psnr", "agreement", "kid", "reid_top1", "ssim", "lpips")
 """Kinds of metrics in order of importance, before all others; of one that several judges compute, the first judge's is
@@ -20,10 +21,12 @@ NAME_WIDTH, CELL_WIDTH = 22, 18
 
 
 def results_table(results: Results, width: int = 120) -> Group:
-    """Methods down, headlines across; what attacks are worth against floors and baseline; what a reader has to know."""
+    """What leaked in a sentence; methods down, headlines across; what attacks are worth against floors and baseline,
+    from 20 sources on; what a reader has to know."""
     metrics = _headlines(results)[: max(1, (width - NAME_WIDTH) // (CELL_WIDTH + 1))]
-    parts: list[Table | Text] = [_methods(results, metrics), Text()]
-    if results.comparisons:
+    said = Text(summarise(results).text.replace("`", ""), style="bold")
+    parts: list[Table | Text] = [said, Text(), _methods(results, metrics), Text()]
+    if results.comparisons and results.num_sources >= MIN_SOURCES:
         parts += [_comparisons(results, metrics), Text()]
     payload = results.payload
     sent = f"{payload.features:,} numbers travel for a picture of {payload.picture:,}"

@@ -73,7 +73,7 @@ def headline_figure(tradeoff: Tradeoff) -> Figure:
     caption = (
         "To the right and down is better. Numbers are those of the table; lines are 95 % intervals over sources, the "
     )
-    return Figure("Utility against leakage", render_scatter(chart), f"{caption}dotted line joins the Pareto set.")
+    return Figure("", render_scatter(chart), f"{caption}dotted line joins the Pareto set.")
 
 
 def attack_figures(tradeoff: Tradeoff) -> list[Figure]:

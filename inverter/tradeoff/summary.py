@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inverter.audit.score import LeakScore
-from inverter.audit.summary import Conclusion, clears_guessing, interval
+from inverter.audit.summary import SCALE, Conclusion, clears_guessing, interval
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.labels import share
-from inverter.evaluation.summary import few_sources
+from inverter.evaluation.summary import limits
 from inverter.tradeoff.record import SettingRecord, Tradeoff
 from inverter.tradeoff.verdict import less, more
 
@@ -24,26 +24,29 @@ def summarise(tradeoff: Tradeoff) -> Conclusion:
     layer = tradeoff.target["layer"]
     if score is None:
         return Conclusion(f"What leaks at `{layer}` could not be scored, so nothing shows what protects.")
-    figure = share(score.value)
-    scale = f"{figure}{interval(score)} of the way from guessing to the prior's own round trip"
+    figure, end = share(score.value), limits(tradeoff.num_sources)
     if not clears_guessing(score):
-        parts = [f"The attack on undefended features of `{layer}` failed ({scale}), so nothing shows what protects"]
-        return Conclusion("; ".join([*parts, *few_sources(tradeoff.num_sources)]) + ".", figure, undefended.name)
+        failed = (
+            f"The attack on undefended features of `{layer}` failed ({figure} {SCALE}), so nothing shows what protects"
+        )
+        return Conclusion(f"{failed}{end}", figure, undefended.name)
     known = [each for each in others if each.trained]
-    protects = [each for each in known if each.name in tradeoff.protecting]
-    parts = [f"{_verdict(tradeoff, protects)}; undefended, `{layer}` gives an attacker {scale}"]
-    if tradeoff.num_sources >= MIN_SOURCES:
+    enough = tradeoff.num_sources >= MIN_SOURCES
+    protects = [each for each in known if enough and each.name in tradeoff.protecting]
+    protects.sort(key=lambda each: (each.name != tradeoff.recommended, -each.agreement.mean))
+    details = [_price(tradeoff, each) for each in protects]
+    if enough:
         rest = [each for each in known if each not in protects]
         if rest:
-            parts.append(f"{_names(rest)} {'is' if len(rest) == 1 else 'are'} not shown to leak less")
+            details.append(f"{_names(rest)} {'is' if len(rest) == 1 else 'are'} not shown to leak less.")
         surprising = [each for each in rest if _surprises(each, tradeoff.metric)]
         if surprising:
-            parts.append(f"{_names(surprising)} only surprised an attack that was not trained on what arrives")
+            details.append(f"{_names(surprising)} only surprised an attack that was not trained on what arrives.")
     untrained = [each for each in others if not each.trained]
     if untrained:
-        parts.append(f"the attack on {_names(untrained)} was trained too little to tell")
-    parts += few_sources(tradeoff.num_sources)
-    return Conclusion("; ".join(parts) + ".", figure, undefended.name)
+        details.append(f"The attack on {_names(untrained)} was trained too little to tell.")
+    text = f"{_verdict(tradeoff, layer, protects)}{figure} {SCALE}{_kept(protects)}{end}"
+    return Conclusion(text, figure, undefended.name, tuple(details))
 
 
 def recommendation(tradeoff: Tradeoff) -> str:
@@ -61,21 +64,25 @@ def recommendation(tradeoff: Tradeoff) -> str:
     )
 
 
-def _verdict(tradeoff: Tradeoff, protects: Sequence[SettingRecord]) -> str:
+def _verdict(tradeoff: Tradeoff, layer: str, protects: Sequence[SettingRecord]) -> str:
+    """The sentence as far as the figure of undefended features; the setting it names is the first that protects."""
     if tradeoff.num_sources < MIN_SOURCES:
-        return "What protects cannot be said here"
+        return f"What protects `{layer}` cannot be said; undefended, an attacker gets "
     if not protects:
-        return "Nothing that was tried protects"
-    ordered = sorted(protects, key=lambda each: -each.agreement.mean)
-    return (
-        f"{' and '.join(_price(tradeoff, each) for each in ordered)} {'protects' if len(ordered) == 1 else 'protect'}"
-    )
+        return f"Nothing that was tried protects `{layer}`: undefended, an attacker gets "
+    score = protects[0].scores.get(tradeoff.metric)
+    left = share(score.value) if score is not None else "clearly less"
+    return f"`{protects[0].name}` protects `{layer}`: an attacker gets {left} instead of "
+
+
+def _kept(protects: Sequence[SettingRecord]) -> str:
+    return f", and {share(protects[0].agreement.mean)} of the network's answers stay the same" if protects else ""
 
 
 def _price(tradeoff: Tradeoff, setting: SettingRecord) -> str:
     score: LeakScore | None = setting.scores.get(tradeoff.metric)
-    left = f"leaves {share(score.value)}{interval(score)}, " if score is not None else ""
-    return f"`{setting.name}` ({left}same answer in {share(setting.agreement.mean)})"
+    left = f"leaves {share(score.value)}{interval(score)} and " if score is not None else "protects and "
+    return f"`{setting.name}` {left}keeps {share(setting.agreement.mean)} of the answers."
 
 
 def _surprises(setting: SettingRecord, metric: str) -> bool:

@@ -28,7 +28,9 @@ def tradeoff_table(tradeoff: Tradeoff) -> Group:
         ]
         sent = [f"{each.bytes / 1024:,.1f}", write_score("agreement", each.agreement)]
         table.add_row(*map(Text, [each.name, *sent, *found, ", ".join(tags)]))
-    return Group(table, Text(summarise(tradeoff).text.replace("`", "")), Text(recommendation(tradeoff)))
+    summary = summarise(tradeoff)
+    lines = [summary.text, *summary.details, recommendation(tradeoff)]
+    return Group(table, *(Text(line.replace("`", "")) for line in lines))
 
 
 def print_tradeoff(tradeoff: Tradeoff, console: Console | None = None) -> None:

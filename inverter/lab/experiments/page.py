@@ -9,13 +9,16 @@ from pathlib import Path
 from inverter.evaluation.chart import Chart, render
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.notes import ONE_JUDGE, WARNING
+from inverter.evaluation.summary import PHRASES, summarise
 from inverter.lab.experiments.record import ExperimentRecord
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
 
 PAGE = """# {title}
 
-{unfinished}## Question
+{unfinished}{headline}
+
+## Question
 
 {question}
 
@@ -94,6 +97,7 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
     page = PAGE.format(
         title=text.title,
         min_sources=MIN_SOURCES,
+        headline=headline(record),
         unfinished="" if record.finished else "**Unfinished: the run was stopped before every cell was there.**\n\n",
         question=text.question,
         setup=bullets([*text.setup, *made_by(record)]),
@@ -104,6 +108,18 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
         limits=bullets([*text.limits, *own_limits(record)]),
     )
     write_text(folder / "README.md", page)
+
+
+def headline(record: ExperimentRecord) -> str:
+    """One sentence on the table in which most leaked, with its figure; says where nothing was inverted yet."""
+    kinds = ("psnr",) if record.experiment == "smoothing" else tuple(PHRASES)  # to judges, frames of a clip are alike
+    found = [(group, summarise(group.results, kinds)) for group in record.groups]
+    known = [(group, said) for group, said in found if said.figure]
+    if not known:
+        return "Nothing was inverted yet, so nothing is known of what leaks."
+    group, said = max(known, key=lambda each: each[0].results.row(each[1].method).scores[each[1].metric].mean)
+    among = f"Most of {len(record.groups)} tables leaked" if len(record.groups) > 1 else "What leaked"
+    return f"{said.text.replace(said.figure, f'**{said.figure}**', 1)}\n\n{among}: {group.title}."
 
 
 def check_page(path: Path, title: str) -> None:

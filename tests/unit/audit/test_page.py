@@ -7,6 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from inverter.audit.page import render_page, write_page
+from inverter.audit.summary import summarise
 from inverter.audit.table import print_audit, verdict
 
 
@@ -81,4 +82,5 @@ def test_terminal_table_shows_the_same(audit):
     text = io.StringIO()
     print_audit(audit, Console(file=text, width=200))
     assert "<i>a</i>" in text.getvalue() and "[0.400, 0.600]" in text.getvalue()
+    assert summarise(audit).text.replace("`", "") in text.getvalue()
     assert verdict(audit) in text.getvalue() and "b: Look <b>here</b>." in text.getvalue()

@@ -2,8 +2,10 @@ from dataclasses import replace
 
 from inverter.audit.summary import Conclusion, summarise
 
-WAY = "of the way from guessing to the prior's own round trip"
-SAID = f"What `<i>a</i>` sends leaks most and takes an attacker 50 % [40 %, 60 %] {WAY}; `b` (25 %) leaks least"
+WAY = "of the way from guessing to the best that this prior allows"
+SAID = f"From what `<i>a</i>` sends, an attacker gets 50 % {WAY}, the most of all; `b` leaks least"
+LONGEST = 40
+"""Words."""
 
 
 def scored(audit, metric, values, make_score):
@@ -20,27 +22,30 @@ def test_most_and_least(audit):
 
 def test_one_layer(audit):
     said = summarise(replace(audit, layers=audit.layers[1:]))
-    assert said.text == f"What `b` sends takes an attacker 25 % [15 %, 35 %] {WAY}."
+    assert said.text == f"From what `b` sends, an attacker gets 25 % {WAY}." and said.details == ()
 
 
 def test_few_sources_are_said(audit):
-    text = f"{SAID}; but sources are too few to rely on this: 19, where 20 are needed."
+    text = f"{SAID}; but 19 sources are too few to rely on."
     assert summarise(replace(audit, num_sources=19, recommended=None)).text == text
 
 
 def test_attacks_that_never_clear_guessing_have_failed(audit, make_score):
     failed = scored(audit, audit.metric, [(0.1, 0.0, 0.2), (0.0, 0.0, 0.1)], make_score)
-    assert summarise(failed).text == (
-        "No attack clearly beats guessing at any audited layer, which does not show that they are safe: the most is "
-        f"`<i>a</i>` with 10 % [0 %, 20 %] {WAY}."
+    said = summarise(replace(failed, num_sources=19, recommended=None))
+    assert said.text == (
+        f"No attack clearly beats guessing at any audited layer, proving no safety: at most 10 % {WAY}, at "
+        "`<i>a</i>`; but 19 sources are too few to rely on."
     )
+    assert len(said.text.split()) <= LONGEST
 
 
 def test_a_judge_who_would_split_elsewhere_is_named(audit, make_score):
-    other = scored(audit, "reid_mrr/other", [(0.1, 0.0, 0.2), (0.0, 0.0, 0.1)], make_score)
-    assert summarise(other).text == f"{SAID}; but the judges disagree: `other` would recommend `<i>a</i>`."
-    agreeing = scored(audit, "reid_mrr/other", [(0.6, 0.5, 0.7), (0.0, 0.0, 0.1)], make_score)
-    assert summarise(agreeing).text == f"{SAID}."
+    other = summarise(scored(audit, "reid_mrr/other", [(0.1, 0.0, 0.2), (0.0, 0.0, 0.1)], make_score))
+    assert other.text == f"{SAID}; but judges disagree."
+    assert other.details == ("The judges disagree on the split: `other` would recommend `<i>a</i>`.",)
+    agreeing = summarise(scored(audit, "reid_mrr/other", [(0.6, 0.5, 0.7), (0.0, 0.0, 0.1)], make_score))
+    assert agreeing.text == f"{SAID}." and agreeing.details == ()
 
 
 def test_no_score_anywhere(audit):
@@ -63,26 +68,33 @@ HIGH, MIDDLE, LOW = (0.9, 0.85, 0.95), (0.5, 0.4, 0.6), (0.1, 0.0, 0.2)
 
 def test_layers_whose_intervals_overlap_are_named_together(audit, make_score):
     text = summarise(of_three(audit, make_score, HIGH, MIDDLE, (0.45, 0.35, 0.55))).text
-    assert text.startswith("What `a` sends leaks most and") and text.endswith("; `c` (45 %) and `b` (50 %) leak least.")
-    text = summarise(of_three(audit, make_score, HIGH, (0.88, 0.8, 0.93), LOW)).text
-    assert text == (
-        f"What `a` sends takes an attacker 90 % [85 %, 95 %] {WAY}; `b` (88 %) cannot be told apart from it; `c` "
-        "(10 %) leaks least."
-    )
-    text = summarise(of_three(audit, make_score, MIDDLE, MIDDLE, MIDDLE)).text
-    assert "most" not in text and "least" not in text and "`b` (50 %) and `c` (50 %) cannot be told apart" in text
+    assert text.endswith("the most of all; `c` and `b` leak least.")
+    said = summarise(of_three(audit, make_score, HIGH, (0.88, 0.8, 0.93), LOW))
+    assert said.text == f"From what `a` sends, an attacker gets 90 % {WAY}; `c` leaks least."
+    assert said.details == ("`b` (88 %) cannot be told apart from `a`.",)
+    said = summarise(of_three(audit, make_score, MIDDLE, MIDDLE, MIDDLE))
+    assert "most" not in said.text and "least" not in said.text
+    assert said.details == ("`b` (50 %) and `c` (50 %) cannot be told apart from `a`.",)
+
+
+def test_of_many_layers_that_leak_least_the_first_is_named(audit, make_score):
+    layers = [replace(audit.layers[0], layer="a", scores={audit.metric: make_score(*HIGH)})]
+    layers += [replace(audit.layers[0], layer=name, scores={audit.metric: make_score(*LOW)}) for name in "bcde"]
+    said = summarise(replace(audit, layers=tuple(layers), recommended=None))
+    assert said.text.endswith("; `b` and 3 others leak least.")
+    assert said.details == ("`b` (10 %) and `c` (10 %) and `d` (10 %) and `e` (10 %) leak least.",)
 
 
 def test_a_layer_that_was_attacked_too_weakly_leaks_least_of_none(audit, make_score):
-    told = "; of the layers that were attacked well enough to tell, "
-    text = summarise(of_three(audit, make_score, HIGH, LOW, MIDDLE)).text
-    assert text.endswith(f"{told}`c` (50 %) leaks least.")
-    text = summarise(of_three(audit, make_score, HIGH, MIDDLE, LOW, untrained="c")).text
-    assert text.endswith(f"{told}`b` (50 %) leaks least.")
-    text = summarise(of_three(audit, make_score, HIGH, MIDDLE, LOW, untrained="abc")).text
-    assert "least" not in text
+    told = "Of the layers that were attacked well enough to tell, "
+    said = summarise(of_three(audit, make_score, HIGH, LOW, MIDDLE))
+    assert "least" not in said.text and said.details == (f"{told}`c` (50 %) leaks least.",)
+    said = summarise(of_three(audit, make_score, HIGH, MIDDLE, LOW, untrained="c"))
+    assert "least" not in said.text and said.details == (f"{told}`b` (50 %) leaks least.",)
+    said = summarise(of_three(audit, make_score, HIGH, MIDDLE, LOW, untrained="abc"))
+    assert "least" not in said.text and said.details == ()
 
 
 def test_the_layer_of_the_sentence_is_one_that_clears_guessing(audit, make_score):
     said = summarise(of_three(audit, make_score, (0.4, 0.0, 0.8), (0.3, 0.2, 0.4), LOW))
-    assert said.layer == "b" and "`a` (40 %)" in said.text and "No attack" not in said.text
+    assert said.layer == "b" and "`a` (40 %)" in said.details[0] and "No attack" not in said.text

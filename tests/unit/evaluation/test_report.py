@@ -180,11 +180,18 @@ def test_terminal_table_shows_as_many_headlines_as_fit_and_cuts_nothing_off(
 
 def test_terminal_says_in_one_line_what_an_attack_is_worth_against_a_floor(results: Results) -> None:
     text = io.StringIO()
-    print_table(results, Console(file=text, width=80))
+    print_table(dataclasses.replace(results, num_sources=20), Console(file=text, width=80))
     lines = text.getvalue().splitlines()
     line = lines[lines.index(next(line for line in lines if line.startswith("<b>bold</b>:"))) + 1]
     assert re.match("mean image +too few sources ", line)
     assert any(line.startswith("Warning: 8 independent sources") for line in lines)
+
+
+def test_terminal_begins_with_the_sentence_and_compares_nothing_of_few_sources(results: Results) -> None:
+    text = io.StringIO()
+    print_table(results, Console(file=text, width=400))
+    assert text.getvalue().splitlines()[0].strip() == summarise(results).text.replace("`", "")
+    assert "Paired differences" not in text.getvalue()
 
 
 COMPARISON = Comparison("a", "b", "psnr", 1.0, 0.5, 1.5, True, True, 29, 29)

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from documents import ROOT
 
 from inverter.config import load_config
 from inverter.evaluation.results import Row, Score
@@ -11,7 +12,7 @@ from inverter.lab.experiments.command import command
 from inverter.lab.experiments.config import MethodsExperimentConfig
 from inverter.lab.experiments.measure import without_whole_sample
 from inverter.lab.experiments.methods import without_inverter
-from inverter.lab.experiments.page import Text, own_limits, write_page
+from inverter.lab.experiments.page import Text, headline, own_limits, write_page
 from inverter.lab.experiments.plot import curves_chart, values_chart
 from inverter.lab.experiments.record import GroupResults, make_record, read_record
 from inverter.lab.experiments.summary import NOT_RUN, gain, summarise, summary_folder
@@ -65,6 +66,18 @@ def test_a_page_and_its_record(record, tmp_path):
     (tmp_path / "results.json").write_text('{"schema_version": 7}')
     with pytest.raises(ValueError, match="schema_version 7; allowed: 1"):
         read_record(tmp_path)
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "docs" / "results").glob("*/")), ids=lambda folder: folder.name)
+def test_a_page_begins_with_what_leaked(folder):
+    kept = read_record(folder)
+    assert kept is not None
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert page.split("\n", 2)[2].startswith(f"{headline(kept)}\n\n## Question\n")
+
+
+def test_nothing_inverted_is_said(record):
+    assert headline(replace(record, groups=())) == "Nothing was inverted yet, so nothing is known of what leaks."
 
 
 def test_a_page_says_which_layers_had_no_inverter(record, results):
