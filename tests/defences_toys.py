@@ -54,16 +54,27 @@ def toy_network(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of 24 pictures of 20 pixels a side."""
-    folder, random = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for number in range(24):
+    """Folder of 24 pictures of 20 pixels a side to train on."""
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), 24, seed=0)
+
+
+@pytest.fixture(scope="session")
+def dev_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of 8 others."""
+    return draw_pictures(tmp_path_factory.mktemp("pictures"), 8, seed=1)
+
+
+def draw_pictures(folder: Path, count: int, seed: int) -> Path:
+    """Fill a folder with smooth pictures."""
+    random = np.random.default_rng(seed)
+    for number in range(count):
         coarse = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((20, 20), Image.Resampling.BICUBIC).save(folder / f"{number:02d}.png")
     return folder
 
 
 @pytest.fixture(scope="session")
-def defend_config(toy_network: str, pictures: Path) -> Callable[..., DefendConfig]:
+def defend_config(toy_network: str, pictures: Path, dev_pictures: Path) -> Callable[..., DefendConfig]:
     """Function from an output folder and a kind to a config that trains for a moment."""
 
     def make(output: Path, kind: str = "nopeek", layer: str = "2", **settings: object) -> DefendConfig:
@@ -73,7 +84,7 @@ def defend_config(toy_network: str, pictures: Path) -> Callable[..., DefendConfi
             defence=replace(DefenceConfig.of_kind(kind), **{**SIZES.get(kind, {}), **settings}),
             data=DefendPicturesConfig(
                 source=f"folder:{pictures}",
-                dev=f"folder:{pictures}",
+                dev=f"folder:{dev_pictures}",
                 dev_pictures=8,
                 resolution=16,
                 crop=1,

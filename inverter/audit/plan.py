@@ -13,6 +13,7 @@ from inverter.audit.metrics import SCORED
 from inverter.blackbox.config import TrainConfig
 from inverter.config import EvaluateConfig, NetworkConfig, PrepareConfig, TargetConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
+from inverter.defences.unseen import check_unseen
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.metrics import METRICS, JudgeMetric, Missing, RankMetric
 from inverter.evaluation.metrics.lpips import load_lpips
@@ -122,6 +123,17 @@ def check_weights(target: NetworkConfig, steps: Sequence[Step]) -> None:
                 f"data.path: {folder} was made with weights {manifest.target.weights_sha256[:12]} of {target.name}, "
                 f"which now has {sha256[:12]}; choose another data.path and output, or delete the old ones"
             )
+
+
+def check_pictures(steps: Sequence[Step]) -> None:
+    """Refuse pictures of ``val`` that a defence was trained on, before anything is trained.
+
+    Raises:
+        ValueError: There are some; which defence, and how many.
+    """
+    for step in steps:
+        if (defence := step.train.target.defence) is not None:
+            check_unseen(defence, step.pairs / "val")
 
 
 def check_headline(config: AttackConfig, steps: Sequence[Step]) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from inverter.data.captured_target import CapturedTarget
 from inverter.data.manifest import SPLITS
-from inverter.data.origins import is_flat, picture_hash
+from inverter.data.origins import picture_hash
 from inverter.data.pictures import AUGMENTS, mirrors, swap_sides, to_tensor
 from inverter.data.shards import ShardRecord, ShardWriter
 from inverter.data.sources.source import ImageSource, SourceImage
@@ -119,7 +119,7 @@ class PairBuilder:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             made, counts = self._transmit(batch, inputs)
             latents = [None] * len(batch) if self.encode is None else list(self.encode(inputs).float().cpu())
-        marks = ["" if source.clip and is_flat(source.image) else picture_hash(source.image) for source in batch]
+        marks = [picture_hash(source.image, in_clip=bool(source.clip)) for source in batch]
         for name, writer in writers.items():
             features = [source.features for source in batch] if made is None else list(made[name].float().cpu())
             sizes: Sequence[int | None] = counts.get(name) or [None] * len(batch)

@@ -22,6 +22,7 @@ from inverter.run.files import write_text
 log = logging.getLogger(__name__)
 ORIGINS = "origins.json"
 NUM_NAMED = 3
+ADVICE = "in common; take pictures of its own for each"
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -43,6 +44,21 @@ class Origins:
     def num_sources(self) -> int:
         """Distinct photos and clips; a picture that was taken twice counts once."""
         return len(self.groups) + len(self.ungrouped)
+
+    @classmethod
+    def of(cls, key: str, picture: str, group: str = "", origin: str | None = None) -> Origins:
+        """Those of one picture.
+
+        Args:
+            key: Its name.
+            picture: Its hash; ``""`` is none, which tells nothing.
+            group: Photo or clip that it was cut from; ``""`` is itself.
+            origin: Hash of ``group`` wherever it occurs; None: of its name.
+        """
+        pictures = {picture: key} if picture else {}
+        if group and group != key:
+            return cls(pictures, {origin or short_hash([group.encode()]): group})
+        return cls(pictures, ungrouped=frozenset({picture or short_hash([key.encode()])}))
 
     def to_json(self) -> str:
         named = {"pictures": dict(sorted(self.pictures.items())), "groups": dict(sorted(self.groups.items()))}
@@ -66,34 +82,37 @@ class Origins:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
-def merge_origins(parts: Iterable[Origins | None]) -> Origins | None:
-    """Origins of several shards together; None where those of one are not known."""
+def merge_origins(parts: Iterable[Origins]) -> Origins:
+    """Origins of several pictures or shards together."""
     pictures: dict[str, str] = {}
     groups: dict[str, str] = {}
     ungrouped: set[str] = set()
     for part in parts:
-        if part is None:
-            return None
-        pictures, groups = {**part.pictures, **pictures}, {**part.groups, **groups}
+        for known, more in ((pictures, part.pictures), (groups, part.groups)):
+            for digest, name in more.items():
+                known.setdefault(digest, name)
         ungrouped |= part.ungrouped
     return Origins(pictures, groups, frozenset(ungrouped))
 
 
-def load_origins(folder: str | Path, manifest: Manifest) -> Origins | None:
-    """Origins of a split, whose ``folder`` is a path or URL; None where its manifest knows of none, or they are gone.
+def load_origins(folder: str | Path, sha256: str | None) -> Origins | None:
+    """Origins that lie in ``folder``, a path or URL; None where there are none, or they are gone.
 
+    Args:
+        folder: Of a split, or of a trained defence.
+        sha256: Of ``origins.json``, as what lies beside it says; None: there are none.
     Raises:
-        ValueError: ``origins.json`` is not the manifest's.
+        ValueError: ``origins.json`` is another one.
     """
-    if manifest.origins_sha256 is None:
+    if sha256 is None:
         return None
     try:
         with open_member(folder, ORIGINS) as stream:
             data = stream.read()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != manifest.origins_sha256:
-        raise ValueError(f"{folder}/{ORIGINS} is not that of the manifest beside it; prepare the split again")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError(f"{folder}/{ORIGINS} is not the one that was written there; make the folder again")
     try:
         return Origins.from_json(data)
     except ValueError as error:
@@ -102,7 +121,7 @@ def load_origins(folder: str | Path, manifest: Manifest) -> Origins | None:
 
 def copy_origins(folder: str | Path, output: Path) -> None:
     """Write the origins of a split, where they are known, to a folder that has its manifest."""
-    if (origins := load_origins(folder, Manifest.load(output))) is not None:
+    if (origins := load_origins(folder, Manifest.load(output).origins_sha256)) is not None:
         origins.save(output)
 
 
@@ -115,34 +134,47 @@ def check_disjoint(one: str | Path, other: str | Path) -> None:
         ValueError: They have something in common; the message says how much, and names some of it.
     """
     first, second = Manifest.load(one), Manifest.load(other)
-    what, advice = f"{one} and {other} have", "in common; prepare each split from pictures of its own"
     if shared := {shard.sha256 for shard in first.shards} & {shard.sha256 for shard in second.shards}:
-        raise ValueError(f"{what} {len(shared)} shard(s) {advice}")
-    a, b = load_origins(one, first), load_origins(other, second)
-    if a is None or b is None:
-        log.warning("%s has no %s: whether %s shares a picture with it was not checked", *_unknown(one, other, a))
-        return
-    pictures, groups = a.pictures.keys() & b.pictures.keys(), a.groups.keys() & b.groups.keys()
+        raise ValueError(f"{one} and {other} have {len(shared)} shard(s) {ADVICE}")
+    check_unshared(one, load_origins(one, first.origins_sha256), other, load_origins(other, second.origins_sha256))
+
+
+def check_unshared(one: object, here: Origins | None, other: object, there: Origins | None) -> bool:
+    """Compare pictures, and the photos or clips that these were cut from, as :func:`check_disjoint` does.
+
+    Args:
+        one: What the one set of pictures is called.
+        here: Its origins; None: not known.
+        other: Likewise.
+        there: Likewise.
+    Returns:
+        Whether both are known.
+    """
+    if here is None or there is None:
+        unknown, known = (one, other) if here is None else (other, one)
+        log.warning("%s has no %s: whether %s shares a picture with it was not checked", unknown, ORIGINS, known)
+        return False
     in_common = [
         f"{len(shared)} {name} ({_named(shared, mine, others)})"
-        for name, shared, mine, others in (
-            ("picture(s)", pictures, a.pictures, b.pictures),
-            ("photo(s) or clip(s)", groups, a.groups, b.groups),
+        for name, mine, others in (
+            ("picture(s)", here.pictures, there.pictures),
+            ("photo(s) or clip(s)", here.groups, there.groups),
         )
-        if shared
+        if (shared := mine.keys() & others.keys())
     ]
     if in_common:
-        raise ValueError(f"{what} {' and '.join(in_common)} {advice}")
+        raise ValueError(f"{one} and {other} have {' and '.join(in_common)} {ADVICE}")
+    return True
 
 
-def picture_hash(picture: Image.Image) -> str:
-    """Short hash of size and pixels of an RGB picture."""
+def picture_hash(picture: Image.Image, *, in_clip: bool = False) -> str:
+    """Short hash of size and pixels of an RGB picture.
+
+    ``""`` for a frame of a clip that has one colour alone, as many a first one: it tells nothing of its origin.
+    """
+    if in_clip and picture.getcolors(1) is not None:
+        return ""
     return short_hash([repr(picture.size).encode(), picture.tobytes()])
-
-
-def is_flat(picture: Image.Image) -> bool:
-    """Whether a picture has one colour alone, as the first frame of many a clip: it tells nothing of its origin."""
-    return picture.getcolors(1) is not None
 
 
 def short_hash(parts: Iterable[bytes]) -> str:
@@ -151,10 +183,6 @@ def short_hash(parts: Iterable[bytes]) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
-
-
-def _unknown(one: str | Path, other: str | Path, first: Origins | None) -> tuple[str | Path, str, str | Path]:
-    return (one, ORIGINS, other) if first is None else (other, ORIGINS, one)
 
 
 def _named(shared: set[str], mine: Mapping[str, str], others: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -45,7 +45,9 @@ class PictureCache(Dataset[dict[str, Any]]):
         path = folder / f"{derive_seed(*identity(pattern), resolution):016x}"
         texts, pixels = path.with_suffix(".json"), path.with_suffix(".u8")
         if not texts.is_file():
-            _decode(pattern, resolution, texts, pixels)
+            items = TarSource(pattern, shard_size=1).items()
+            samples = ({"key": key, **decode_sample(sample, resolution)} for key, sample in items)
+            write_pictures(pattern, samples, texts, pixels)
         self.samples: list[dict[str, Any]] = json.loads(texts.read_text(encoding="utf-8"))
         self.resolution, self._pixels = resolution, pixels
 
@@ -103,6 +105,29 @@ def read_words(pattern: str) -> Iterator[tuple[str, dict[str, str]]]:
     yield from ((key, _words(read_annotations(sample))) for key, sample in TarSource(pattern, shard_size=1).items())
 
 
+def write_pictures(source: str, samples: Iterable[dict[str, Any]], texts: Path, pixels: Path) -> None:
+    """Write what a cache reads, complete or not at all.
+
+    Args:
+        source: Where they come from.
+        samples: ``image`` ``(3, S, S)`` uint8 and what is said of it.
+        texts: File of what is said; written last.
+        pixels: File of the pictures.
+    Raises:
+        ValueError: There is no sample.
+    """
+    pixels.parent.mkdir(parents=True, exist_ok=True)
+    said = []
+    with whole_file(pixels) as stream:
+        for sample in track(samples, f"pictures of {source}"):
+            stream.write(sample["image"].numpy().tobytes())
+            said.append({key: value for key, value in sample.items() if key != "image"})
+    if not said:
+        raise ValueError(f"data: {source} gave no picture; allowed: a source with 1 or more")
+    write_text(texts, json.dumps(said))
+    log.info("%d pictures of %s in %s", len(said), source, pixels)
+
+
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Batch with ``image`` ``(B, 3, S, S)`` float32 in [0, 1], ``label`` ``(B,)`` and the words as lists."""
     batch: dict[str, Any] = {"image": torch.stack([sample["image"] for sample in samples]).float().div_(255)}
@@ -119,18 +144,6 @@ def identity(pattern: str) -> list[object]:
 def _mark(path: Path) -> str:
     """Size and time of a file: tar pads, so that another content may have the same size; ``""`` for a URL."""
     return f"{(found := path.stat()).st_size}:{found.st_mtime_ns}" if path.is_file() else ""
-
-
-def _decode(pattern: str, resolution: int, texts: Path, pixels: Path) -> None:
-    pixels.parent.mkdir(parents=True, exist_ok=True)
-    samples: list[dict[str, Any]] = []
-    with whole_file(pixels) as stream:
-        for key, sample in track(TarSource(pattern, shard_size=1).items(), f"pictures of {pattern}"):
-            decoded = decode_sample(sample, resolution)
-            stream.write(decoded.pop("image").numpy().tobytes())
-            samples.append({"key": key, **decoded})
-    write_text(texts, json.dumps(samples))  # written last: says that the pictures are complete
-    log.info("%d pictures of %s in %s", len(samples), pattern, pixels)
 
 
 def _words(annotations: dict[str, Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from inverter.config.parse import parse_json
 from inverter.data.manifest import FEATURE_DTYPES, ShardInfo, stream_sha256
-from inverter.data.origins import Origins, short_hash
+from inverter.data.origins import Origins, merge_origins, short_hash
 from inverter.data.pair_codec import encode_pair, to_array
 from inverter.data.statistics import FeatureStatistics
 from inverter.run.files import write_text
@@ -92,9 +92,7 @@ class ShardWriter:
         self._keys: set[str] = set()
         self._groups: set[str] = set()
         self._num_ungrouped = self._num_texts = 0
-        self._pictures: dict[str, str] = {}
-        self._origins: dict[str, str] = {}
-        self._ungrouped: set[str] = set()
+        self._origins: list[Origins] = []
         self._sent_bytes: list[int | None] = []
 
     def __enter__(self) -> ShardWriter:
@@ -174,14 +172,11 @@ class ShardWriter:
         self._keys.add(key)
         if picture is None:
             picture = short_hash([image.cpu().numpy().tobytes()])
-        if picture:
-            self._pictures.setdefault(picture, key)
+        self._origins.append(Origins.of(key, picture, group, origin))
         if group and group != key:
             self._groups.add(group)
-            self._origins.setdefault(origin or short_hash([group.encode()]), group)
         else:
             self._num_ungrouped += 1
-            self._ungrouped.add(picture or short_hash([key.encode()]))
         self._num_texts += bool(text)
         self._sent_bytes.append(sent_bytes)
 
@@ -197,7 +192,7 @@ class ShardWriter:
             groups=tuple(sorted(self._groups)),
             num_ungrouped=self._num_ungrouped,
             num_texts=self._num_texts,
-            origins=Origins(self._pictures, self._origins, frozenset(self._ungrouped)),
+            origins=merge_origins(self._origins),
             sent_bytes=total(self._sent_bytes),
         )
         origins = parse_json(record.origins.to_json()) if record.origins is not None else None

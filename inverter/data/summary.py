@@ -41,7 +41,8 @@ def summarise(
     if shapes != {spec.feature_shape}:
         raise ValueError(f"features have the shapes {sorted(shapes)}; the target's spec says {spec.feature_shape}")
     statistics = reduce(FeatureStatistics.merge, (record.statistics for record in records))
-    origins = merge_origins(record.origins for record in records)
+    known = [record.origins for record in records if record.origins is not None]
+    origins = merge_origins(known) if len(known) == len(records) else None
     groups = {group for record in records for group in record.groups}
     ungrouped = sum(record.num_ungrouped for record in records)
     num_pairs, sent_bytes = sum(record.info.count for record in records), total(r.sent_bytes for r in records)

@@ -12,10 +12,10 @@ from inverter.defences.kinds import DefenceConfig
 
 @dataclass
 class DefendPicturesConfig:
-    source: str = "photos"  # pictures to train on, as prepare reads them: photos, prior, folder:PATH, shards:PATH, ...
-    pictures: int | None = None  # the first so many; null: all, of photos 256
+    source: str = "prior"  # pictures to train on, as prepare reads them: photos, prior, folder:PATH, shards:PATH, ...
+    pictures: int | None = 2048  # the first so many; null: all, of photos 256
     dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of torchvision: and huggingface:
-    dev: str = "photos"  # pictures of validation, and that utility is measured on
+    dev: str = "photos"  # other pictures, of validation, and that utility is measured on
     dev_pictures: int | None = 256  # the first so many; null: all
     dev_dataset: DatasetConfig = field(default_factory=DatasetConfig)  # of dev, likewise
     prior: str = "embedded"  # draws the pictures of source=prior

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain, count, takewhile
 from pathlib import Path
@@ -16,16 +17,16 @@ from torch.utils.data import DataLoader
 from inverter.config import ImageDataConfig, PrepareConfig
 from inverter.data.datamodule import EpochSampler, PairLoader
 from inverter.data.image_module import AugmentedPictures, ShiftAndMirror, picture_loader
-from inverter.data.picture_cache import PictureCache, collate
+from inverter.data.origins import ORIGINS, Origins, check_unshared, merge_origins, picture_hash
+from inverter.data.picture_cache import PictureCache, collate, write_pictures
 from inverter.data.pictures import square, to_tensor
 from inverter.data.sources.open import open_source
 from inverter.data.sources.source import ImageSource
 from inverter.data.workers import start_server
 from inverter.defences.config import DefendConfig
 from inverter.priors.load import load_prior
-from inverter.run.files import whole_file, write_text
+from inverter.run.files import write_text
 from inverter.run.processes import rank, world_size
-from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
 
 
@@ -47,11 +48,17 @@ class SourceCache(PictureCache):
         made_of = [config.source, config.split, config.pairs, config.seed, asdict(config.dataset), source.listing()]
         made_of += [drawn_by] if drawn_by else []
         path = folder / f"{derive_seed(json.dumps(made_of), resolution):016x}"
-        texts, pixels = path.with_suffix(".json"), path.with_suffix(".u8")
-        if not texts.is_file():
-            _decode(source, config, resolution, texts, pixels)
+        texts, pixels, origins = (path.with_suffix(suffix) for suffix in (".json", ".u8", f".{ORIGINS}"))
+        if not (texts.is_file() and origins.is_file()):
+            found: list[Origins] = []
+            write_pictures(config.source, _decode(source, resolution, found), texts, pixels)
+            write_text(origins, merge_origins(found).to_json())
         self.samples: list[dict[str, Any]] = json.loads(texts.read_text(encoding="utf-8"))
-        self.resolution, self._pixels = resolution, pixels
+        self.resolution, self._pixels, self._origins = resolution, pixels, origins
+
+    def origins(self) -> Origins:
+        """Hashes of the pictures, and of the photos and clips that they were cut from."""
+        return Origins.from_json(self._origins.read_bytes())
 
 
 class SourceModule(L.LightningDataModule):
@@ -62,6 +69,8 @@ class SourceModule(L.LightningDataModule):
     Args:
         config: Of the training.
         output: Folder of the run, which holds the decoded pictures unless ``data.cache`` says another.
+    Raises:
+        ValueError: By ``prepare_data``: the two have a picture, photo or clip in common.
     """
 
     def __init__(self, config: DefendConfig, output: Path) -> None:
@@ -90,8 +99,9 @@ class SourceModule(L.LightningDataModule):
         return SourceCache(source, data.resolution, self.cache)
 
     def prepare_data(self) -> None:
-        for split in ("train", "dev"):
-            self.pictures(split)
+        data = self.config.data
+        train, dev = (self.pictures(split).origins() for split in ("train", "dev"))
+        check_unshared(f"data.source={data.source}", train, f"data.dev={data.dev}", dev)
 
     def first(self, num_pictures: int) -> Tensor:
         """The first training pictures ``(N, 3, S, S)`` in [0, 1]."""
@@ -110,14 +120,10 @@ class SourceModule(L.LightningDataModule):
         return picture_loader(self.pictures("dev"), self.config.data.batch_size)
 
 
-def _decode(source: ImageSource, config: PrepareConfig, resolution: int, texts: Path, pixels: Path) -> None:
-    pixels.parent.mkdir(parents=True, exist_ok=True)
-    samples: list[dict[str, Any]] = []
+def _decode(source: ImageSource, resolution: int, origins: list[Origins]) -> Iterator[dict[str, Any]]:
+    """Pictures of a source with key and label; what they were cut from is added to ``origins``."""
     shards = takewhile(bool, (list(source.shard(index)) for index in count()))
-    with whole_file(pixels) as stream:
-        for item in track(chain.from_iterable(shards), f"pictures of {config.source}"):
-            stream.write(to_tensor(square(item.image, resolution)).numpy().tobytes())
-            samples.append({"key": item.key, "label": item.label})
-    if not samples:
-        raise ValueError(f"data: source={config.source} gave no picture; allowed: a source with 1 or more")
-    write_text(texts, json.dumps(samples))  # written last: says that the pictures are complete
+    for item in chain.from_iterable(shards):
+        picture = picture_hash(item.image, in_clip=bool(item.clip))
+        origins.append(Origins.of(item.key, picture, item.group, item.origin))
+        yield {"image": to_tensor(square(item.image, resolution)), "key": item.key, "label": item.label}

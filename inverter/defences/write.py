@@ -23,6 +23,8 @@ def write_defence(module: DefenceModule, data: SourceModule, output: Path) -> De
     before, after = base.network.state_dict(), split.network.state_dict()
     changed = {name: value for name, value in after.items() if not torch.equal(value, before[name])}
     cut = split.target.cut
+    origins = data.pictures("train").origins()
+    origins.save(output)
     spec = DefenceSpec(
         schema_version=SCHEMA_VERSION,
         kind=config.defence.kind,
@@ -34,6 +36,7 @@ def write_defence(module: DefenceModule, data: SourceModule, output: Path) -> De
         trained_on=describe_source(config.data.source),
         weights_sha256=write_tensors(output, changed, cut),
         utility=measure_utility(split, base, data.val_dataloader(), config.seed, config.data.labels),
+        origins_sha256=origins.sha256(),
     )
     spec.save(output)
     return spec

@@ -82,7 +82,8 @@ class Attackers:
             )
         runs = (split_name(config.inverter)[0], config.baseline)
         trained = [Path(name) for name in runs if name is not None and is_run(name)]
-        return EvaluationPairs.find(Path(data), f"inverter {config.inverter!r}", target, trained, config.accept)
+        what, defence = f"inverter {config.inverter!r}", config.target.defence
+        return EvaluationPairs.find(Path(data), what, target, trained, config.accept, defence)
 
     @property
     def output(self) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import MANIFEST, Manifest
 from inverter.data.origins import check_disjoint
+from inverter.defences.unseen import check_unseen
 from inverter.evaluation.judges import Gallery, draw_gallery
 from inverter.evaluation.metrics import Missing
 from inverter.targets.spec import SAME_FEATURES, TargetSpec, check_same_features
@@ -28,16 +29,26 @@ MIN_DISTRACTORS = 20
 
 @dataclass(frozen=True)
 class EvaluationPairs:
-    """Folders ``val`` and, where it is there, ``train``, with their manifests; both hold features of one target."""
+    """Folders ``val`` and, where it is there, ``train``, with their manifests; both hold features of one target.
+
+    ``unseen`` says whether no picture of ``val`` is known to be one that its device's defence was trained on.
+    """
 
     val: Path
     train: Path | None
     manifest: Manifest
     train_manifest: Manifest | None
+    unseen: bool = True
 
     @classmethod
     def find(
-        cls, data: Path, what: str, target: TargetSpec, trained: Sequence[Path] = (), accept: Sequence[str] = ()
+        cls,
+        data: Path,
+        what: str,
+        target: TargetSpec,
+        trained: Sequence[Path] = (),
+        accept: Sequence[str] = (),
+        defence: str | None = None,
     ) -> EvaluationPairs:
         """Open the pairs in ``data`` for ``what``, which takes features of ``target``.
 
@@ -47,10 +58,11 @@ class EvaluationPairs:
             target: Network and layer.
             trained: Other folders with the manifest and origins of what it was trained on.
             accept: Which of :data:`HANDICAPS` that are compared the pairs' target may have otherwise.
+            defence: Folder of the trained defence that their device has; None: it has none, or it is not at hand.
         Raises:
             ValueError: ``accept`` holds another name, there is no ``val``, its shards are not its manifest's, a folder
                 holds features of another target, layer or payload, or ``val`` shares a shard, picture, photo or clip
-                with what was trained or chosen on.
+                with what was trained or chosen on, the defence among them.
         """
         val, train = data / "val", data / "train" if (data / "train" / "manifest.json").is_file() else None
         manifest, train_manifest = Manifest.load(val), Manifest.load(train) if train is not None else None
@@ -68,8 +80,9 @@ class EvaluationPairs:
         ]
         for folder in [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()] + others:
             check_disjoint(folder, val)
+        unseen = manifest.target.defence is None if defence is None else check_unseen(defence, val)
         manifest.verify(val)
-        return cls(val, train, manifest, train_manifest)
+        return cls(val, train, manifest, train_manifest, unseen)
 
     def notes(self, num_train: int, attacked: TargetSpec) -> list[str]:
         """What a reader has to know of the pictures.
@@ -85,6 +98,8 @@ class EvaluationPairs:
         notes += [
             said for key, said in HANDICAPS.items() if getattr(attacked, key) != getattr(self.manifest.target, key)
         ]
+        if not self.unseen:
+            notes.append("Whether the defence was trained on pictures of these is not known.")
         if self.manifest.precision == "bf16":
             notes.append("The pairs' features were computed in bf16, what measures them in float32.")
         if self.train_manifest is not None:

@@ -10,7 +10,7 @@ from inverter.audit.assemble import assemble
 from inverter.audit.config import AuditConfig
 from inverter.audit.page import write_page
 from inverter.audit.picture_sheet import read_sheet
-from inverter.audit.plan import Step, check_headline, check_weights, plan_audit
+from inverter.audit.plan import Step, check_headline, check_pictures, check_weights, plan_audit
 from inverter.audit.progress import LayerProgress
 from inverter.audit.prompt import probe_prompt
 from inverter.audit.recommend import end_if_broken, parse_limits
@@ -45,6 +45,7 @@ def audit_layers(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str
     record_run(config, output, "audit")
     for split in SPLITS:
         prepare.prepare_together([step.prepare[split] for step in steps])
+    check_pictures(steps)
     check_headline(config, steps)
     for number, step in enumerate(steps, 1):
         log.info("layer %d of %d: %s", number, len(steps), step.info.name)

@@ -39,6 +39,7 @@ def train(config: DefendConfig, output: Path) -> Path:
     base = load_defended(config.target)
     module = DEFENCES[config.defence.kind].build(config, base)
     data = SourceModule(config, output)
+    data.prepare_data()  # before anything is begun that it could refuse
     if not run.resumed:
         module.start(data.first(NUM_START))
     trainer = run.fit(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from inverter.audit.picture_sheet import read_sheet
-from inverter.audit.plan import check_headline, check_weights
+from inverter.audit.plan import check_headline, check_pictures, check_weights
 from inverter.audit.recommend import end_if_broken, parse_limits
 from inverter.data.manifest import SPLITS
 from inverter.run.device import pick_device
@@ -59,6 +59,7 @@ def attack_settings(config: TradeoffConfig, plan: Plan) -> None:
     """Prepare, train, evaluate and measure utility, as far as that is not done."""
     for split in SPLITS:
         prepare.prepare_together([step.prepare[split] for step in plan.steps])
+    check_pictures(plan.steps)
     check_headline(config, plan.steps)
     if plan.start is not None:
         log.info("an inverter that every attack begins with")

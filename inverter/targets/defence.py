@@ -62,6 +62,8 @@ class DefenceSpec:
         trained_on: Source of the pictures.
         weights_sha256: SHA-256 of ``model.safetensors``.
         utility: On ``dev``.
+        origins_sha256: SHA-256 of ``origins.json``, which holds those of the pictures that it was trained on; None:
+            there is none.
     """
 
     schema_version: Literal[1]
@@ -74,10 +76,14 @@ class DefenceSpec:
     trained_on: str
     weights_sha256: Sha256
     utility: Utility
+    origins_sha256: Sha256 | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**asdict(self), "target": self.target.to_dict()}
+        values = {**asdict(self), "target": self.target.to_dict()}
+        if self.origins_sha256 is None:  # as before there were any, so that their marks stay
+            del values["origins_sha256"]
+        return values
 
     @property
     def mark(self) -> DefenceMark:
@@ -104,7 +110,7 @@ def read_defence(folder: str | Path) -> DefenceSpec:
         if not isinstance(values, dict):
             raise ValueError(f"it holds a {type(values).__name__}; allowed: an object")
         sealed = values.pop("sha256", None)
-        spec = read_strictly("defence", DefenceSpec, values)
+        spec = read_strictly("defence", DefenceSpec, values, optional=("origins_sha256",))
     except (OSError, ValueError) as error:
         raise ValueError(f"target.defence={str(folder)!r}: {SPEC} cannot be used: {one_line(error)}") from error
     if sealed != _seal(values):

@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from defences_toys import defend_config, pictures, toy_network
+from defences_toys import defend_config, dev_pictures, pictures, toy_network
 from safetensors.torch import load_file, save_file
 
+from inverter.audit.plan import Step, check_pictures
 from inverter.blackbox.build import check_target
 from inverter.blackbox.config import TrainConfig
-from inverter.config import DataConfig, PrepareConfig, SenderConfig, TargetConfig
+from inverter.config import DataConfig, EvaluateConfig, PrepareConfig, SenderConfig, TargetConfig
 from inverter.data.manifest import Manifest
 from inverter.data.unfinished import check_defence
+from inverter.evaluation.pairs import EvaluationPairs
 from inverter.inversion.chosen import check_given
-from inverter.stages import defend
+from inverter.stages import defend, prepare
 from inverter.targets import load_target
 from inverter.targets.defence import read_defence
+from inverter.targets.layers import LayerInfo
 from inverter.targets.load import load_same_target
 from inverter.targets.spec import DefenceMark, TargetSpec
 
-__all__ = ["defend_config", "pictures", "toy_network"]
+__all__ = ["defend_config", "dev_pictures", "pictures", "toy_network"]
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +138,32 @@ def test_features_of_another_defence(folder, tiny_shards, refused, caplog):
     assert "defence" not in plain.target.to_dict() and target.spec.to_dict()["defence"] == asdict(target.spec.defence)
 
 
+def test_pictures_that_a_defence_was_trained_on(folder, pictures, dev_pictures, tiny_prior_folder, tmp_path, refused):
+    """Also for an evaluation that is not given the defence: it says that nothing was compared."""
+    target = TargetConfig(name="module:toy_defended:build", layer="2", input_size=16, defence=str(folder))
+    made = PrepareConfig(target=target, prior=str(tiny_prior_folder), pairs=4, split="val", device="cpu")
+    for name, source in (("same", pictures), ("other", dev_pictures)):
+        prepare.run(replace(made, source=f"folder:{source}", output=str(tmp_path / name)))
+    spec = Manifest.load(tmp_path / "same" / "val").target
+
+    def find(name: str, defence: Path | None = folder) -> EvaluationPairs:
+        return EvaluationPairs.find(tmp_path / name, "mine", spec, defence=None if defence is None else str(defence))
+
+    def plan(name: str) -> list[Step]:
+        train = TrainConfig(target=target, data=DataConfig(path=str(tmp_path / name)))
+        return [Step(LayerInfo("2", (8, 8, 8), 512, 2048, 0.7, 0.5), {}, train, EvaluateConfig())]
+
+    refused("pictures of an evaluation that a defence was trained on", lambda: find("same"))
+    refused("pictures of an evaluation that a defence was trained on", lambda: check_pictures(plan("same")))
+    check_pictures(plan("other"))
+    said = "Whether the defence was trained on pictures of these is not known."
+    assert said not in find("other").notes(1, spec) and said in find("same", None).notes(1, spec)
+    (folder / "origins.json").write_text("{}")
+    refused("a defence whose origins were edited", lambda: find("other"))
+    (folder / "origins.json").unlink()
+    assert said in find("other").notes(1, spec)
+
+
 def test_finished_pairs_of_an_earlier_defence(folder, tiny_shards, tmp_path, refused):
     made = of(Manifest.load(tiny_shards / "train"), replace(load(folder).spec, defence=DefenceMark("nopeek", "0" * 64)))
     (tmp_path / "train").mkdir()
@@ -156,6 +185,10 @@ def test_trainings(defend_config, refused, refused_by_command, tmp_path, monkeyp
     refused("a layer whose server's half cannot run alone", lambda: attempt(2, "noise", "3.inner"))
     refused("noise that is none", lambda: attempt(3, "noise", payload="int8"))
     refused("a defence's range that is not known", lambda: attempt(4, payload="minmax:8:fit"))
+    same = defend_config(tmp_path / "same")
+    same.data.dev, same.data.dev_pictures = same.data.source, None
+    refused("pictures of validation that a defence is trained on", lambda: defend.run(same))
+    assert not (tmp_path / "same" / "defend.yaml").exists()
     path = "inverter.defences.modules.nopeek.distance_correlation"
     monkeypatch.setattr(path, lambda images, features: features.sum() * math.nan)
     refused("a defence whose training is not finite", lambda: attempt(5))

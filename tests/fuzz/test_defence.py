@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from defences_toys import defend_config, pictures, toy_network
+from defences_toys import defend_config, dev_pictures, pictures, toy_network
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +11,7 @@ from inverter.stages import defend
 from inverter.targets import load_target
 from inverter.targets.defence import _seal, read_defence
 
-__all__ = ["defend_config", "pictures", "toy_network"]
+__all__ = ["defend_config", "dev_pictures", "pictures", "toy_network"]
 
 
 @pytest.fixture(scope="module")

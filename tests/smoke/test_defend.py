@@ -5,25 +5,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from defences_toys import defend_config, pictures, toy_network
+from defences_toys import defend_config, dev_pictures, pictures, toy_network
 
 from inverter.__main__ import main
 from inverter.data.manifest import Manifest
 from inverter.stages import defend
 from inverter.targets.defence import read_defence
 
-__all__ = ["defend_config", "pictures", "toy_network"]
+__all__ = ["defend_config", "dev_pictures", "pictures", "toy_network"]
 
 
 @pytest.mark.parametrize(
     ("kind", "payload", "shape"), [("nopeek", "int8", (8, 8, 8)), ("bottleneck", "zlib", (2, 8, 8))]
 )
-def test_defend_then_prepare(kind, payload, shape, toy_network, pictures, tmp_path: Path, tiny_prior_folder, capsys):
+def test_defend_then_prepare(
+    kind, payload, shape, toy_network, pictures, dev_pictures, tmp_path: Path, tiny_prior_folder, capsys
+):
     target = [f"target.name={toy_network}", "target.layer=2", "target.input_size=16"]
     words = [f"defence.kind={kind}", "data.batch_size=8", *(["defence.channels=2"] if kind == "bottleneck" else [])]
     source = [
         f"data.source=folder:{pictures}",
-        f"data.dev=folder:{pictures}",
+        f"data.dev=folder:{dev_pictures}",
         "data.resolution=16",
         "data.batch_size=8",
     ]

@@ -60,7 +60,7 @@ PICTURES = "images=2 num_distractors=2"
 SIZES = {  # stage: words on top
     "prepare": "prior={tiny} pairs=4 shard_size=4 num_inference_steps=1 device=cpu",
     "train": f"prior={{tiny}} {MODEL} {TRAIN}",
-    "defend": f"data.source=photos data.pictures=4 data.dev_pictures=2 {TRAIN}",
+    "defend": f"data.source=prior data.prior={{tiny}} data.pictures=4 data.dev_pictures=2 {TRAIN}",
     "distill": f"{TRAIN} rank=2 num_ddim_steps=4 grid_pictures=2",
     "evaluate": "limit=4 num_bootstrap=20 device=cpu",
     "audit": f"prior={{tiny}} train.pairs=4 dev.pairs=4 val.pairs=4 shard_size=4 num_inference_steps=1 {MODEL} {TRAIN} "

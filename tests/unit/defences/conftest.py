@@ -1,3 +1,3 @@
-from defences_toys import defend_config, pictures, toy_network
+from defences_toys import defend_config, dev_pictures, pictures, toy_network
 
-__all__ = ["defend_config", "pictures", "toy_network"]
+__all__ = ["defend_config", "dev_pictures", "pictures", "toy_network"]

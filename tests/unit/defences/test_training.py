@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from inverter.config import TargetConfig
+from inverter.data.origins import load_origins
 from inverter.defences import load_defended
 from inverter.defences.adversary import Adversary, reverse_gradient
 from inverter.defences.data import SourceModule
@@ -43,6 +44,9 @@ def test_what_is_written(defend_config, tmp_path):
     spec = read_defence(folder)
     assert spec.cut == {"kind": "channels", "channels": 2} and spec.payload == "minmax:4:-1:1"
     assert spec.settings["bits"] == 4 and "kind" not in spec.settings
+    origins = load_origins(folder, spec.origins_sha256)
+    assert len(origins.pictures) == 24 and origins.num_sources == 24
+    assert "origins_sha256" not in replace(spec, origins_sha256=None).to_dict()
     assert spec.trained_on.startswith("folder:pictures") and "/" not in spec.trained_on
     assert (spec.utility.num_images, spec.utility.num_labels, spec.utility.top1) == (8, 0, None)
     assert spec.utility.sent_bytes == 2 * 8 * 8 / 2 and spec.utility.undefended_bytes == 4 * 8 * 8 * 8
@@ -180,21 +184,22 @@ def test_siamese_refuses_pictures_without_the_label_that_pairs_them(defend_confi
         module.penalty(torch.rand(3, 8), batch, torch.rand(3, 5))
 
 
-def test_labels_of_the_pictures(defend_config, tmp_path, pictures):
-    with tarfile.open(tmp_path / "labelled.tar", "w") as shard:
-        for number, path in enumerate(sorted(pictures.iterdir())[:16]):
-            words = json.dumps({"label": number % 5}).encode()
-            shard.add(path, f"{number:02d}.png")
-            entry = tarfile.TarInfo(f"{number:02d}.json")
-            entry.size = len(words)
-            shard.addfile(entry, io.BytesIO(words))
+def test_labels_of_the_pictures(defend_config, tmp_path, pictures, dev_pictures):
+    for name, found in (("train", sorted(pictures.iterdir())[:16]), ("dev", sorted(dev_pictures.iterdir()))):
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as shard:
+            for number, path in enumerate(found):
+                words = json.dumps({"label": number % 5}).encode()
+                shard.add(path, f"{number:02d}.png")
+                entry = tarfile.TarInfo(f"{number:02d}.json")
+                entry.size = len(words)
+                shard.addfile(entry, io.BytesIO(words))
     config = defend_config(tmp_path / "run", label_weight=1.0)
     with pytest.raises(ValueError, match=r"defence.label_weight=1.0; allowed: 0, or above 0 with data.labels=true"):
         defend.run(config)
     config.data.labels = True
     with pytest.raises(ValueError, match="pictures have labels from -1 to -1; allowed: 0 to 4"):
         defend.run(config)
-    config.data.source = config.data.dev = f"shards:{tmp_path / 'labelled.tar'}"
+    config.data.source, config.data.dev = (f"shards:{tmp_path / name}.tar" for name in ("train", "dev"))
     config.output = str(tmp_path / "labelled")
     utility = read_defence(defend.run(config)).utility
     assert utility.num_labels == 8

@@ -417,7 +417,7 @@ def test_splits_that_share_pictures_are_refused(config, tmp_path, caplog):
     shutil.copy(tmp_path / "pictures" / "b.png", tmp_path / "others" / "z.png")
     config.source, config.split, config.augment = f"folder:{tmp_path / 'others'}", "dev", "jitter"
     dev = prepare.run(config)
-    message = r"train and .*dev have 1 picture\(s\) \(b there, z here\) in common; prepare each split from"
+    message = r"train and .*dev have 1 picture\(s\) \(b there, z here\) in common; take pictures of its own"
     with pytest.raises(ValueError, match=message):
         PairDataModule(str(train), str(dev))
     assert "have 1 picture(s)" in caplog.text  # said as soon as they are there
