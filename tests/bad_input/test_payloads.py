@@ -1,11 +1,13 @@
 """Payloads that cannot be, cannot follow each other, or cannot send what they are given."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
 from inverter.config import PrepareConfig, TargetConfig
 from inverter.data.fingerprint import Fingerprint
-from inverter.data.fit import fitted_payloads
+from inverter.data.fit import fit_payloads
 from inverter.payloads import make_payload
 from inverter.targets.target import MultiTarget
 
@@ -61,7 +63,8 @@ def test_ranges_to_fit(refused, tmp_path):
     refused("a range to fit where no pairs are", lambda: make_payload("minmax:8:fit")(torch.zeros(1, 2)))
     config = PrepareConfig(target=TargetConfig(payload="minmax:8:fit"), output=str(tmp_path), split="dev")
     prints = {str(tmp_path): Fingerprint(tmp_path / "dev", config)}
-    refused("a range to fit before the training pairs", lambda: fitted_payloads([config], None, prints))
+    builder = SimpleNamespace(target=SimpleNamespace(fits=True))
+    refused("a range to fit before the training pairs", lambda: fit_payloads(builder, [config], prints))
     options = {"name": "tiny", "input_size": 4, "mean": [0.0] * 3, "std": [1.0] * 3, "payload": "minmax:8:fit"}
     target = MultiTarget(nn.Sequential(nn.Tanh(), nn.Identity()), ["0+1"], **options)
     refused("a range to fit of joint layers", lambda: target.fit([torch.rand(2, 3, 4, 4)]))

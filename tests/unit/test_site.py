@@ -96,10 +96,10 @@ def test_every_published_inverter_has_its_rows(hook):
     assert set(published.names()) == folders
     page, readme = published.pages()["docs/published.md"], published.pages()["README.md"]
     assert [f"### {name}\n" in page for name in folders] == [True] * len(folders)
-    assert "| nearest training image | 9.43 [9.18, 9.69] | 0.097 [0.086, 0.108] | 0.465 [0.402, 0.527] |" in page
+    assert "| nearest training image | 9.52 [9.25, 9.78] | 0.099 [0.088, 0.110] | 0.434 [0.375, 0.496] |" in page
     assert "| `blocks.2` | 40 x 28 x 28, 2.55 times the picture | 40,000, then 18,000 | 1,000 | 4.7 MB |" in page
-    row = "| `blocks.4` | 112 x 14 x 14, 1.79 times the picture | 256 | 19.03 [18.69, 19.38] | "
-    assert row + "0.29 [0.23, 0.34] / 0.20 [0.15, 0.25] | 0.04 / 0.04 |" in readme
+    row = "| `blocks.4` | 112 x 14 x 14, 1.79 times the picture | 256 | 19.64 [19.30, 19.98] | "
+    assert row + "0.86 [0.81, 0.89] / 0.99 [0.97, 1.00] | 0.05 / 0.04 |" in readme
 
 
 @pytest.mark.parametrize("share", [0.0, 2 / 192, 5 / 192, 0.5, 1.0])
