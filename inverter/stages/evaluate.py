@@ -50,11 +50,12 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     options = {"pretrained": config.target.pretrained, "defence": config.target.defence}
     target = load_same_target(pairs.manifest.target, config.target.name, device, **options)  # type: ignore[arg-type]
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
+    attacks = attackers.methods(target, device)  # moves the prior to the device, too
     references = reference_methods(trained.inverter.prior, batches, pairs.train)
     judges, absent = load_judges(config.judges, device=device)
     gallery = draw_distractors(pairs.val, config.batch_size, config.seed)
     results = evaluate(
-        attackers.methods(target, device) | references,
+        attacks | references,
         batches,
         target=target,
         judges=judges,

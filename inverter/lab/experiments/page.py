@@ -111,15 +111,21 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
 
 
 def headline(record: ExperimentRecord) -> str:
-    """One sentence on the table in which most leaked, with its figure; says where nothing was inverted yet."""
+    """One sentence with its figure, and the table that it is of: among those of most sources the one that leaked most.
+
+    Tables of fewer pictures reach higher figures by chance. Says where nothing was inverted yet.
+    """
     kinds = ("psnr",) if record.experiment == "smoothing" else tuple(PHRASES)  # to judges, frames of a clip are alike
-    found = [(group, summarise(group.results, kinds)) for group in record.groups]
-    known = [(group, said) for group, said in found if said.figure]
+    summaries = [(group, summarise(group.results, kinds)) for group in record.groups]
+    known = [(group, summary) for group, summary in summaries if summary.figure]
     if not known:
         return "Nothing was inverted yet, so nothing is known of what leaks."
-    group, said = max(known, key=lambda each: each[0].results.row(each[1].method).scores[each[1].metric].mean)
-    among = f"Most of {len(record.groups)} tables leaked" if len(record.groups) > 1 else "What leaked"
-    return f"{said.text.replace(said.figure, f'**{said.figure}**', 1)}\n\n{among}: {group.title}."
+    most = max(group.results.num_sources for group, _ in known)
+    largest = [each for each in known if each[0].results.num_sources == most]
+    group, summary = max(largest, key=lambda each: each[0].results.row(each[1].method).scores[each[1].metric].mean)
+    sentence = summary.text.replace(summary.figure, f"**{summary.figure}**", 1)
+    highest = f", the highest of {len(largest)} tables of as many sources" if len(largest) > 1 else ""
+    return f"{sentence}\n\nMeasured on {group.results.num_images} pictures: {group.title}{highest}."
 
 
 def check_page(path: Path, title: str) -> None:

@@ -105,10 +105,10 @@ def best(records: Sequence[ExperimentRecord], metric: str) -> list[str]:
     """The best mean of any attack, with its method and group."""
     if not records:
         return [NOT_RUN, ""]
-    best = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(_groups(records), metric)]
-    if not best:
+    scores = [(s.mean, name, row.name, group.title) for group, row, name, s in _scores(_groups(records), metric)]
+    if not scores:
         return [f"not computed: {_why(records, metric)}", ""]
-    mean, name, method, group = max(best)
+    mean, name, method, group = max(scores)
     return [number(name, mean), f"{method}, {group}"]
 
 

@@ -80,6 +80,20 @@ def test_nothing_inverted_is_said(record):
     assert headline(replace(record, groups=())) == "Nothing was inverted yet, so nothing is known of what leaks."
 
 
+def test_a_page_begins_with_a_table_of_most_sources(record, results):
+    """Not with one of few pictures, which reaches more by chance."""
+
+    def of(budget: str, psnr: float, count: int) -> GroupResults:
+        row = Row("a", "attack", None, {"psnr": Score(psnr, None, None, count, count)}, {})
+        return GroupResults("pool", budget, "", results(rows=(row,), num_images=count, num_sources=count), {})
+
+    groups = (of("64 queries", 12.0, 80), of("8 queries", 11.0, 80), of("256 queries", 30.0, 6))
+    said = headline(replace(record, groups=groups))
+    assert "**12.0 dB**" in said and "too few" not in said
+    assert said.endswith("Measured on 80 pictures: pool, 64 queries, the highest of 2 tables of as many sources.")
+    assert headline(replace(record, groups=groups[2:])).endswith("Measured on 6 pictures: pool, 256 queries.")
+
+
 def test_a_page_says_which_layers_had_no_inverter(record, results):
     rows = (Row("blackbox_mean", "attack", None, {}, {}), Row("direct", "attack", None, {}, {}))
     with_one = replace(record.groups[0], layer="blocks.6@224", results=results(rows=rows))
