@@ -10,7 +10,7 @@ from inverter.audit.recommend import recommend
 from inverter.audit.record import Audit
 from inverter.audit.score import LeakScore
 from inverter.evaluation.labels import share
-from inverter.evaluation.summary import limits
+from inverter.evaluation.summary import limits, sentences
 
 SCALE = "of the way from guessing to the best that this prior allows"
 
@@ -48,7 +48,7 @@ def summarise(audit: Audit) -> Conclusion:
     details = [f"the judges disagree on the split: {' and '.join(others)}"] if others else []
     if not clears_guessing(scores[most]):
         failed = "No attack clearly beats guessing at any audited layer, proving no safety: "
-        return _summary(f"{failed}at most {figure} {SCALE}, at `{most}`{end}", figure, most, details)
+        return Conclusion(f"{failed}at most {figure} {SCALE}, at `{most}`{end}", figure, most, sentences(details))
     level = _level(scores, most)
     leads = ", the most of all" if len(level) == 1 < len(scores) else ""
     if len(level) > 1:
@@ -62,11 +62,7 @@ def summarise(audit: Audit) -> Conclusion:
         if len(known) < len(scores) or len(least) > 2:
             among = "of the layers that were attacked well enough to tell, " if len(known) < len(scores) else ""
             details.append(f"{among}{_named(scores, least)} {verb} least")
-    return _summary(f"{text}{end}", figure, most, details)
-
-
-def _summary(text: str, figure: str, layer: str, details: Sequence[str]) -> Conclusion:
-    return Conclusion(text, figure, layer, tuple(f"{line[0].upper()}{line[1:]}." for line in details))
+    return Conclusion(f"{text}{end}", figure, most, sentences(details))
 
 
 def _least(audit: Audit, scores: Mapping[str, LeakScore], most: str) -> tuple[list[str], Mapping[str, LeakScore]]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from inverter.config import ImageDataConfig, PrepareConfig
 from inverter.data.datamodule import EpochSampler, PairLoader
 from inverter.data.image_module import AugmentedPictures, ShiftAndMirror, picture_loader
-from inverter.data.origins import ORIGINS, Origins, check_unshared, merge_origins, picture_hash
+from inverter.data.origins import Origins, check_unshared, merge_origins, picture_hash
 from inverter.data.picture_cache import PictureCache, collate, write_pictures
 from inverter.data.pictures import square, to_tensor
 from inverter.data.sources.open import open_source
@@ -25,13 +25,16 @@ from inverter.data.sources.source import ImageSource
 from inverter.data.workers import start_server
 from inverter.defences.config import DefendConfig
 from inverter.priors.load import load_prior
-from inverter.run.files import write_text
 from inverter.run.processes import rank, world_size
 from inverter.run.seeds import derive_seed
 
+FROM = ("picture", "group", "origin")
+"""What a cache keeps of where a picture is from."""
+
 
 class SourceCache(PictureCache):
-    """Decoded pictures of a source, in its order: ``image`` ``(3, S, S)`` uint8, ``key`` and ``label``.
+    """Decoded pictures of a source, in its order: ``image`` ``(3, S, S)`` uint8, ``key``, ``label``, and what tells
+    where it is from: ``picture``, ``group`` and ``origin``, as :meth:`inverter.data.origins.Origins.of` takes them.
 
     Args:
         config: Source, split, number of pictures and seed.
@@ -47,18 +50,16 @@ class SourceCache(PictureCache):
         drawn_by = None if prior is None else prior.weights_sha256
         made_of = [config.source, config.split, config.pairs, config.seed, asdict(config.dataset), source.listing()]
         made_of += [drawn_by] if drawn_by else []
-        path = folder / f"{derive_seed(json.dumps(made_of), resolution):016x}"
-        texts, pixels, origins = (path.with_suffix(suffix) for suffix in (".json", ".u8", f".{ORIGINS}"))
-        if not (texts.is_file() and origins.is_file()):
-            found: list[Origins] = []
-            write_pictures(config.source, _decode(source, resolution, found), texts, pixels)
-            write_text(origins, merge_origins(found).to_json())
+        path = folder / f"{derive_seed(json.dumps(made_of), resolution, *FROM):016x}"
+        texts, pixels = path.with_suffix(".json"), path.with_suffix(".u8")
+        if not texts.is_file():
+            write_pictures(config.source, _decode(source, resolution), texts, pixels)
         self.samples: list[dict[str, Any]] = json.loads(texts.read_text(encoding="utf-8"))
-        self.resolution, self._pixels, self._origins = resolution, pixels, origins
+        self.resolution, self._pixels = resolution, pixels
 
     def origins(self) -> Origins:
         """Hashes of the pictures, and of the photos and clips that they were cut from."""
-        return Origins.from_json(self._origins.read_bytes())
+        return merge_origins(Origins.of(*(sample[key] for key in ("key", *FROM))) for sample in self.samples)
 
 
 class SourceModule(L.LightningDataModule):
@@ -120,10 +121,14 @@ class SourceModule(L.LightningDataModule):
         return picture_loader(self.pictures("dev"), self.config.data.batch_size)
 
 
-def _decode(source: ImageSource, resolution: int, origins: list[Origins]) -> Iterator[dict[str, Any]]:
-    """Pictures of a source with key and label; what they were cut from is added to ``origins``."""
+def _decode(source: ImageSource, resolution: int) -> Iterator[dict[str, Any]]:
     shards = takewhile(bool, (list(source.shard(index)) for index in count()))
     for item in chain.from_iterable(shards):
-        picture = picture_hash(item.image, in_clip=bool(item.clip))
-        origins.append(Origins.of(item.key, picture, item.group, item.origin))
-        yield {"image": to_tensor(square(item.image, resolution)), "key": item.key, "label": item.label}
+        yield {
+            "image": to_tensor(square(item.image, resolution)),
+            "key": item.key,
+            "label": item.label,
+            "picture": picture_hash(item.image, in_clip=bool(item.clip)),
+            "group": item.group,
+            "origin": item.origin,
+        }

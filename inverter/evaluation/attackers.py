@@ -34,6 +34,7 @@ class Attackers:
 
     Args:
         config: Of the evaluation; its precision is ``bf16`` or ``fp32``.
+        device: Where they are.
         trained: The inverter and its training.
         baseline: Of ``config.baseline``.
         surrogate: Of ``config.surrogate``.
@@ -41,14 +42,15 @@ class Attackers:
     """
 
     config: EvaluateConfig
+    device: torch.device
     trained: TrainedInverter
     baseline: PairModule | None
     surrogate: Surrogate | None
     static: Inverter | None
 
     @classmethod
-    def load(cls, config: EvaluateConfig) -> Attackers:
-        """Load them.
+    def load(cls, config: EvaluateConfig, device: torch.device) -> Attackers:
+        """Load them onto the device.
 
         Raises:
             ValueError: One is not there, or takes features of another network, layer or shape than the inverter.
@@ -65,7 +67,10 @@ class Attackers:
             loaded = load_trained_inverter(config.static, config.prior, config.memory)
             check_same_features(f"static {config.static!r}", loaded.target, trained.target, SAME_PLACE)
             static = loaded.inverter
-        return cls(config, trained, baseline, surrogate, static)
+        for network in (trained.inverter, baseline, surrogate, static):
+            if network is not None:
+                network.to(device).eval()
+        return cls(config, device, trained, baseline, surrogate, static)
 
     def find_pairs(self) -> EvaluationPairs:
         """The pairs of ``config.data``, else those beside which the inverter was trained.
@@ -99,19 +104,19 @@ class Attackers:
         inverter = self.trained.inverter
         return inverter.prior.weights_sha256 if split_name(self.config.inverter)[1] else weights_sha256(inverter)
 
-    def methods(self, target: Target | None, device: torch.device) -> dict[str, Method]:
-        """What they do, on the device; ``target`` answers queries where it is at hand."""
-        config, surrogate, static = self.config, self.surrogate, self.static
+    def methods(self, target: Target | None) -> dict[str, Method]:
+        """What they do; ``target`` answers queries where it is at hand."""
+        config = self.config
         return attack_methods(
-            self.trained.inverter.redraw(config.draw).to(device).eval(),
+            self.trained.inverter.redraw(config.draw),
             self.baseline,
             bf16=config.precision == "bf16",
-            device=device,
+            device=self.device,
             query=target,
-            surrogate=None if surrogate is None else surrogate.to(device),
+            surrogate=self.surrogate,
             best_draws=config.best_of,
             search_rounds=config.search_rounds,
-            static=None if static is None else static.to(device).eval(),
+            static=self.static,
             queries=config.queries,
         )
 

@@ -150,8 +150,12 @@ def _sentence(results: Results, kind: str, findings: list[Finding]) -> Summary:
     if others:
         contradictions = " and ".join(_contradiction(kind, other, lead) for other in others.values())
         details.append(f"the judges disagree: {contradictions}")
-    said = tuple(f"{line[0].upper()}{line[1:]}." for line in details)
-    return Summary(text, figure, lead.method, lead.metric, len(findings), said)
+    return Summary(text, figure, lead.method, lead.metric, len(findings), sentences(details))
+
+
+def sentences(details: Sequence[str]) -> tuple[str, ...]:
+    """What stands below, each with a capital and a stop."""
+    return tuple(f"{line[0].upper()}{line[1:]}." for line in details)
 
 
 def limits(num_sources: int, disagree: bool = False) -> str:

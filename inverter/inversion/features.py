@@ -41,8 +41,10 @@ def sent_features(
             yield group, torch.stack(given).to(device)
             continue
         if target is None:
-            options = {"pretrained": config.target.pretrained, "defence": config.target.defence}
-            target = load_same_target(spec, config.target.name or "", device, **options)  # type: ignore[arg-type]
+            known = config.target
+            target = load_same_target(
+                spec, known.name or "", device, pretrained=known.pretrained, defence=known.defence
+            )
         if target is None:
             raise ValueError(f"input is a picture, but {spec.name!r} is not at hand; give features ({NAMES})")
         yield group, capture(target, group, config.seed)[spec.layer]

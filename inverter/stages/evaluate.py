@@ -43,19 +43,20 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     device = torch.device(pick_device(config.device))
     config = dataclasses.replace(config, precision=pick_precision(config.precision, device))
     check_memory(config.memory, device)
-    attackers = Attackers.load(config)
+    attackers = Attackers.load(config, device)
     trained, pairs, output = attackers.trained, attackers.find_pairs(), attackers.output
     locks.enter_context(locked(output))
     begin_output(output, config)
-    options = {"pretrained": config.target.pretrained, "defence": config.target.defence}
-    target = load_same_target(pairs.manifest.target, config.target.name, device, **options)  # type: ignore[arg-type]
+    given = config.target
+    target = load_same_target(
+        pairs.manifest.target, given.name, device, pretrained=given.pretrained, defence=given.defence
+    )
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
-    attacks = attackers.methods(target, device)  # moves the prior to the device, too
     references = reference_methods(trained.inverter.prior, batches, pairs.train)
     judges, absent = load_judges(config.judges, device=device)
     gallery = draw_distractors(pairs.val, config.batch_size, config.seed)
     results = evaluate(
-        attacks | references,
+        attackers.methods(target) | references,
         batches,
         target=target,
         judges=judges,
