@@ -225,6 +225,14 @@ class Target(_Tapped):
         """
         return self.by_layer(images)[self.layer]  # (B, C, h, w), (B, N, D) or (B, D)
 
+    def send(self, images: Tensor) -> list[Sent]:
+        """What is sent of images ``(B, 3, H, W)``, one for each of the layers that it joins.
+
+        Raises:
+            ValueError: As ``transmit``.
+        """
+        return self._send(self._tap(images), _send_checked)[self.layer]
+
 
 class MultiTarget(_Tapped):
     """Frozen network that stops at the last of several layers and returns the features of each.

@@ -20,7 +20,7 @@ from inverter.run.record import commit, environment
 from inverter.tradeoff.config import TradeoffConfig
 from inverter.tradeoff.plan import Plan, Setting
 from inverter.tradeoff.record import SettingRecord, Tradeoff
-from inverter.tradeoff.utility import FILE, read_answers
+from inverter.tradeoff.utility import FILE, SENT, read_answers, read_entropy
 
 CAVEATS = (
     "Leakage is a lower bound: a stronger prior, more pairs, longer training or another attack may get more. A low "
@@ -145,6 +145,7 @@ def _record(
             "steps": float(summary["steps"]),
             "train_seconds": float(summary["seconds"]),
         },
+        entropy=read_entropy(step.run / SENT),
     )
 
 

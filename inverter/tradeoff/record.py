@@ -32,6 +32,8 @@ class SettingRecord(Attacked):
         gains: Adaptive minus static attack, paired by picture.
         protection: Best attack here minus the best on undefended features, paired by picture; none of these themselves.
         cost: ``pairs``, ``pairs_seen``, ``steps``, ``train_seconds``.
+        entropy: Of the bytes that travel, each by itself, in bits a number of the features; None where it was not
+            measured.
     """
 
     name: str
@@ -48,6 +50,7 @@ class SettingRecord(Attacked):
     gains: tuple[Comparison, ...]
     protection: tuple[Comparison, ...]
     cost: dict[str, float]
+    entropy: float | None = None
 
 
 @strict_dataclass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +13,18 @@ import torch
 
 from inverter.audit.plan import Step
 from inverter.config import PrepareConfig
+from inverter.config.parse import parse_json
 from inverter.data.datamodule import pair_loader
 from inverter.data.manifest import Manifest
 from inverter.evaluation.intervals import Interval, bootstrap_mean
+from inverter.payloads.entropy import ByteEntropy
 from inverter.run.files import write_text
 from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
 from inverter.targets.split import Split
 from inverter.tradeoff.plan import load_split
 
-FILE = "utility.csv"
+FILE, SENT = "utility.csv", "sent.json"
 COLUMNS = ("key", "group", "label", "undefended", "arrived")
 
 
@@ -47,7 +51,8 @@ class Answers:
 
 @torch.no_grad()
 def measure_utility(step: Step, undefended: Split, device: torch.device, labels: bool) -> None:
-    """Write ``utility.csv`` into a step's run: classes of every picture of ``val``.
+    """Write classes of every picture of ``val`` into a step's run (``utility.csv``), and of what is sent the entropy in
+    bits a number (``sent.json``).
 
     Device and server compute in float32, so that only payload and defence tell the answers apart; a payload's noise is
     drawn for each batch from its pictures' keys.
@@ -62,13 +67,15 @@ def measure_utility(step: Step, undefended: Split, device: torch.device, labels:
     """
     prepare: PrepareConfig = step.prepare["val"]
     split = load_split(step, Manifest.load(step.pairs / "val").target.payload).to(device)
-    text = io.StringIO()
+    text, entropy = io.StringIO(), ByteEntropy()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for batch in track(pair_loader(step.pairs / "val", prepare.batch_size), "utility"):
         images = batch["image"].to(device)
         split.target.seed_payload(derive_seed(prepare.seed, "utility", *batch["key"]))
-        plain, arrived = undefended(images), split.server_output(split.target(images))
+        (sent,) = split.target.send(images)
+        entropy.add(sent.codes(), sent.features[0].numel())
+        plain, arrived = undefended(images), split.server_output(sent.features)
         unknown = (batch["label"] < 0) | (batch["label"] >= plain.shape[1])
         if labels and unknown.any():
             key = batch["key"][int(unknown.nonzero()[0])]
@@ -81,7 +88,23 @@ def measure_utility(step: Step, undefended: Split, device: torch.device, labels:
             zip(batch["key"], batch["group"], known, *(x.argmax(1).tolist() for x in (plain, arrived)), strict=True)
         )
     step.run.mkdir(parents=True, exist_ok=True)
+    write_text(step.run / SENT, json.dumps({"entropy": entropy.bits}) + "\n")
     write_text(step.run / FILE, text.getvalue())
+
+
+def read_entropy(path: Path) -> float | None:
+    """Bits a number that a ``sent.json`` says; None where there is none, as an earlier version measured none.
+
+    Raises:
+        ValueError: It says something else.
+    """
+    if not path.is_file():
+        return None
+    values = parse_json(path.read_bytes())
+    found = values.get("entropy") if isinstance(values, dict) else None
+    if type(found) is not float or not 0 <= found < math.inf:
+        raise ValueError(f"{path} is no measure of what is sent; delete it and utility.csv to measure again")
+    return found
 
 
 def read_answers(path: Path) -> Answers:

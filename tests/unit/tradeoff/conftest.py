@@ -56,6 +56,7 @@ def build_setting(
         gains=() if gain is None else (build_comparison("mean", "static mean", gain),),
         protection=() if protection is None else (build_comparison("sample", "mean", protection),),
         cost={"pairs": 2048.0, "pairs_seen": 9000.0, "steps": 300.0, "train_seconds": 120.0},
+        entropy=7.25,
     )
 
 

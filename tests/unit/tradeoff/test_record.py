@@ -12,6 +12,13 @@ def test_the_file_gives_back_what_was_saved(tradeoff, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["schema_version"] == 1
 
 
+def test_a_report_from_before_entropy_was_measured(tradeoff):
+    values = json.loads(json.dumps(tradeoff.to_json()))
+    for setting in values["settings"]:
+        del setting["entropy"]
+    assert {each.entropy for each in Tradeoff.from_json(values).settings} == {None}
+
+
 def test_the_verdict_follows_from_the_settings(tradeoff):
     assert tradeoff.pareto == ("identity", "nopeek")
     assert tradeoff.protecting == ("nopeek", "gaussian:4")

@@ -14,7 +14,7 @@ from inverter.stages import prepare
 from inverter.targets.layers import LayerInfo
 from inverter.targets.split import Split
 from inverter.tradeoff.plan import load_split
-from inverter.tradeoff.utility import measure_utility, read_answers
+from inverter.tradeoff.utility import measure_utility, read_answers, read_entropy
 
 CPU = torch.device("cpu")
 
@@ -77,6 +77,17 @@ def test_undefended_features_lose_nothing(make_step):
     step = make_step("identity")
     measure_utility(step, load_split(step, "identity"), CPU, labels=False)
     assert read_answers(step.run / "utility.csv").agreement(200, 0).mean == 1
+
+
+@pytest.mark.parametrize(("payload", "least", "most"), [("minmax:4", 1, 4 + 64 / 64), ("identity", 8, 32)])
+def test_the_entropy_of_what_is_sent(make_step, payload, least, most):
+    step = make_step(payload)
+    measure_utility(step, load_split(step, "identity"), CPU, labels=False)
+    assert least < read_entropy(step.run / "sent.json") < most
+    (step.run / "sent.json").write_text('{"entropy": "8"}')
+    with pytest.raises(ValueError, match=r"sent.json is no measure of what is sent; delete it and utility.csv"):
+        read_entropy(step.run / "sent.json")
+    assert read_entropy(step.run / "none.json") is None
 
 
 def test_labels_are_the_users_word_and_looked_at(make_step):
