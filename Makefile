@@ -1,6 +1,6 @@
 # LAYER, LAYERS, PAYLOADS, DEFENCES, TARGET, PRIOR, DATA, METHOD and DEVICE stand for configuration keys; ARGS adds further key=value words (to the training, in
-# `make train eval`; to each of the three trainings, in `make prior`, where DEVICE=cuda also takes the sizes of prior_gpu.yaml).
-# IMAGES is a folder of image shards.
+# `make train eval`; to each of the three trainings, in `make prior`, where DEVICE=cuda also takes the sizes of prior_gpu.yaml; to the comparison,
+# in `make defend`, where DEFEND_ARGS goes to the training of each defence). IMAGES is a folder of image shards.
 LAYER :=
 LAYERS :=
 PAYLOADS :=
@@ -15,6 +15,7 @@ METHOD :=
 RUN :=
 NAME :=
 ARGS :=
+DEFEND_ARGS :=
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -37,10 +38,10 @@ comma := ,
 DEFENDED = runs/defences$(addprefix -,$(subst /,-,$(subst :,-,$(TARGET))))$(addprefix -,$(LAYER))
 KINDS = $(subst $(comma), ,$(DEFENCES))
 FOLDERS = $(subst $() ,$(comma),$(addprefix $(DEFENDED)/,$(KINDS)))
-DEFEND = $(strip $(PAIRS) $(call key,DEVICE,trainer.device))
+DEFEND = $(strip $(PAIRS) $(call key,PRIOR,data.prior) $(call key,DEVICE,trainer.device))
 TRADEOFF = $(strip $(PAIRS) $(if $(PAYLOADS),'payloads=[$(PAYLOADS)]') $(if $(DEFENCES),'defences=[$(FOLDERS)]') $(call key,PRIOR,prior) $(call key,DATA,data.path) $(call key,DEVICE,trainer.device) $(ARGS))
 define train_defence
-$(BIN)/inverter defend configs/defend.yaml defence.kind=$(1) $(strip $(DEFEND) output=$(DEFENDED)/$(1))
+$(BIN)/inverter defend configs/defend.yaml defence.kind=$(1) $(strip $(DEFEND) output=$(DEFENDED)/$(1) $(DEFEND_ARGS))
 
 endef
 INVERT = $(strip $(call key,METHOD,method) $(PAIRS) $(call key,INPUT,input) $(call key,DEVICE,device) $(ARGS))
@@ -63,7 +64,7 @@ $(call require,publish,NAME)
 .PHONY: help setup dev prepare train eval audit defend invert demo prior publish ladder bench test test-all lint docs clean
 
 help: ## list the targets
-	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [PAYLOADS=int8,topk:0.1] [DEFENCES=nopeek,disco] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."]'
+	@echo 'usage: make TARGET... [LAYER=blocks.2] [LAYERS=blocks.2,blocks.4] [PAYLOADS=int8,topk:0.1] [DEFENCES=nopeek,disco] [TARGET=timm:NAME] [PRIOR=NAME] [DATA=FOLDER] [IMAGES=FOLDER] [METHOD=direct] [DEVICE=auto|cpu|cuda] [ARGS="key=value ..."] [DEFEND_ARGS="key=value ..."]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## make .venv and install the tested versions into it

@@ -133,16 +133,18 @@ def test_make_audit_runs_exactly_one_command():
 
 
 def test_make_defend_trains_the_defences_and_then_compares():
-    words = ["TARGET=timm:a/b", "LAYER=x.1", "DEFENCES=nopeek,disco", "PAYLOADS=int8,topk:0.1+int8", "ARGS=keep=0.8"]
+    words = ["TARGET=timm:a/b", "LAYER=x.1", "DEFENCES=nopeek,disco", "PAYLOADS=int8,topk:0.1+int8", "PRIOR=mine"]
+    words += ["ARGS=keep=0.8", "DEFEND_ARGS=optim.max_time=60"]
     target, folder = "target.name=timm:a/b target.layer=x.1", "runs/defences-timm-a-b-x.1"
     ours = [line for line in make("defend", *words) if "bin/inverter" in line]
     assert ours == [
         *(
-            f".venv/bin/inverter defend configs/defend.yaml defence.kind={kind} {target} output={folder}/{kind}"
+            f".venv/bin/inverter defend configs/defend.yaml defence.kind={kind} {target} data.prior=mine "
+            f"output={folder}/{kind} optim.max_time=60"
             for kind in ("nopeek", "disco")
         ),
         f".venv/bin/inverter tradeoff configs/tradeoff.yaml {target} 'payloads=[int8,topk:0.1+int8]' "
-        f"'defences=[{folder}/nopeek,{folder}/disco]' keep=0.8",
+        f"'defences=[{folder}/nopeek,{folder}/disco]' prior=mine keep=0.8",
     ]
     assert make("defend")[-1] == ".venv/bin/inverter tradeoff configs/tradeoff.yaml"
 
