@@ -66,7 +66,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
         exceeded=(),
         num_images=first.num_images,
         num_sources=first.num_sources,
-        threat_model=manifest.threat_model,
+        threat_model=first.threat_model,
         caveats=CAVEATS,
         notes=first.notes,
         config=asdict(config),
@@ -116,6 +116,7 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
     spec, summary = train.target, json.loads((step.run / "summary.json").read_text())
     seconds = {row.name: row.cost["seconds_per_image"] for row in results.rows if row.name in SHOWN}
     prompt_change = LayerProgress(step).noted("evaluate", "prompt_change")
+    asked_in_training = 0 if step.train.data.images is None else summary["pairs_seen"]
     return LayerRecord(
         layer=step.info.name,
         feature_shape=spec.tensor_shape,
@@ -128,7 +129,7 @@ def _layer(step: Step, results: Results, scored: Mapping[str, LeakScore | Missin
         metrics={row.name: row.scores for row in results.rows},
         cost={
             "pairs": summary["pairs"],
-            "target_queries": train.num_pairs + dev.num_pairs,
+            "target_queries": train.num_pairs + dev.num_pairs + asked_in_training,
             "pairs_seen": summary["pairs_seen"],
             "steps": summary["steps"],
             "train_seconds": summary["seconds"],

@@ -13,6 +13,7 @@ from inverter.audit.metrics import SCORED
 from inverter.blackbox.config import TrainConfig
 from inverter.config import EvaluateConfig, NetworkConfig, PrepareConfig, TargetConfig
 from inverter.data.manifest import MANIFEST, SPLITS, Manifest
+from inverter.data.sources.tar import expand_shards
 from inverter.defences.unseen import check_unseen
 from inverter.evaluation.judges import load_judges
 from inverter.evaluation.metrics import METRICS, JudgeMetric, Missing, RankMetric
@@ -95,7 +96,7 @@ def check_attack(config: AttackConfig, each: str) -> None:
     if f"{{{each}}}" not in config.data.path:
         raise ValueError(f"data.path={config.data.path!r} must hold {{{each}}}, which stands for the {each}'s name")
     if config.data.images is not None:
-        raise ValueError(f"data.images={config.data.images!r}; only stored pairs are trained on, allowed: null")
+        expand_shards(config.data.images)  # before any pair is made
     if config.model.kind != "inverter":
         raise ValueError(f"model.kind={config.model.kind!r}; only inverters are evaluated, allowed: inverter")
     if config.trainer.devices != 1:

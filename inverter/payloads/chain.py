@@ -68,6 +68,11 @@ class Chain(Coding):
             sent = part.transmit(sent)
         return sent
 
+    def unlock(self, features: Tensor) -> Tensor:
+        for part in reversed(self._each):
+            features = part.unlock(features)
+        return features
+
     def restart(self, seed: int) -> None:
         for number, part in enumerate(self._each):
             part.restart(derive_seed(seed, "chain", number))

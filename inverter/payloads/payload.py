@@ -130,6 +130,10 @@ class Payload(nn.Module):
         if not values.isfinite().all():
             raise ValueError(f"payload={self.name}: NaN or infinity in {what}; allowed: finite numbers")
 
+    def unlock(self, features: Tensor) -> Tensor:
+        """What a server that holds the key makes of what arrives of features; without a key the same."""
+        return features
+
     def restart(self, seed: int) -> None:
         """Begin its noise anew; one that draws none has nothing to begin."""
         if self.draws:

@@ -42,10 +42,10 @@ class Rotate(Payload):
         self._keys: dict[int, Tensor] = {}
 
     def forward(self, features: Tensor) -> Tensor:
-        axis = channel_axis(features)
-        key = self._key(features.shape[axis]).to(features)
-        rows = [image @ key for image in features.movedim(axis, -1)]  # of a batch the last bits would be others
-        return torch.stack(rows).movedim(-1, axis)
+        return _map_channels(features, self._key(features.shape[channel_axis(features)]))
+
+    def unlock(self, features: Tensor) -> Tensor:
+        return _map_channels(features, self._key(features.shape[channel_axis(features)]).T)
 
     def _key(self, size: int) -> Tensor:
         """The map ``(C, C)`` of this session."""
@@ -54,6 +54,12 @@ class Rotate(Payload):
             q, r = torch.linalg.qr(normal)
             self._keys[size] = q * r.diagonal().sign()  # which makes it uniform
         return self._keys[size]
+
+
+def _map_channels(features: Tensor, key: Tensor) -> Tensor:
+    axis, key = channel_axis(features), key.to(features)
+    rows = [image @ key for image in features.movedim(axis, -1)]  # of a batch the last bits would be others
+    return torch.stack(rows).movedim(-1, axis)
 
 
 PAYLOADS.register("rotate", Rotate)

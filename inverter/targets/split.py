@@ -52,6 +52,8 @@ class Split(nn.Module):
     def server_output(self, features: Tensor) -> Tensor:
         """The answer ``(B, K)``, logits of a classifier, to what arrives of the features ``(B, *spec.tensor_shape)``.
 
+        The server holds the key of a payload that has one, as of the last restart; noise and losses it does not know.
+
         Raises:
             ValueError: They have another shape.
         """
@@ -59,6 +61,7 @@ class Split(nn.Module):
             raise ValueError(
                 f"features of shape {tuple(features.shape)}; allowed: (B, *{self.target.spec.tensor_shape})"
             )
+        features = self.target.unlock(features)
         return self.answer_to(features if self.target.cut is None else self.target.cut.receive(features))
 
     def layer_features(self, images: Tensor) -> Tensor:

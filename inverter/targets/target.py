@@ -233,6 +233,11 @@ class Target(_Tapped):
         """
         return self._send(self._tap(images), _send_checked)[self.layer]
 
+    def unlock(self, features: Tensor) -> Tensor:
+        """What a server that holds the payload's key makes of what arrives of one layer's features."""
+        (payload,) = self._payloads(self.layer)
+        return payload.unlock(features)
+
 
 class MultiTarget(_Tapped):
     """Frozen network that stops at the last of several layers and returns the features of each.

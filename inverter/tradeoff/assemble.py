@@ -79,9 +79,9 @@ def assemble(config: TradeoffConfig, plan: Plan, limits: Mapping[str, float], ne
         below=(),
         num_images=results[0].num_images,
         num_sources=results[0].num_sources,
-        threat_model=f"{manifest.threat_model}. {_adaptive(plan)}",
+        threat_model=f"{results[0].threat_model}. {_adaptive(plan)}",
         caveats=CAVEATS,
-        notes=(*results[0].notes, *_unequal(settings), *_other_shape(plan)),
+        notes=(*results[0].notes, *_unequal(settings), *other_shape_notes(plan)),
         config=asdict(config),
         seed=config.seed,
         commit=commit(),
@@ -156,17 +156,28 @@ def _score(found: Interval) -> Score:
 def _adaptive(plan: Plan) -> str:
     begun = plan.steps[0].train.start_from
     first = "an inverter of undefended features" if plan.start is not None else f"{begun}"
-    return (
+    sentences = (
         "The adaptive attack on each setting is an inverter trained on pairs of what arrives there, beginning with "
         f"{first} and with the same budget as every other one, the undefended among them; the static attack is that "
         "of undefended features, fed what arrives."
     )
+    if plan.steps[0].train.data.images is None:
+        return f"{sentences} A training pair holds one draw of a payload's noise."
+    return (
+        f"{sentences} Training pictures go through the device's half, which the attacker has, in every step: augmented "
+        "anew, with noise drawn anew. Whether pictures that are attacked are among them is not checked."
+    )
 
 
-def _other_shape(plan: Plan) -> list[str]:
+def other_shape_notes(plan: Plan) -> list[str]:
+    """What an attack on features of another shape had in place of the inverter that the others began with."""
+    begun = plan.steps[0].train.start_from
+    budget = "the budgets of both trainings"
+    if plan.start is None:
+        budget = f"twice the others' budget, but not the training of {begun}: little leakage may be its lack of it"
     return [
-        f"Features of {step.name} have another shape: its attack began with random weights and had the budgets of both "
-        "trainings, and the static attack cannot read it."
+        f"Features of {step.name} have another shape: its attack began with random weights and had {budget}, and the "
+        "static attack cannot read it."
         for step in plan.steps
         if step.train.start_from is None
     ]

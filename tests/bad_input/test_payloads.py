@@ -22,6 +22,7 @@ def test_names_and_arguments(refused):
         ("a product quantiser without its size", "pq:8"),
         ("codebooks that are none", "pq:8x8:mine"),
         ("a payload whose argument is out of range", "mosaic-jpeg:101"),
+        ("a codec of video that there is not", "mosaic-video:30:av1"),
         ("a payload behind lost packets", "packets:0.1+int8"),
         ("lost packets of one picture", "mosaic-jpeg:42+packets:0.1"),
         ("`identity` in a chain", "identity+int8"),
@@ -33,6 +34,11 @@ def test_names_and_arguments(refused):
 
 def test_an_empty_list(refused_by_command):
     refused_by_command("an empty list of payloads", ["prepare", "output=unused", "target.payload=[]"])
+
+
+def test_a_package_that_is_not_installed(refused, monkeypatch):
+    monkeypatch.setattr("inverter.payloads.zstd.find_spec", lambda name: None)
+    refused("Zstandard where it is not installed", lambda: make_payload("int8+zstd").check((3, 8, 8)))
 
 
 def test_features_that_cannot_be_sent(refused):

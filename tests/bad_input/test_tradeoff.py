@@ -10,7 +10,7 @@ from inverter.evaluation.pairs import EvaluationPairs
 from inverter.tradeoff.config import TradeoffConfig
 from inverter.tradeoff.plan import find_settings, plan_tradeoff
 from inverter.tradeoff.record import Tradeoff
-from inverter.tradeoff.utility import read_answers
+from inverter.tradeoff.utility import read_answers, read_entropy
 
 
 def make(**changed) -> TradeoffConfig:
@@ -25,6 +25,9 @@ def test_settings(refused):
     refused("an unknown payload among several", lambda: find_settings(make(payloads=["int8", "int9"])))
     refused("a mean over one query", lambda: plan_tradeoff(make(payloads=["int8"], queries=1)))
     refused("a share of answers to keep above 1", lambda: plan_tradeoff(make(payloads=["int8"], keep=2.0)))
+    online = make(payloads=["int8"])
+    online.data.images = "no-images.tar"
+    refused("training pictures of a trade-off that are not there", lambda: plan_tradeoff(online))
     undefended = make(payloads=["int8"])
     undefended.target.payload = "fp16"
     refused("a trade-off whose target has a payload", lambda: plan_tradeoff(undefended))
@@ -35,6 +38,8 @@ def test_settings(refused):
 def test_files(refused, tmp_path):
     (tmp_path / "report.json").write_text("{}")
     refused("a report of a trade-off without a version", lambda: Tradeoff.load(tmp_path / "report.json"))
+    (tmp_path / "sent.json").write_text('{"entropy": null}')
+    refused("a damaged measure of what is sent", lambda: read_entropy(tmp_path / "sent.json"))
     (tmp_path / "utility.csv").write_text("key,label\n")
     refused("answers in other columns", lambda: read_answers(tmp_path / "utility.csv"))
 

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from spies import Killed, kill, spy
@@ -13,6 +14,7 @@ from spies import Killed, kill, spy
 from inverter.__main__ import main
 from inverter.blackbox.config import TrainConfig
 from inverter.config import EvaluateConfig
+from inverter.data.online import OnlinePairModule
 from inverter.data.reader import PairDataset
 from inverter.stages import audit, evaluate, train
 from inverter.tradeoff.record import Tradeoff
@@ -97,6 +99,31 @@ def test_the_gate_keeps_no_limit_with_few_sources(words: list[str], root: Path, 
     assert "Nothing is recommended and no limit is kept: 8 sources" in page
     assert "Utility needed of identity: 0.0, not kept" in page
     assert page.count("<img") == 6 * (2 + 3 + 5) and "<script" not in page
+
+
+def test_noise_is_drawn_anew_where_pictures_go_through_the_device_in_training(
+    words: list[str], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, list[int]] = {"identity": [], "gaussian:0.5": []}
+    send = OnlinePairModule.on_after_batch_transfer
+
+    def note(self: OnlinePairModule, batch: dict[str, Any], index: int) -> dict[str, Any]:
+        found = send(self, batch, index)
+        if "features" not in batch:
+            ((payload,),) = self.target.payloads
+            drawn[payload.name].append(payload.generator.initial_seed() if payload.draws else 0)
+        return found
+
+    monkeypatch.setattr(OnlinePairModule, "on_after_batch_transfer", note)
+    output, steps = root / "online", 3
+    images = f"data.images={root}/pairs-identity/train/*.tar"
+    assert main([*words, f"output={output}", images, f"optim.max_steps={steps}"]) == 0
+    assert len(drawn["identity"]) == 2 * steps and len(set(drawn["gaussian:0.5"])) == steps
+    found = Tradeoff.load(output / "report.json")
+    assert "augmented and sent again and again" in found.threat_model
+    assert "augmented anew, with noise drawn anew" in found.threat_model
+    assert {each.cost["pairs"] for each in found.settings} == {16}
+    assert "one draw of a payload's noise" in Tradeoff.load(root / "tradeoff" / "report.json").threat_model
 
 
 def test_labels_that_are_no_classes_of_the_network(words: list[str], capsys: pytest.CaptureFixture) -> None:

@@ -69,12 +69,14 @@ def test_values_inside_that_are_not_allowed(config):
     config.trainer.devices, config.model.kind = 1, "upconv"
     with pytest.raises(ValueError, match=r"model.kind='upconv'; only inverters are evaluated, allowed: inverter"):
         plan_audit(config)
-    config.model.kind, config.data.images = "inverter", "images.tar"
-    with pytest.raises(ValueError, match=r"data.images='images.tar'; only stored pairs are trained on, allowed: null"):
+    config.model.kind, config.data.images = "inverter", "no-images.tar"
+    with pytest.raises(ValueError, match=r"shards 'no-images.tar': 'no-images.tar' matches no file"):
         plan_audit(config)
 
 
-def test_how_training_reads_its_pairs_is_as_configured(config):
+def test_how_training_reads_its_pairs_is_as_configured(config, tmp_path):
+    (tmp_path / "images.tar").touch()
+    config.data.images = str(tmp_path / "images.tar")
     config.data.limit, config.data.batch_size, config.data.num_workers, config.data.pin_memory = 9, 3, 2, True
     for step in plan_audit(config):
         assert replace(step.train.data, path=config.data.path) == config.data

@@ -13,6 +13,16 @@ def test_norms_and_angles_of_positions_are_kept_and_the_key_undoes_it():
     torch.testing.assert_close(other @ key.T, one, rtol=1e-3, atol=1e-3)
 
 
+def test_a_server_with_the_key_undoes_the_rotation_and_nothing_else():
+    for features in (torch.randn(2, 6, 3, 3), torch.randn(2, 5, 6), torch.randn(2, 6)):
+        payload = make_payload("rotate+int8", seed=1)
+        sent = payload(features)
+        assert not torch.allclose(sent, features, rtol=0.5)
+        torch.testing.assert_close(payload.unlock(sent), features, rtol=0, atol=0.1)
+        noisy = make_payload("gaussian:1", seed=1)
+        assert torch.equal(noisy.unlock(noisy(features)), make_payload("gaussian:1", seed=1)(features))
+
+
 def test_a_session_has_one_key_and_another_session_another():
     features = torch.randn(2, 5, 6)
     payload = make_payload("rotate", seed=1)

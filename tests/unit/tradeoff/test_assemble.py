@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from inverter.audit.metrics import PerImage
 from inverter.evaluation.methods import STATIC
 from inverter.evaluation.results import Results, Row, Score, SentSize
-from inverter.tradeoff.assemble import compare_best
+from inverter.tradeoff.assemble import compare_best, other_shape_notes
 
 N = 40
 
@@ -117,3 +118,14 @@ def test_four_hits_that_are_gone_are_no_protection(make):
     assert found.difference == -0.1 and found.high > 0 and not found.claim
     (many,) = compare_best(here, make({"mean": {"reid_top1/a": [1.0] * 12 + [0.0] * (N - 12)}}), 2000)
     assert many.high < 0 and many.claim
+
+
+@pytest.mark.parametrize(("start", "said"), [("trained", "the budgets of both trainings"), (None, "lack of it")])
+def test_an_attack_that_could_not_begin_with_the_published_inverter_is_not_said_to_be_its_equal(start, said):
+    def step(name: str, begun: str | None) -> SimpleNamespace:
+        return SimpleNamespace(name=name, train=SimpleNamespace(start_from=begun))
+
+    plan = SimpleNamespace(steps=[step("identity", "blocks.2"), step("bottleneck", None)], start=start)
+    (note,) = other_shape_notes(plan)
+    assert note.startswith("Features of bottleneck") and said in note
+    assert ("not the training of blocks.2" in note) == (start is None)

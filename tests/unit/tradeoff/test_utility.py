@@ -73,8 +73,9 @@ def test_the_server_reads_what_arrives_with_its_noise(make_step, monkeypatch):
     assert set(answers.label.tolist()) == {-1}
 
 
-def test_undefended_features_lose_nothing(make_step):
-    step = make_step("identity")
+@pytest.mark.parametrize("payload", ["identity", "rotate"])
+def test_undefended_features_and_those_that_the_servers_key_unlocks_lose_nothing(make_step, payload):
+    step = make_step(payload)
     measure_utility(step, load_split(step, "identity"), CPU, labels=False)
     assert read_answers(step.run / "utility.csv").agreement(200, 0).mean == 1
 
