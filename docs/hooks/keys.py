@@ -25,7 +25,7 @@ CONFIGS = {  # stage: configs that go with it, in the order in which they are gi
     "evaluate": ("eval.yaml",),
     "audit": ("audit.yaml",),
     "push": ("hub.yaml",),
-    "tradeoff": ("tradeoff.yaml",),
+    "tradeoff": ("tradeoff.yaml", "tradeoff_page.yaml", "tradeoff_page_blocks.4.yaml"),
     "invert": ("invert.yaml", "invert_paper.yaml"),
     "defend": ("defend.yaml",),
     "train_prior autoencoder": ("prior_autoencoder.yaml", "prior_gpu.yaml"),

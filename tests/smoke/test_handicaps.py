@@ -19,7 +19,7 @@ def old() -> nn.Module:
 def tuned() -> nn.Module:
     network, drawn = old(), torch.Generator().manual_seed(0)
     images = torch.rand(8, 3, 32, 32, generator=drawn)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     with torch.enable_grad():
         for _ in range(5):
             optimizer.zero_grad()
@@ -56,5 +56,5 @@ def test_drifted_weights_are_accepted_where_they_are_named_and_the_report_says_i
     note = "The target's weights are not those that the attacker's pairs were made with."
     found = json.loads((run / "evaluation" / "metrics.json").read_text())
     assert note in found["notes"] and found["config"]["accept"] == ["weights_sha256"]
-    assert {row["name"] for row in found["rows"]} >= {"mean", "nearest training image by feature"}
+    assert found["methods"].keys() >= {"mean", "nearest training image"}
     assert note in (run / "evaluation" / "report.html").read_text().replace("&#39;", "'")
