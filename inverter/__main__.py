@@ -173,6 +173,7 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
     from inverter import config as schemas
     from inverter.config.errors import is_out_of_memory
     from inverter.run.memory import importing, keep_freed_memory
+    from inverter.run.signals import termination_as_exit
 
     module, schema = STAGES[stage][0], find_schema(stage)
     if any(word in ("-h", "--help") for word in words):
@@ -196,7 +197,8 @@ def run_stage(stage: str, words: list[str], *, debug: bool = False) -> int:
             logging.getLogger(noisy).setLevel(logging.WARNING)
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
-        stage_module.run(config)
+        with termination_as_exit():
+            stage_module.run(config)
     except ValueError as error:
         return report(error, debug)
     except BrokenPipeError:

@@ -47,7 +47,7 @@ def summarise(audit: Audit) -> Conclusion:
     end = limits(audit.num_sources, bool(others))
     details = [f"the judges disagree on the split: {' and '.join(others)}"] if others else []
     if not clears_guessing(scores[most]):
-        failed = "No attack clearly beats guessing at any audited layer, proving no safety: "
+        failed = "No attack clearly beats guessing at any audited layer; none is proven safe: "
         return Conclusion(f"{failed}at most {figure} {SCALE}, at `{most}`{end}", figure, most, sentences(details))
     level = _level(scores, most)
     leads = ", the most of all" if len(level) == 1 < len(scores) else ""

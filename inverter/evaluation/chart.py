@@ -18,6 +18,8 @@ MAX_NAME = 14
 """Characters of a column's name that fit; of a longer one the end is shown."""
 MAX_COLUMNS = 8
 """Columns that are named; of more every second, third, ... is."""
+MAX_INSIDE = 4
+"""Series that are named among the lines; of more the names stand below."""
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "inverter", "font.size": 9, "text.parse_math": False}
 
 Point = tuple[float, float | None, float | None]
@@ -86,7 +88,8 @@ def draw(axes: Axes, chart: Chart) -> None:
     axes.grid(axis="y", color=GRID)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.has_data() and axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=False)
+        under: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "ncols": 3}
+        axes.legend(fontsize=8, frameon=False, **(under if len(chart.series) > MAX_INSIDE else {}))
 
 
 def to_svg(figure: Figure) -> str:

@@ -60,7 +60,13 @@ def page_environment(*folders: Path) -> jinja2.Environment:
         verdict=labels.verdict,
         chart=inline_chart,
     )
-    environment.filters.update(data_uri=_data_uri, code=_code, flat=lambda values: dict(_flat(values)))
+    environment.filters.update(
+        data_uri=_data_uri,
+        code=_code,
+        marked=_marked,
+        breakable=lambda name: escape(name).replace("_", Markup("_<wbr>")),
+        flat=lambda values: dict(_flat(values)),
+    )
     return environment
 
 
@@ -90,6 +96,11 @@ def _data_uri(picture: Tensor | bytes) -> str:
 def _code(text: str) -> Markup:
     """Escaped, and what stands in backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _marked(text: str) -> Markup:
+    """As code, and what stands between two pairs of asterisks is strong."""
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(_code(text))))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

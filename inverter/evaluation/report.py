@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from inverter.evaluation.methods import KINDS, NEAREST_BY_FEATURES
 from inverter.evaluation.notes import WARNING
 from inverter.evaluation.page import render_page
 from inverter.evaluation.recognition import RANKS, found_within, rank_chart, recognition_chart
-from inverter.evaluation.results import Comparison, Results
+from inverter.evaluation.results import Comparison, Results, Row
 from inverter.evaluation.summary import Summary, summarise
 from inverter.run.files import write_text
 
@@ -32,7 +33,6 @@ class Figure(NamedTuple):
 def render_report(results: Results, title: str = "Evaluation") -> str:
     """The page as ASCII HTML; every string of the results is escaped, captions included."""
     summary = summarise(results)
-    rankings = list(dict.fromkeys(found.ranked_by for found in results.pictures if found.ranked_by is not None))
     shown = {*SHOWN, summary.method}
     if not shown & {row.name for row in results.rows if row.kind == "attack"}:
         shown |= {row.name for row in results.rows}
@@ -42,14 +42,14 @@ def render_report(results: Results, title: str = "Evaluation") -> str:
         results=results,
         summary=summary,
         warnings=[note for note in results.notes if note.startswith(WARNING)],
-        rankings=sorted(rankings, key=lambda name: name != summary.method),
+        rankings=rankings(results, summary.method),
         shown=shown,
-        key_metrics={kind: found for kind in KEY_METRICS if (found := _metrics(results, kind))},
-        kinds={kind: [row for row in results.rows if row.kind == kind and row.name != ORIGINAL] for kind in KINDS},
+        key_metrics=key_metrics(results),
+        kinds=rows_by_kind(results),
         figures=figures(results, summary),
         ranks=RANKS,
         found_within={judge: shares for judge in _judges(results) if (shares := found_within(results, judge))},
-        pairs=_pairs(results),
+        pairs=comparisons_by_pair(results),
     )
 
 
@@ -74,16 +74,33 @@ def figures(results: Results, summary: Summary) -> list[Figure]:
     return [Figure(title, svg, caption) for title, svg, caption in drawn if svg is not None]
 
 
+def key_metrics(results: Results, kinds: Sequence[str] = KEY_METRICS) -> dict[str, list[str]]:
+    """Metrics of these kinds by kind, under every judge, as far as they were measured."""
+    return {kind: found for kind in kinds if (found := _metrics(results, kind))}
+
+
+def rows_by_kind(results: Results) -> dict[str, list[Row]]:
+    """Attacks, floors and ceilings; the originals, of which every metric is the best, are left out."""
+    return {kind: [row for row in results.rows if row.kind == kind and row.name != ORIGINAL] for kind in KINDS}
+
+
+def rankings(results: Results, first: str) -> list[str]:
+    """Attacks by which pictures are best, median or worst; ``first`` comes first."""
+    names = dict.fromkeys(found.ranked_by for found in results.pictures if found.ranked_by is not None)
+    return sorted(names, key=lambda name: name != first)
+
+
+def comparisons_by_pair(results: Results) -> dict[str, list[Comparison]]:
+    """Comparisons by what is subtracted from what."""
+    pairs: dict[str, list[Comparison]] = {}
+    for comparison in results.comparisons:
+        pairs.setdefault(f"{comparison.a} − {comparison.b}", []).append(comparison)
+    return pairs
+
+
 def _judges(results: Results) -> list[str]:
     return [metric.partition("/")[2] for metric in _metrics(results, "reid_rank")]
 
 
 def _metrics(results: Results, kind: str) -> list[str]:
     return [metric for metric in results.metrics() if metric.partition("/")[0] == kind]
-
-
-def _pairs(results: Results) -> dict[str, list[Comparison]]:
-    pairs: dict[str, list[Comparison]] = {}
-    for comparison in results.comparisons:
-        pairs.setdefault(f"{comparison.a} − {comparison.b}", []).append(comparison)
-    return pairs

@@ -138,9 +138,11 @@ def _sentence(results: Results, kind: str, findings: list[Finding]) -> Summary:
     figure = _figure(kind, lead.value)
     phrase = PHRASES[kind].format(choices=f"{1 / chance:,.0f} pictures" if chance else "others", value=figure)
     claim = f"{MEANS.get(lead.method, f'by `{lead.method}`, ')}{phrase} ({_guess(kind, lead)})"
-    opening = f"From what {layer} sends, " if lead.beats_guess else f"The attack on {layer} failed, proving no safety: "
+    failed = f"The attack on {layer} failed, which does not make it safe: "
+    opening = f"From what {layer} sends, " if lead.beats_guess else failed
     others = {f.judge: f for f in sorted(findings, key=lambda f: f.value) if f.contradicts(lead)}
-    text = f"{opening}{claim}{limits(results.num_sources, bool(others))}"
+    rival = _rival(results, kind, lead, findings)
+    text = f"{opening}{claim}{rival}{limits(results.num_sources, bool(others))}"
     details = _by_judge(kind, lead, findings)
     if lead.guess is not None and lead.guess[0] != CHANCE:
         details.append(f"best without features is {lead.guess[0]}")
@@ -162,7 +164,8 @@ def limits(num_sources: int, disagree: bool = False) -> str:
     """How a sentence ends: with what weakens it, judges who disagree and fewer than 20 sources; else with a stop."""
     weak = ["judges disagree"] if disagree else []
     if num_sources < MIN_SOURCES:
-        weak.append(f"{num_sources} {'source is' if num_sources == 1 else 'sources are'} too few to rely on")
+        known = f"{num_sources} {'source is' if num_sources == 1 else 'sources are'}"
+        weak.append(f"{known} few" if disagree else f"{known} too few to rely on")
     return f"; but {' and '.join(weak)}." if weak else "."
 
 
@@ -182,24 +185,50 @@ def _guess(kind: str, lead: Finding) -> str:
     return f"{'guessing' if name == CHANCE else 'without features'}: {_figure(kind, value)}"
 
 
+def _rival(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> str:
+    """How the sentence says that inversion finds no more than retrieval; empty where it does, or has failed anyway."""
+    if lead.method != NEAREST_BY_FEATURES:
+        if not lead.beats_guess or lead.retrieved is None or lead.beats_retrieval:
+            return ""
+        word = "below" if lead.value < lead.retrieved else "not clearly above"
+        return f", {word} the nearest training picture ({_figure(kind, lead.retrieved)})"
+    best = _best_inversion(lead, findings)
+    if best is None:
+        return ""
+    figure = f"({_figure(kind, best.value)}{_other_judge(best, lead)})"
+    if not best.beats_guess:
+        return f"; inversion failed {figure}"
+    return f", {'above' if _is_less(results, best, lead) else 'not clearly above'} inversion {figure}"
+
+
+def _best_inversion(lead: Finding, findings: list[Finding]) -> Finding | None:
+    """Where retrieval leads, the inversion that came furthest, judges who contradict the lead left out."""
+    drawn = [other for other in findings if other.method != lead.method and not other.contradicts(lead)]
+    return max(drawn, key=lambda other: (other.beats_guess, other.value), default=None)
+
+
+def _is_less(results: Results, best: Finding, lead: Finding) -> bool:
+    return best.retrieved is not None and _beats(results, results.row(lead.method), best.method, best.metric)
+
+
+def _other_judge(best: Finding, lead: Finding) -> str:
+    return f" under `{best.judge}`" if best.metric != lead.metric else ""
+
+
 def _alternative(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> list[str]:
     """What retrieval finds where inversion leads, or the best inversion where retrieval does; none if there is none."""
     verb = "reaches" if kind == "psnr" else "does so in"
     if lead.method != NEAREST_BY_FEATURES:
-        if lead.retrieved is None:
+        if lead.retrieved is None or _rival(results, kind, lead, findings):
             return []
-        doubt = "" if lead.beats_retrieval else ", which the attack does not clearly beat"
-        return [f"retrieving the nearest training picture {verb} {_figure(kind, lead.retrieved)}{doubt}"]
-    drawn = [other for other in findings if other.method != lead.method and not other.contradicts(lead)]
-    if not drawn:
+        return [f"retrieving the nearest training picture {verb} {_figure(kind, lead.retrieved)}"]
+    best = _best_inversion(lead, findings)
+    if best is None:
         return []
-    best = max(drawn, key=lambda other: (other.beats_guess, other.value))
-    judge = f" under `{best.judge}`" if best.metric != lead.metric else ""
-    inverted = f"`{best.method}` {verb} {_figure(kind, best.value)}{judge}"
+    inverted = f"`{best.method}` {verb} {_figure(kind, best.value)}{_other_judge(best, lead)}"
     if not best.beats_guess:
         return [f"inversion failed: {inverted}, not clearly more than without features"]
-    less = best.retrieved is not None and _beats(results, results.row(lead.method), best.method, best.metric)
-    return [f"inversion by {inverted}{'' if less else ', which is not clearly less'}"]
+    return [f"inversion by {inverted}{'' if _is_less(results, best, lead) else ', which is not clearly less'}"]
 
 
 def _contradiction(kind: str, other: Finding, lead: Finding) -> str:

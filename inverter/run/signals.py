@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training, a loop of a white-box method and the demo when what is under way is done."""
+"""Ctrl-C and SIGTERM end a training, a white-box loop and the demo when what is under way is done, others at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,31 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """End by SystemExit, unless another handler, which waits for the end of a step, calls this one."""
+    if signal.getsignal(number) is terminate:
+        raise SystemExit(128 + number)
+
+
+@contextmanager
+def termination_as_exit() -> Iterator[None]:
+    """While the block runs, SIGTERM raises SystemExit 143 where nothing waits for it, so that the end can be told.
+
+    Only in a main thread, and where the process has no handler of its own.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -19,7 +44,7 @@ def interrupt_as_termination() -> Iterator[list[int]]:
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        if signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, terminate):
             raise KeyboardInterrupt
         came.append(number)
         signal.raise_signal(signal.SIGTERM)

@@ -37,6 +37,8 @@ def test_methods_go_on_where_they_stopped(tiny_prior_folder, tmp_path, monkeypat
     cells = sorted((tmp_path / "run" / "cells").iterdir())
     assert [len(json.loads(cell.read_text())["rows"]) for cell in cells] == [2, 4, 2, 4]
     assert not (tmp_path / "run" / "state").exists()
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "blocks.1@64, 0.05 seconds" in report and "data:image/png" in report
     monkeypatch.setattr(run, "run_batch", lambda *_: pytest.fail("a cell was filled twice"))
     assert main(command) == 0
     assert "42.6" in (tmp_path / "results" / "README.md").read_text()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,6 +92,22 @@ def test_preparation_keeps_finished_shards(tiny_prior_folder: Path, start, finis
     finish(words("killed"))
     assert contents("killed") == contents("whole")
     assert written.items() <= {path.name: path.stat().st_mtime_ns for path in killed.iterdir()}.items()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_preparation_says_how_to_go_on(tiny_prior_folder: Path, tmp_path: Path, number: int) -> None:
+    """One line, in which the folder stands, and no traceback; shards that were finished are there."""
+    words = ["prepare", *PREPARE, f"prior={tiny_prior_folder}", f"output={tmp_path}", "pairs=4000"]
+    command = [sys.executable, "-m", "inverter", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not list(tmp_path.rglob("pairs*.json")) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, errors
+    word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+    assert errors.splitlines()[-1] == f"{word}; finished shards are kept: the same command goes on"
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("kills", KILLS)

@@ -15,6 +15,7 @@ from inverter.lab.experiments.page import Text, check_page, write_page
 from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import curves_chart, panels
 from inverter.lab.experiments.record import ExperimentRecord, GroupResults, make_record, of_group
+from inverter.lab.experiments.report import write_report
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, FROM_INVERTER, Subject, applicable, load_subject
 
@@ -83,7 +84,7 @@ def run(config: MethodsExperimentConfig) -> Path:
         finished = run_all(config, jobs, output, "methods")
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         results = [of_group(m, m.group.subject.name, m.group.variant) for m in measured]
-        write(make_record("methods", config, pictures.source, results, finished, jobs), Path(config.results))
+        write(make_record("methods", config, pictures.source, results, finished, jobs), Path(config.results), output)
     return Path(config.results)
 
 
@@ -103,9 +104,11 @@ def make_group(
     return Group(f"{subject.name}, {cost}", subject, members, chosen, cost)
 
 
-def write(record: ExperimentRecord, folder: Path) -> None:
-    """Table, plot and page."""
-    write_page(record, text(record), charts(record.groups), folder)
+def write(record: ExperimentRecord, results: Path, output: Path) -> None:
+    """Table, plot and page in ``results``, the report in ``output``."""
+    said, drawn = text(record), charts(record.groups)
+    write_page(record, said, drawn, results)
+    write_report(record, said, drawn, output)
 
 
 def charts(groups: tuple[GroupResults, ...]) -> list:

@@ -9,11 +9,17 @@ from pathlib import Path
 from inverter.evaluation.chart import Chart, render
 from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.evaluation.notes import ONE_JUDGE, WARNING
-from inverter.evaluation.summary import PHRASES, summarise
-from inverter.lab.experiments.record import ExperimentRecord
+from inverter.evaluation.report import KEY_METRICS
+from inverter.evaluation.summary import PHRASES, Summary, summarise
+from inverter.lab.experiments.record import ExperimentRecord, GroupResults
 from inverter.lab.experiments.tables import results_table
 from inverter.run.files import write_text
 
+NOTHING = "Nothing was inverted yet, so nothing is known of what leaks."
+UNFINISHED = "Unfinished: the run was stopped before every cell was there."
+RULE = f"""A method is better or worse where {MIN_SOURCES} sources or more were resampled and the interval of the paired
+difference excludes 0; where judges measure, under every judge, or under some where the others' differences have the
+same sign. Judges disagree where one's has not. Else there is no difference to be seen."""
 PAGE = """# {title}
 
 {unfinished}{headline}
@@ -43,9 +49,7 @@ Intervals are 95 % bootstrap intervals; they resample {resampled}, the same draw
 
 ## Answer
 
-A method is better or worse where {min_sources} sources or more were resampled and the interval of the paired
-difference excludes 0; where judges measure, under every judge, or under some where the others' differences have the
-same sign. Judges disagree where one's has not. Else there is no difference to be seen. Over all tables;
+{rule} Over all tables;
 [each table's](table.md) stand below the tables.
 
 {answer}
@@ -70,6 +74,7 @@ class Text:
         details: Sentences on each table.
         limits: What the answer does not cover.
         resampled: What a source is.
+        key: Kinds of metrics of the report's table that is not folded away.
     """
 
     title: str
@@ -81,6 +86,28 @@ class Text:
     details: Sequence[str]
     limits: Sequence[str]
     resampled: str = "photos"
+    key: Sequence[str] = KEY_METRICS
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The table that a page begins with.
+
+    Args:
+        group: The table.
+        summary: What it says.
+        candidates: Of how many tables of as many sources its figure is the highest.
+    """
+
+    group: GroupResults
+    summary: Summary
+    candidates: int
+
+    @property
+    def measured_on(self) -> str:
+        """How many pictures, and of which table."""
+        highest = f", the highest of {self.candidates} tables of as many sources" if self.candidates > 1 else ""
+        return f"Measured on {self.group.results.num_images} pictures: {self.group.title}{highest}."
 
 
 def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | None], folder: Path) -> None:
@@ -96,9 +123,9 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
     write_text(folder / "plot.svg", render([chart for chart in charts if chart is not None], per_row=2))
     page = PAGE.format(
         title=text.title,
-        min_sources=MIN_SOURCES,
+        rule=RULE,
         headline=headline(record),
-        unfinished="" if record.finished else "**Unfinished: the run was stopped before every cell was there.**\n\n",
+        unfinished="" if record.finished else f"**{UNFINISHED}**\n\n",
         question=text.question,
         setup=bullets([*text.setup, *made_by(record)]),
         command=text.command,
@@ -110,22 +137,29 @@ def write_page(record: ExperimentRecord, text: Text, charts: Sequence[Chart | No
     write_text(folder / "README.md", page)
 
 
-def headline(record: ExperimentRecord) -> str:
-    """One sentence with its figure, and the table that it is of: among those of most sources the one that leaked most.
+def find_lead(record: ExperimentRecord) -> Lead | None:
+    """Among the tables of most sources the one that leaked most; None where nothing was inverted yet.
 
-    Tables of fewer pictures reach higher figures by chance. Says where nothing was inverted yet.
+    Tables of fewer pictures reach higher figures by chance.
     """
     kinds = ("psnr",) if record.experiment == "smoothing" else tuple(PHRASES)  # to judges, frames of a clip are alike
     summaries = [(group, summarise(group.results, kinds)) for group in record.groups]
     known = [(group, summary) for group, summary in summaries if summary.figure]
     if not known:
-        return "Nothing was inverted yet, so nothing is known of what leaks."
+        return None
     most = max(group.results.num_sources for group, _ in known)
     largest = [each for each in known if each[0].results.num_sources == most]
     group, summary = max(largest, key=lambda each: each[0].results.row(each[1].method).scores[each[1].metric].mean)
-    sentence = summary.text.replace(summary.figure, f"**{summary.figure}**", 1)
-    highest = f", the highest of {len(largest)} tables of as many sources" if len(largest) > 1 else ""
-    return f"{sentence}\n\nMeasured on {group.results.num_images} pictures: {group.title}{highest}."
+    return Lead(group, summary, len(largest))
+
+
+def headline(record: ExperimentRecord) -> str:
+    """One sentence with its figure, and the table that it is of; says where nothing was inverted yet."""
+    lead = find_lead(record)
+    if lead is None:
+        return NOTHING
+    sentence = lead.summary.text.replace(lead.summary.figure, f"**{lead.summary.figure}**", 1)
+    return f"{sentence}\n\n{lead.measured_on}"
 
 
 def check_page(path: Path, title: str) -> None:

@@ -16,6 +16,7 @@ from inverter.lab.experiments.page import Text, check_page, write_page
 from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord, make_record, of_group
+from inverter.lab.experiments.report import write_report
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, known_methods, load_subject, reads_prompt
 from inverter.priors.prompts import join_prompt
@@ -55,7 +56,7 @@ def run(config: PromptsExperimentConfig) -> Path:
         measured = measure_all(config, prior, pictures.gallery, groups, lambda _: PAIRS)
         cost = budget_name(config.budget)
         results = [of_group(m, m.group.subject.name, cost, m.group.variant) for m in measured]
-        write(make_record("prompts", config, pictures.source, results, finished, jobs), Path(config.results))
+        write(make_record("prompts", config, pictures.source, results, finished, jobs), Path(config.results), output)
     return Path(config.results)
 
 
@@ -105,10 +106,12 @@ def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
     return prompts
 
 
-def write(record: ExperimentRecord, folder: Path) -> None:
-    """Table, plot and page."""
+def write(record: ExperimentRecord, results: Path, output: Path) -> None:
+    """Table, plot and page in ``results``, the report in ``output``."""
     charts = panels(record.groups, PLOTTED, lambda group: group.variant, lambda group: group.layer)
-    write_page(record, text(record), charts, folder)
+    said = text(record)
+    write_page(record, said, charts, results)
+    write_report(record, said, charts, output)
 
 
 def text(record: ExperimentRecord) -> Text:

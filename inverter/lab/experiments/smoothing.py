@@ -45,7 +45,7 @@ def run(config: SmoothingExperimentConfig) -> Path:
         results = [of_group(m, m.group.subject.name, cost, f"{m.group.clip}, {m.group.variant}") for m in measured]
         source = f"the first {config.frames} frames of {', '.join(Path(clip).name for clip in config.clips)}"
         record = make_record("smoothing", config, source, results, finished, jobs)
-        write(record, side_notes(groups, config) if config.cut else [], Path(config.results))
+        write(record, side_notes(groups, config) if config.cut else [], Path(config.results), output)
     return Path(config.results)
 
 

@@ -12,9 +12,11 @@ from inverter.lab.experiments.config import SmoothingExperimentConfig
 from inverter.lab.experiments.page import Text, write_page
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord
+from inverter.lab.experiments.report import write_report
 
 METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
 ANSWERED = METRICS[:5]
+KEY = ("psnr", "flicker", "warping_error", "feature_loss")
 TITLE = "Temporal smoothing"
 QUESTION = """Frames of a clip are inverted jointly, consecutive latents pulled together. Does that gain quality and
 take flicker away, from which weight on, and what does it cost where the clip cuts to another scene? The paper's form
@@ -30,13 +32,14 @@ LIMITS = (
 )
 
 
-def write(record: ExperimentRecord, cut: Sequence[str], folder: Path) -> None:
-    """Table, plot and page.
+def write(record: ExperimentRecord, cut: Sequence[str], results: Path, output: Path) -> None:
+    """Table, plot and page, and the report.
 
     Args:
         record: What was found.
         cut: Sentences on the joined clip.
-        folder: Where it goes.
+        results: Where table, plot and page go.
+        output: Where the report goes.
     """
     names = list(dict.fromkeys(row.name for f in record.groups for row in f.results.rows if row.kind == "attack"))
     charts = panels(
@@ -45,7 +48,9 @@ def write(record: ExperimentRecord, cut: Sequence[str], folder: Path) -> None:
         lambda found: f"{found.layer}, {found.variant.rpartition(', ')[2]}",
         lambda found: found.variant.rpartition(", ")[0],
     )
-    write_page(record, text(record, names, cut), charts, folder)
+    said = text(record, names, cut)
+    write_page(record, said, charts, results)
+    write_report(record, said, charts, output)
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -77,4 +82,5 @@ def text(record: ExperimentRecord, names: Sequence[str], cut: Sequence[str]) -> 
         details,
         LIMITS,
         resampled=f"blocks of {config['block']} frames",
+        key=KEY,
     )

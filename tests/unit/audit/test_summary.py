@@ -34,7 +34,7 @@ def test_attacks_that_never_clear_guessing_have_failed(audit, make_score):
     failed = scored(audit, audit.metric, [(0.1, 0.0, 0.2), (0.0, 0.0, 0.1)], make_score)
     said = summarise(replace(failed, num_sources=19, recommended=None))
     assert said.text == (
-        f"No attack clearly beats guessing at any audited layer, proving no safety: at most 10 % {WAY}, at "
+        f"No attack clearly beats guessing at any audited layer; none is proven safe: at most 10 % {WAY}, at "
         "`<i>a</i>`; but 19 sources are too few to rely on."
     )
     assert len(said.text.split()) <= LONGEST

@@ -94,8 +94,8 @@ def test_one_source_has_no_interval_and_counts_by_its_means() -> None:
 def test_what_does_not_clear_guessing_has_failed(mean: float, figure: str) -> None:
     failed = build({"mean image": FOUND["mean image"], "sample": {"reid_top1/a": shares(mean)}})
     assert summarise(failed) == Summary(
-        "The attack on `blocks.6` failed, proving no safety: a judge network finds the original among 1,000 pictures "
-        f"in {figure} of cases (guessing: 0.1 %).",
+        "The attack on `blocks.6` failed, which does not make it safe: a judge network finds the original "
+        f"among 1,000 pictures in {figure} of cases (guessing: 0.1 %).",
         figure,
         "sample",
         "reid_top1/a",
@@ -111,16 +111,24 @@ LOOKED_UP = (
 
 
 @pytest.mark.parametrize(
-    ("drawn", "said"),
+    ("drawn", "beside", "said"),
     [
-        (0.03, "Inversion failed: `sample` does so in 3.0 %, not clearly more than without features."),
-        (0.07, "Inversion by `sample` does so in 7.0 %."),
-        (0.13, "Inversion by `sample` does so in 13 %, which is not clearly less."),
+        (
+            0.03,
+            "; inversion failed (3.0 %)",
+            "Inversion failed: `sample` does so in 3.0 %, not clearly more than without features.",
+        ),
+        (0.07, ", above inversion (7.0 %)", "Inversion by `sample` does so in 7.0 %."),
+        (
+            0.13,
+            ", not clearly above inversion (13 %)",
+            "Inversion by `sample` does so in 13 %, which is not clearly less.",
+        ),
     ],
 )
-def test_retrieval_is_an_attack_and_leads_where_it_finds_most(drawn: float, said: str) -> None:
+def test_retrieval_is_an_attack_and_leads_where_it_finds_most(drawn: float, beside: str, said: str) -> None:
     found = summarise(changed(build({n: FOUND[n] for n in ("sample", NEAREST, "mean image")}), "sample", M, drawn))
-    assert found == Summary(f"{LOOKED_UP}.", "16 %", NEAREST, M, 2, (said,))
+    assert found == Summary(f"{LOOKED_UP}{beside}.", "16 %", NEAREST, M, 2, (said,))
 
 
 def test_another_judge_who_sees_inversion_beat_retrieval_is_named() -> None:
@@ -128,7 +136,7 @@ def test_another_judge_who_sees_inversion_beat_retrieval_is_named() -> None:
     for metric, retrieved, drawn in ((M, 0.9, 0.07), ("reid_top1/b", 0.16, 0.7)):
         results = changed(changed(results, NEAREST, metric, retrieved), "sample", metric, drawn)
     found = summarise(replace(results, chance=CHANCE))
-    assert found.text.endswith("; but judges disagree and 19 sources are too few to rely on.")
+    assert found.text.endswith(", above inversion (7.0 %); but judges disagree and 19 sources are few.")
     assert len(found.text.split()) <= LONGEST
     assert found.details == (
         "By judge: `a` 90 % [85 %, 95 %], `b` 16 % [11 %, 21 %].",
@@ -141,7 +149,9 @@ def test_inversion_has_not_failed_where_one_judge_sees_it() -> None:
     results = build({n: {M: FOUND[n][M]} for n in ("sample", NEAREST, "mean image")})
     for metric, retrieved, drawn in ((M, 0.48, 0.01), ("reid_top1/b", 0.3, 0.1)):
         results = changed(changed(results, NEAREST, metric, retrieved), "sample", metric, drawn)
-    assert summarise(replace(results, chance=CHANCE)).details[-1] == "Inversion by `sample` does so in 10 % under `b`."
+    found = summarise(replace(results, chance=CHANCE))
+    assert found.text.endswith(", above inversion (10 % under `b`).")
+    assert found.details[-1] == "Inversion by `sample` does so in 10 % under `b`."
 
 
 def test_an_ablation_never_leads_and_other_attacks_are_named() -> None:
@@ -165,7 +175,20 @@ def test_a_floor_that_reads_no_features_has_to_be_beaten_too() -> None:
 def test_paired_differences_decide_where_there_are_some() -> None:
     paired = Comparison("sample", NEAREST, "reid_top1/a", 0.54, -0.01, 0.9, False, False, 40, 40)
     found = summarise(build(FOUND, 40, (paired,)))
-    assert found.details == (f"{RETRIEVED}, which the attack does not clearly beat.",)
+    assert (found.text, found.details) == (f"{SAID}, not clearly above the nearest training picture (16 %).", ())
+
+
+@pytest.mark.parametrize("point", ["sample", "best of 8"])
+def test_an_attack_below_retrieval_says_so_first_however_weak_the_evidence(point: str) -> None:
+    """Retrieval finds more pictures and yet does not clear guessing, so inversion leads."""
+    unclear = Comparison(NEAREST, "mean image", M, 0.7, -0.1, 0.9, False, False, 19, 19)
+    results = build({point: FOUND["sample"], NEAREST: {M: (0.9, 0.0, 1.0)}, "mean image": FOUND["mean image"]}, 19)
+    for name, mean in {point: 0.0, NEAREST: 0.0, "mean image": 0.0}.items():
+        results = changed(results, name, "reid_top1/b", mean)
+    found = summarise(replace(results, chance=CHANCE, comparisons=(unclear,)))
+    end = ", below the nearest training picture (90 %); but judges disagree and 19 sources are few."
+    assert found.text.endswith(end) and found.method == point
+    assert len(found.text.split()) <= LONGEST
 
 
 @pytest.mark.parametrize(
