@@ -18,8 +18,8 @@ def all_keys(config: Any, prefix: str = "") -> list[str]:
     return names
 
 
-def leaf_keys(values: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted names of the keys of nested plain data, such as words of the command line hold."""
+def leaf_keys(values: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the keys of nested mappings, such as words of the command line hold."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from leaf_keys(value, f"{prefix}{key}.")
