@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -94,7 +95,12 @@ class Inverter(nn.Module):
 
     @torch.no_grad()
     def mean(self, features: Tensor, head: bool = True) -> Tensor:
-        """One pass: images ``(B, 3, S, S)`` in [0, 1], best in PSNR; ``head=False`` leaves the image head out."""
+        """One pass: images ``(B, 3, S, S)`` in [0, 1], best in PSNR; ``head=False`` leaves the image head out.
+
+        Raises:
+            ValueError: Features of another shape, or that are no finite floating point.
+        """
+        check_features(features)
         decoded, lifted = self.decode(self.encode(features))
         return (lifted if head else decoded).clamp(0, 1)
 
@@ -121,7 +127,10 @@ class Inverter(nn.Module):
             guidance_scale: None as published.
             guidance_interval: Shares of the noise schedule between which guidance acts; None as published.
             generator: CPU generator of the noise, or one an image.
+        Raises:
+            ValueError: As :meth:`mean`, or an argument that is not allowed.
         """
+        check_features(features)
         encoding = self.encode(features)
         conditioning, control = self.under_prompt(prompt, encoding.control)
         drawn = self.draw(
@@ -180,7 +189,9 @@ class Inverter(nn.Module):
         if prompt is None:
             return None, control
         size = len(control.tokens)
-        prompts = [prompt] * size if isinstance(prompt, str) else list(prompt)
+        prompts = [prompt] * size if isinstance(prompt, str) else prompt
+        if not isinstance(prompts, list | tuple) or not all(isinstance(each, str | None) for each in prompts):
+            raise ValueError(f"prompt={prompt!r}; allowed: text, or a list of texts, one an image")
         if len(prompts) != size:
             raise ValueError(f"prompt has {len(prompts)} texts for {size} images; allowed: one, or one each")
         conditioning = self.prior.condition([each or "" for each in prompts])
@@ -199,7 +210,7 @@ class Inverter(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, name: str, target: TargetSpec | None = None, prior: DiffusionPrior | str | None = None
+        cls, name: str | Path, target: TargetSpec | None = None, prior: DiffusionPrior | str | Path | None = None
     ) -> Inverter:
         """Load a published inverter and its prior by name, folder or hub id; ``target.spec`` is checked when given.
 
@@ -223,6 +234,17 @@ class Inverter(nn.Module):
         from inverter.blackbox.push import push_inverter
 
         return push_inverter(check_unchanged(self), repo_id, **options)
+
+
+def check_features(features: Any) -> None:
+    """Raise ValueError unless features are a tensor of finite floating point, one image or more."""
+    if not isinstance(features, Tensor):
+        kind = type(features).__name__
+        raise ValueError(f"features is a {kind}; allowed: a tensor, such as torch.from_numpy of a NumPy array")
+    finite = features.is_meta or bool(features.isfinite().all())
+    if not features.is_floating_point() or not features.numel() or not finite:
+        what = f"features {features.dtype} of shape {tuple(features.shape)}"
+        raise ValueError(f"{what}; allowed: finite floating point, of one image or more")
 
 
 def build_conditioner(spec: InverterSpec, control_shape: ControlShape | None) -> Conditioner | TokenConditioner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -23,8 +24,8 @@ from inverter.targets.spec import TargetSpec
 
 
 def load_inverter(
-    name: str,
-    prior: DiffusionPrior | str | None = None,
+    name: str | Path,
+    prior: DiffusionPrior | str | Path | None = None,
     target: TargetSpec | None = None,
     memory: MemoryConfig | None = None,
 ) -> Inverter:
@@ -42,7 +43,7 @@ def load_inverter(
         ValueError: Not found, damaged, weights that do not fit, another target or layer, a prior with other weights
             than it was trained with, or no few-step variant.
     """
-    base, few_step = split_name(name)
+    base, few_step = split_name(str(name))
     published = read_published(base)
     if not isinstance(target, TargetSpec | None):
         raise ValueError(f"target is a {type(target).__name__}; needed: its TargetSpec, target.spec")
@@ -52,8 +53,8 @@ def load_inverter(
         prior = load_prior(prior or published.prior, memory, fetch=bool(prior))
     if prior.weights_sha256 != published.prior_sha256:
         raise ValueError(
-            f"inverter {name!r} was trained with prior {published.prior!r} of weights {published.prior_sha256[:12]}; "
-            f"the one at hand has {prior.weights_sha256[:12]}"
+            f"inverter {str(name)!r} was trained with prior {published.prior!r} of weights "
+            f"{published.prior_sha256[:12]}; the one at hand has {prior.weights_sha256[:12]}"
         )
     inverter = read_inverter(published, prior.control_shape)
     if inverter.spec.tune == "lora":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from operator import attrgetter
@@ -17,9 +18,26 @@ def all_keys(config: Any, prefix: str = "") -> list[str]:
     return names
 
 
+def leaf_keys(values: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the keys of nested mappings, such as words of the command line hold."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaf_keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
 def changed_keys(one: Any, other: Any) -> list[str]:
     """Dotted names of the keys in which two configs of one schema differ."""
     return [key for key in all_keys(one) if attrgetter(key)(one) != attrgetter(key)(other)]
+
+
+class Selective(ABC):
+    """A schema some of whose keys are read with some of its settings only."""
+
+    @abstractmethod
+    def unread(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Keys that differ from their defaults and that nothing reads: key, setting, and the settings that read it."""
 
 
 def find_unread(

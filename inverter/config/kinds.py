@@ -6,9 +6,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, ClassVar
 
-from inverter.config.keys import find_unread, unread_error
+from inverter.config.keys import Selective, find_unread, unread_error
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ def unread_keys(config: Any) -> list[str]:
 
 
 def check_read(config: Any, words: Collection[str]) -> None:
-    """Look for keys without effect among those that differ from their defaults; one that a file gave is a warning.
+    """Look for keys of sections without effect among those that differ from their defaults.
+
+    One that a file gave is a warning; of a :class:`Selective` schema its stage gives it.
 
     Args:
         config: Of any schema.
@@ -73,6 +76,9 @@ def check_read(config: Any, words: Collection[str]) -> None:
             if f"{name}.{key}" in words:
                 raise unread_error(f"{name}.{key}", getattr(section, key), setting, allowed)
             log.warning("%s.%s has no effect with %s; it is read with %s", name, key, setting, ", ".join(allowed))
+    for key, setting, allowed in config.unread() if isinstance(config, Selective) else ():
+        if "." in key and key in words:
+            raise unread_error(key, attrgetter(key)(config), setting, allowed)
 
 
 def _settings(section: KindConfig) -> dict[str, str]:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from inverter.config.errors import ConfigError, one_line
 from inverter.config.filling import Filling
+from inverter.config.keys import leaf_keys
 from inverter.config.kinds import check_read, sections
 from inverter.config.values import PlainWords, Words, find_reference, read_value
 
@@ -36,7 +37,7 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         An instance of ``schema``, no OmegaConf object anywhere inside; ``~`` at the start of a text is home.
     Raises:
         ConfigError: A file is missing or no YAML, a key is unknown, a type is wrong, a required value is absent, or an
-            override gives a section's key that its other settings leave without effect; in a file that is a warning.
+            override gives a section's key that the other settings leave without effect; in a file that is a warning.
     """
     filling = Filling(schema)
     given = [(_read(path, Words), str(path)) for path in map(find_config, files)]
@@ -47,9 +48,7 @@ def load_config(schema: type[T], files: Sequence[str | Path] = (), overrides: Se
         filling.add(update, origin)
     config = filling.config()
     try:
-        check_read(
-            config, {f"{name}.{key}" for name in sections(config) for word, _ in words for key in word.get(name, ())}
-        )
+        check_read(config, {key for word, _ in words for key in leaf_keys(OmegaConf.to_container(word))})
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return config

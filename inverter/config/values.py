@@ -19,6 +19,9 @@ TEXT = {"text": True}
 CHAIN = {"chain": "+"}
 """Metadata of a field of text that may be given as a list, whose texts are then joined by what is said."""
 
+SEEDS = 2**32
+"""As many as NumPy's seeds."""
+
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _REFERENCE = re.compile(r"(\\*)\$\{")
 _HOME = re.compile(r"(?P<kind>(?:\w+:)?)(?P<home>~[^/]*)(?P<rest>.*)", re.DOTALL)
@@ -124,7 +127,7 @@ def settle(config: Any, prefix: str = "") -> None:
     """Put home in place of ``~`` in a filled config, in place; free text is left as it is.
 
     Raises:
-        ValueError: A text is empty, or ``~NAME`` names no user.
+        ValueError: A text is empty, ``~NAME`` names no user, or a seed is none that every library takes.
     """
     for entry in fields(config):
         value, key = getattr(config, entry.name), f"{prefix}{entry.name}"
@@ -134,6 +137,8 @@ def settle(config: Any, prefix: str = "") -> None:
             for each in filter(is_dataclass, value):
                 settle(each, f"{key}.")
             setattr(config, entry.name, [_settled(each, key) if isinstance(each, str) else each for each in value])
+        elif entry.name == "seed" and not 0 <= value < SEEDS:
+            raise ValueError(f"{key} is {value}; allowed: 0 to {SEEDS - 1}")
         elif isinstance(value, str) and "text" not in entry.metadata:
             setattr(config, entry.name, _settled(value, key))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +119,11 @@ class VectorTable:
         Raises:
             ValueError: As :meth:`rows`.
         """
-        parts = list(takewhile(lambda rows: rows.start < num_rows, self.rows()))
+        parts = []
+        for rows in self.rows():
+            parts.append(rows)
+            if rows.start + len(rows.vectors) >= num_rows:
+                break
         vectors = np.concatenate([rows.vectors for rows in parts])[:num_rows]
         if self.label is None:
             return vectors, None

@@ -82,10 +82,14 @@ def divide(vae: nn.Module, memory: MemoryConfig, latent_side: int, image_side: i
 
 @contextmanager
 def own_precision(network: nn.Module, given: Tensor) -> Iterator[torch.dtype]:
-    """In which dtype a network takes an input: as given, or that of weights in half precision, without autocast."""
+    """In which dtype a network takes an input: as given, or that of weights in half precision, without autocast.
+
+    Outside of autocast an input in half precision is taken in that of the weights.
+    """
     dtype = next(network.parameters(), given).dtype
     if dtype not in HALVES:
-        yield given.dtype
+        rounded = given.dtype in HALVES and not torch.is_autocast_enabled(given.device.type)
+        yield dtype if rounded else given.dtype
         return
     with torch.autocast(given.device.type, enabled=False):
         yield dtype

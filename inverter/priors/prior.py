@@ -11,13 +11,15 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
+from inverter.config.arguments import real_number, whole_number
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.encoding import encode_images
 from inverter.priors.memory import offload, own_precision, undo_offload
 from inverter.priors.process import NoiseProcess
 from inverter.priors.sampling import run_steps
-from inverter.priors.steps import check_interval, count_steps, least_strength
+from inverter.priors.steps import check_generator, check_interval, check_prompts, count_steps, least_strength
+from inverter.targets.images import ImageCheck
 
 
 class DiffusionPrior(nn.Module, ABC):
@@ -64,6 +66,7 @@ class DiffusionPrior(nn.Module, ABC):
         self.vae, self.denoiser, self.process = vae, denoiser, process
         self.control_shape, self.latent_shape, self.conditioning_shape = control_shape, latent_shape, conditioning_shape
         self.name, self.prompts, self.few_step, self.offload = name, tuple(prompts), few_step, offload
+        self._check_images = ImageCheck(f"prior {name!r}")
         self._computes_on: torch.device | None = None  # where offloaded weights go to compute
         self.weights_sha256, self.autoencoder_sha256 = weights_sha256, autoencoder_sha256
         widths = vae.config.get("block_out_channels") or vae.config.get("encoder_block_out_channels")
@@ -113,7 +116,12 @@ class DiffusionPrior(nn.Module, ABC):
             offload(parts, self.offload, device)
 
     def condition(self, prompts: Sequence[str]) -> Conditioning:
-        """Conditioning of B prompts; what is longer than the text encoders take is cut."""
+        """Conditioning of B prompts; what is longer than the text encoders take is cut.
+
+        Raises:
+            ValueError: No list of texts, or an empty one.
+        """
+        check_prompts(prompts)
         like = torch.empty(0, device=self.device)
         with own_precision(self.denoiser, like) as dtype:
             conditioning = self.encode_prompts(prompts)
@@ -128,9 +136,14 @@ class DiffusionPrior(nn.Module, ABC):
             return self.run_denoiser(noisy.to(dtype), t, *inputs).to(noisy.dtype)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where a distribution is encoded."""
+        """Latents ``(B, C, h, w)`` of images ``(B, 3, S, S)`` in [0, 1]; the mean where a distribution is encoded.
+
+        Raises:
+            ValueError: Images of another shape, or no tensor of floating point.
+        """
+        self._check_images(images)
         expected = (3, self.resolution, self.resolution)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+        if tuple(images.shape[1:]) != expected:
             raise ValueError(f"images has shape {tuple(images.shape)}; prior {self.name!r} encodes (B, {expected})")
         with own_precision(self.vae, images) as dtype:
             latents = encode_images(self.vae, images.to(dtype))
@@ -152,10 +165,11 @@ class DiffusionPrior(nn.Module, ABC):
         Raises:
             ValueError: More steps than the schedule has, a strength outside [0, 1], or one that leaves no step.
         """
+        num_inference_steps = whole_number("num_inference_steps", num_inference_steps)
         longest = self.process.num_train_timesteps
         if not 1 <= num_inference_steps <= longest:
             raise ValueError(f"num_inference_steps is {num_inference_steps}; allowed: 1 to {longest}")
-        if not 0 <= strength <= 1:
+        if not 0 <= real_number("strength", strength) <= 1:
             raise ValueError(f"strength is {strength}; allowed: 0 to 1")
         if strength and not count_steps(num_inference_steps, strength):
             raise ValueError(
@@ -227,9 +241,12 @@ class DiffusionPrior(nn.Module, ABC):
             Latents ``(B, C, h, w)``, differentiable in conditioning, control and latents; memory for the backward pass
             grows only by one latent a step.
         Raises:
-            ValueError: Shapes that disagree, a strength or an interval outside [0, 1], or no step at all.
+            ValueError: Shapes that disagree, a strength or an interval outside [0, 1], no step at all, or arguments of
+                other kinds.
         """
         check_interval(guidance_interval)
+        check_generator(generator)
+        guidance_scale = real_number("guidance_scale", guidance_scale)
         timesteps = self.schedule(num_inference_steps, 1.0 if latents is None else strength)
         if latents is not None:
             self._check_latents(latents)

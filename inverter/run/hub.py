@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def find_published(name: str, marker: str, kind: str, *, fetch: bool = True) -> 
     Raises:
         ValueError: Nothing found; the message lists the known names.
     """
-    for folder in (checkpoints_root() / name, Path(name)):
+    for folder in (checkpoints_root() / name, Path(os.path.expanduser(name))):  # noqa: PTH111 (~NAME may be no user)
         if (folder / marker).is_file():
             return folder
     known = sorted(path.parent.name for path in checkpoints_root().glob(f"*/{marker}"))

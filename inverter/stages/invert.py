@@ -6,9 +6,9 @@ from pathlib import Path
 
 from inverter.data.url import is_url
 from inverter.inversion.recon import check_apart
-from inverter.inversion.unread import BLACKBOX, check_read
+from inverter.inversion.unread import check_read
 from inverter.stages import invert_blackbox, invert_whitebox
-from inverter.whitebox.config import InvertConfig
+from inverter.whitebox.config import OPERATING_POINTS, InvertConfig
 from inverter.whitebox.methods import METHODS
 
 
@@ -19,7 +19,7 @@ def run(config: InvertConfig) -> Path:
         ValueError: An unknown method or operating point, a key that these do not read, an input that cannot be read,
             features that do not fit, or an output that another run is writing to or that would overwrite the input.
     """
-    for key, allowed in (("method", ("blackbox", *METHODS.names())), ("operating_point", BLACKBOX)):
+    for key, allowed in (("method", ("blackbox", *METHODS.names())), ("operating_point", OPERATING_POINTS)):
         if getattr(config, key) not in allowed:
             raise ValueError(f"{key} is {getattr(config, key)!r}; allowed: {', '.join(allowed)}")
     if is_url(config.input):

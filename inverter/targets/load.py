@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from inverter.config import NetworkConfig
+from inverter.config.arguments import whole_number
 from inverter.payloads import make_payload
 from inverter.targets.defence import check_same_defence
 from inverter.targets.defended import apply_defence
@@ -59,7 +60,7 @@ def load_target(
         names = ", ".join(name for name, _ in loaded.network.named_children())
         raise ValueError(f"layer is None; allowed: {names}, or one inside of these; list_layers({target!r}) lists all")
     options = loaded.image_options(input_size, mean, std)
-    layer = layer if isinstance(layer, str) else JOINT.join(layer)
+    layer = JOINT.join(_names("layer", layer))
     defended = None if defence is None else apply_defence(loaded, [layer], input_size, defence)
     return Target(loaded.network, layer, payload=payload, payload_seed=payload_seed, defended=defended, **options)
 
@@ -85,6 +86,7 @@ def load_targets(
     Raises:
         ValueError: As :func:`load_target`; or there is no layer, or one is given twice.
     """
+    layers = _names("layers", layers)
     loaded = load_network(target, input_size=input_size, pretrained=pretrained)
     options = loaded.image_options(input_size, mean, std)
     defended = None if defence is None else apply_defence(loaded, layers, input_size, defence)
@@ -92,6 +94,18 @@ def load_targets(
         payload = make_payload(payload).known
         defended = defended and replace(defended, payload=make_payload(defended.payload).known)
     return MultiTarget(loaded.network, layers, payload=payload, payload_seed=payload_seed, defended=defended, **options)
+
+
+def _names(what: str, layers: str | Sequence[str]) -> list[str]:
+    """Dotted names, one or several.
+
+    Raises:
+        ValueError: Something else than text.
+    """
+    names = [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Sequence) else [layers]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{what}={layers!r}; allowed: a dotted name, as in named_modules(), or several")
+    return names
 
 
 def load_options(config: NetworkConfig) -> dict[str, Any]:
@@ -110,10 +124,13 @@ def load_network(target: str | nn.Module, *, input_size: int | None = None, pret
     Raises:
         ValueError: ``target`` is of none of the allowed forms, unknown, or its weights are out of reach.
     """
+    input_size = None if input_size is None else whole_number("input_size", input_size)
     if isinstance(target, nn.Module):
         network = copy_network(target)
         return own_network(type(network).__name__, network, input_size)
-    source, _, name = str(target).partition(":")
+    if not isinstance(target, str):
+        raise ValueError(f"target is a {type(target).__name__}; allowed: {ALLOWED}")
+    source, _, name = target.partition(":")
     if source not in LIBRARIES.names() or not name:
         raise ValueError(f"target={target!r} must be {ALLOWED}")
     return LIBRARIES[source](name, input_size, pretrained)

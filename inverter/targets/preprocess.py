@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from inverter.config.arguments import colours, whole_number
 from inverter.config.errors import one_line, raise_if_out_of_memory
+from inverter.targets.images import ImageCheck
 from inverter.targets.spec import RESIZE, Preprocessing
 from inverter.targets.tap import LayerError
 
@@ -26,7 +28,8 @@ class Preprocess(nn.Module):
         mean: One number a channel, subtracted from images in [0, 1].
         std: One positive number a channel, divided by.
     Raises:
-        ValueError: ``input_size`` is not positive, or ``mean`` or ``std`` has another length than 3.
+        ValueError: ``input_size`` is no positive whole number, ``mean`` or ``std`` are not three numbers, or of images
+            in another range.
     """
 
     mean: Tensor
@@ -34,14 +37,19 @@ class Preprocess(nn.Module):
 
     def __init__(self, input_size: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        if input_size < 1:
+        self.input_size = whole_number("input_size", input_size)
+        if self.input_size < 1:
             raise ValueError(f"input_size={input_size} must be a positive number of pixels")
-        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        mean, std = colours("mean", mean), colours("std", std)
+        if min(std) <= 0:
+            raise ValueError(f"std={std!r} must be positive numbers")
+        if max(map(abs, mean)) > 1:
             raise ValueError(
-                f"mean={mean!r} and std={std!r} must hold 3 numbers each, std positive ones; images have 3 channels"
+                f"mean={mean!r} is of images in another range; allowed: of images in [0, 1], so divide mean and std by "
+                "255 where it is of 8 bits"
             )
-        self.input_size = input_size
-        self.description: Preprocessing = {"resize": RESIZE, "mean": [*map(float, mean)], "std": [*map(float, std)]}
+        self.check = ImageCheck("a target")
+        self.description: Preprocessing = {"resize": RESIZE, "mean": mean, "std": std}
         for name, values in (("mean", mean), ("std", std)):
             self.register_buffer(name, rearrange(torch.tensor(values, dtype=torch.float32), "c -> 1 c 1 1"), False)
 
@@ -49,12 +57,9 @@ class Preprocess(nn.Module):
         """Images ``(B, 3, H, W)``, floating point in [0, 1], to network input ``(B, 3, S, S)``.
 
         Raises:
-            ValueError: ``images`` has another shape, is empty, or holds integers.
+            ValueError: ``images`` is no tensor, has another shape, is empty, or holds integers.
         """
-        if images.ndim != 4 or images.shape[1] != 3 or images.numel() == 0:
-            raise ValueError(f"images of shape {tuple(images.shape)} must be (B, 3, H, W), none of them 0")
-        if not images.is_floating_point():
-            raise ValueError(f"images of dtype {images.dtype} must be floating point, in [0, 1]")
+        self.check(images)
         size = (self.input_size, self.input_size)
         images = images.to(self.mean.dtype)
         if images.shape[2:] != size:

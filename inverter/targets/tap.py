@@ -1,6 +1,7 @@
 """Reading layers out of a forward pass that goes no further than the last of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -50,6 +51,25 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
         for handle in handles:
             handle.remove()
     return {layer: _checked(layer, found[layer], len(inputs)) for layer in layers}
+
+
+@contextmanager
+def needing_weights(network: nn.Module) -> Iterator[None]:
+    """Raise LayerError where a module runs whose weights are on the device meta, unless accelerate brings them."""
+
+    def refuse(module: nn.Module, args: Any) -> None:
+        raise LayerError(f"a {type(module).__name__} has weights on the device meta, without values; load them first")
+
+    handles = [
+        module.register_forward_pre_hook(refuse)
+        for name, module in network.named_modules()
+        if name and not hasattr(module, "_hf_hook") and any(each.is_meta for each in module.parameters(recurse=False))
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class LayerError(ValueError):

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from inverter.config.arguments import whole_number
 from inverter.payloads import Payload, Sent, make_payload
 from inverter.payloads.payload import CHAIN, split_chain
 from inverter.run.seeds import derive_seed
@@ -17,7 +18,7 @@ from inverter.targets.digest import weights_sha256 as weights_sha256
 from inverter.targets.preprocess import Preprocess, trying
 from inverter.targets.shape import FeatureShape, join_features, layer_names, layer_shapes
 from inverter.targets.spec import TargetSpec
-from inverter.targets.tap import tap
+from inverter.targets.tap import needing_weights, tap
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class _Tapped(nn.Module):
         self.layers = tuple(layers)
         self.preprocess = Preprocess(input_size, mean, std)
         self.network = network
-        payload = make_payload(payload).name
+        payload, payload_seed = make_payload(payload).name, whole_number("payload_seed", payload_seed)
         self.payloads = nn.ModuleList(self._make_payloads(payload, layer, payload_seed) for layer in layers)
         self.eval()
         for parameter in self.parameters():
@@ -58,7 +59,7 @@ class _Tapped(nn.Module):
             layer: TargetSpec(
                 name=name,
                 layer=layer,
-                input_size=input_size,
+                input_size=self.preprocess.input_size,
                 feature_shape=shapes[layer],
                 payload=payload,
                 preprocessing=self.preprocess.description,
@@ -153,7 +154,7 @@ class _Tapped(nn.Module):
         """Shapes of the features; says where they are not those of a picture, and of that picture alone."""
         grey = self.preprocess.blank(self.network, batch_size=2)
         ramp = torch.linspace(0, 1, grey[1].numel(), device=grey.device).to(grey.dtype).view_as(grey[1])
-        with trying(name, self.preprocess.input_size):
+        with trying(name, self.preprocess.input_size), needing_weights(self.network):
             mixed, alike = self._tap(torch.stack([grey[0], ramp])), self._tap(grey)
         for layer, parts in mixed.items():
             for one, other in zip(parts, alike[layer], strict=True):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from inverter.blackbox.inverter import Inverter
+from inverter.config.arguments import check_numbers, real_number, whole_number
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.prior import DiffusionPrior
 from inverter.run.seeds import derive_seed
@@ -23,6 +25,8 @@ from inverter.whitebox.methods import METHODS, starts_at_inverter
 from inverter.whitebox.phase import Phase
 from inverter.whitebox.problem import FrameCoupling, Problem
 from inverter.whitebox.saved import SavedState
+
+HOW_MADE = {"prior": "what load_prior returns", "inverter": "what Inverter.from_pretrained returns"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Attack:
         guidance_scale: Classifier-free guidance of the denoiser; 1 is none.
         seed: With an image's key it decides all noise.
     Raises:
-        ValueError: An unknown method, or one without the prior or image size that it needs.
+        ValueError: An unknown method, or one without the prior or image size that it needs; arguments of other kinds,
+            or settings that are no numbers or below 0.
     """
 
     method: str
@@ -57,6 +62,21 @@ class Attack:
 
     def __post_init__(self) -> None:
         needs_prior = METHODS[self.method].needs_prior
+        for name, made in HOW_MADE.items():
+            if isinstance(value := getattr(self, name), str | Path):
+                raise ValueError(f"{name} is {str(value)!r}; allowed: None, or {made} of it")
+        if not isinstance(self.target, Target | MultiTarget):
+            kind = type(self.target).__name__
+            raise ValueError(f"target is a {kind}; allowed: what load_target or load_targets returns of it")
+        if not isinstance(self.config, MethodsConfig):
+            raise ValueError(f"config is a {type(self.config).__name__}; allowed: MethodsConfig()")
+        for name in ("loop", "smoothing", self.method):
+            if (section := getattr(self.config, name, None)) is not None:
+                check_numbers(section, name)
+        if self.image_size is not None and whole_number("image_size", self.image_size) < 1:
+            raise ValueError(f"image_size is {self.image_size}; allowed: 1 or more")
+        whole_number("seed", self.seed)
+        real_number("guidance_scale", self.guidance_scale)
         if self.prior is None and (needs_prior or self.image_size is None):
             allowed = "a prior" if needs_prior else "a prior, or image_size"
             raise ValueError(f"prior is None; allowed for method={self.method!r}: {allowed}")
@@ -118,15 +138,16 @@ class Attack:
         prompts: Sequence[str | None] | None,
         coupling: FrameCoupling | None,
     ) -> Problem:
-        by_layer = {self.layers[0]: features} if isinstance(features, Tensor) else dict(features)
+        by_layer = dict(features) if isinstance(features, Mapping) else {self.layers[0]: features}
         by_layer = {layer: _computable(values, layer) for layer, values in by_layer.items()}
         self._check(by_layer)
         check_differentiable(self.target, self.size)
         size = len(next(iter(by_layer.values())))
-        names = tuple(map(str, range(size))) if keys is None else tuple(keys)
-        for name, given in (("keys", names), ("prompts", prompts)):
-            if given is not None and len(given) != size:
-                raise ValueError(f"{name} are {len(given)}; allowed: {size}, one an image")
+        names = tuple(map(str, range(size) if keys is None else keys))
+        for name, given in (("keys", keys), ("prompts", prompts)):
+            if isinstance(given, str) or (given is not None and len(given) != size):
+                count = repr(given) if isinstance(given, str) else len(given)
+                raise ValueError(f"{name} are {count}; allowed: {size}, one an image")
         goal = match(self.target, by_layer, self.config.loop.distance, self.std)
         start = self._start(by_layer, prompts, names)
         problem = Problem(
@@ -200,6 +221,9 @@ class Attack:
 
 def _computable(features: Tensor, layer: str) -> Tensor:
     """In float32 where they travelled in half precision, in which neither prior nor optimiser computes."""
+    if not isinstance(features, Tensor):
+        kind = type(features).__name__
+        raise ValueError(f"features of {layer} are a {kind}; allowed: a tensor, such as torch.from_numpy of an array")
     if not features.is_floating_point():
         raise ValueError(f"features of {layer} are {features.dtype}; allowed: floating point")
     return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING
 
 from inverter.config import LoopConfig, MemoryConfig, SenderConfig, SmoothingConfig, VideoConfig
+from inverter.config.keys import Selective, find_unread
 from inverter.config.values import TEXT
-from inverter.whitebox.methods import add_sections
+from inverter.whitebox.methods import METHODS, add_sections
+
+OPERATING_POINTS = ("mean", "sample")
 
 
 @add_sections
@@ -25,7 +29,7 @@ class MethodsConfig:
 
 
 @dataclass
-class InvertConfig(MethodsConfig):
+class InvertConfig(MethodsConfig, Selective):
     method: str = "blackbox"  # blackbox, or a white-box one, which differentiates the target
     target: SenderConfig = field(default_factory=SenderConfig)
     layers: list[str] | None = None  # white-box: several tapped layers, inverted jointly; null: target.layer alone
@@ -51,3 +55,28 @@ class InvertConfig(MethodsConfig):
     batch_size: int = 16
     device: str = "auto"
     seed: int = 0
+
+    def unread(self) -> Iterator[tuple[str, str, list[str]]]:
+        mode = self.operating_point if self.method == "blackbox" else self.method
+        if mode not in (*OPERATING_POINTS, *METHODS.names()):
+            return  # which says more than what it leaves unread
+        for key, read_by in find_unread(self, InvertConfig(), readers(), (mode,)):
+            yield key, _named(mode), [_named(each) for each in read_by]
+
+
+def readers() -> dict[str, tuple[str, ...]]:
+    """Key or section of `invert` to the operating points and methods that read it; others are read by all."""
+    whitebox = METHODS.names()
+    prompted = ("sample", *(name for name in whitebox if METHODS[name].prompted))
+    return {
+        "operating_point": OPERATING_POINTS,
+        "strength": ("sample",),
+        **dict.fromkeys(("prompt", "prompts", "prompt_kind", "guidance_scale"), prompted),
+        **dict.fromkeys(("layers", "loop", "smoothing"), whitebox),
+        "image_size": tuple(name for name in whitebox if not METHODS[name].needs_prior),
+        **{name: (name,) for name in whitebox},
+    }
+
+
+def _named(mode: str) -> str:
+    return f"{'operating_point' if mode in OPERATING_POINTS else 'method'}={mode}"

@@ -61,6 +61,7 @@ def test_the_command(published, run, refused_by_command, tmp_path):
     words = ["invert", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "device=cpu", *target, "method=direct"]
     words += ["target.layer=blocks.0", "image_size=16"]
     refused_by_command("an unknown method", [*words, "method=magic"])
+    refused_by_command("a setting of another method on the command line", [*words, "latent.lr=1"])
     refused_by_command("an inverter of other features for a white-box method", [*words, f"inverter={published}"])
     refused_by_command("a run in place of a published inverter for a white-box method", [*words, f"inverter={run}"])
     refused_by_command("statistics of an inverter that is not there", [*words, "loop.statistics=inverter"])

@@ -68,8 +68,9 @@ def test_a_stopped_command_goes_on(photo, tiny_prior_folder, tmp_path, monkeypat
 
 def test_another_input_leaves_no_picture_of_the_one_before(photo, tiny_prior_folder, tmp_path, caplog):
     other = shutil.copy(photo / "photo.png", tmp_path / "other.png")
+    (tmp_path / "methods.yaml").write_text("latent: {lr: 1}\n")
     for given in (photo / "photo.png", Path(other)):
-        more = ["loop.max_queries=2", "latent.lr=1"]
+        more = [f"{tmp_path}/methods.yaml", "loop.max_queries=2"]
         assert main([*words("direct", tiny_prior_folder, given, tmp_path / "out"), *more]) == 0
     assert [path.name for path in (tmp_path / "out" / "recon").iterdir()] == ["other.png"]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -107,6 +108,7 @@ def test_prompts_and_several_layers(photo, tiny_prior_folder, tmp_path, caplog):
     ("more", "message"),
     [
         (["method=sideways"], "allowed: blackbox, direct, guided, hybrid, latent"),
+        (["latent.lr=1"], "latent.lr is 1.0, which method=direct does not read; allowed: with method=latent"),
         (["prompt=a dog"], "prompt is 'a dog', which method=direct does not read"),
         (["inverter=no-such"], "inverter 'no-such' not found"),
         (["layers=[blocks.0]"], "features of 'photo' have shape"),

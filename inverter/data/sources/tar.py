@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import braceexpand
-from webdataset.tariterators import group_by_keys, tar_file_expander
+from webdataset.tariterators import group_by_keys
 
 from inverter.config.parse import parse_json
 from inverter.data.files import is_hidden
@@ -21,7 +21,7 @@ from inverter.data.pattern import find_files, split_folder
 from inverter.data.pictures import read_picture
 from inverter.data.sources.folder import CONTAINERS, UNREAD
 from inverter.data.sources.source import EXTENSIONS, SequentialSource, SourceImage, unique_key
-from inverter.data.tar import DAMAGED
+from inverter.data.tar import DAMAGED, tar_members
 from inverter.data.url import file_system, is_url, open_url
 
 log = logging.getLogger(__name__)
@@ -89,18 +89,19 @@ class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
 
     def _samples(self) -> Iterator[dict[str, Any]]:
         try:
-            yield from group_by_keys(
-                tar_file_expander(self._streams(), select_files=is_member, rename_files=plain_name)
-            )
+            yield from group_by_keys(self._members())
         except (*DAMAGED, EOFError, zlib.error) as error:
-            first = error.args[0] if error.args else None  # WebDataset adds the stream behind it
-            reason = first.partition(" @ ")[0] if isinstance(first, str) else type(error).__name__
+            reason = str(error.args[0]) if error.args else type(error).__name__
             raise ValueError(f"source=shards:{self.pattern} cannot be read: {reason}") from error
 
-    def _streams(self) -> Iterator[dict[str, Any]]:
+    def _members(self) -> Iterator[dict[str, Any]]:
+        """Files of all shards as WebDataset groups them; an empty one ends a shard."""
         for url in self.urls:  # opened here rather than by WebDataset, which would also run `pipe:` commands
             with open_url(url) as stream:
-                yield {"url": url, "stream": stream}
+                for name, data in tar_members(stream, f"shard {url}"):
+                    if is_member(plain_name(name)):
+                        yield {"fname": plain_name(name), "data": data, "__url__": url}
+            yield {}
 
 
 class KeyOrder:

@@ -202,3 +202,36 @@ def test_without_guidance_no_null_control_is_made(inverter, features, monkeypatc
     for guidance_scale, expected in ((1.0, []), (2.0, [3])):
         inverter.sample(features, guidance_scale=guidance_scale)
         assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda features: features.numpy(), r"features is a ndarray; allowed: a tensor, such as torch.from_numpy of a"),
+        (lambda features: features.tolist(), r"features is a list; allowed: a tensor"),
+        (lambda features: features.int(), r"features torch.int32 of shape \(2, .*; allowed: finite floating point"),
+        (lambda features: features * torch.nan, r"features torch.float32 of shape .*; allowed: finite floating point"),
+        (lambda features: features[:0], r"features torch.float32 of shape \(0, .*; allowed: .* of one image or more"),
+    ],
+)
+def test_what_are_no_features_is_one_line(inverter, change, message):
+    features = torch.rand(2, *inverter.spec.feature_shape)
+    for run in (inverter.mean, inverter.sample):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            run(change(features))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prompt": 3}, "prompt=3; allowed: text, or a list of texts, one an image"),
+        ({"prompt": ["a", 3]}, r"prompt=\['a', 3\]; allowed: text, or a list of texts"),
+        ({"generator": 3}, r"generator=3; allowed: torch.Generator\(\).manual_seed\(SEED\), or one an image"),
+        ({"num_inference_steps": 2.5}, "num_inference_steps=2.5; allowed: a whole number"),
+        ({"guidance_scale": "2"}, "guidance_scale='2'; allowed: a finite number"),
+        ({"guidance_scale": float("nan")}, "guidance_scale=nan; allowed: a finite number"),
+    ],
+)
+def test_what_sample_cannot_take_is_one_line(inverter, options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        inverter.sample(torch.rand(2, *inverter.spec.feature_shape), **options)

@@ -130,6 +130,13 @@ def test_by_name_by_class_and_with_a_prior_at_hand(published, tiny_prior, monkey
         load_inverter("tyo")
 
 
+def test_paths_and_home_stand_for_a_folder(folder, tiny_prior, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    expected = load_inverter(str(folder), tiny_prior).spec
+    assert load_inverter(folder, tiny_prior).spec == Inverter.from_pretrained(folder, prior=tiny_prior).spec == expected
+    assert load_inverter(f"~/{folder.name}", tiny_prior).spec == expected
+
+
 def test_a_target_in_place_of_its_spec_is_refused(published, tiny_prior):
     with pytest.raises(ValueError, match=r"target is a Linear; needed: its TargetSpec, target\.spec"):
         load_inverter(str(published), tiny_prior, torch.nn.Linear(1, 1))

@@ -76,7 +76,7 @@ def test_what_a_list_holds_may_be_quoted():
 
 @pytest.mark.parametrize(("text", "number"), [("007", 7), ("-3", -3), ("1_000", 1000)])
 def test_numbers(text, number):
-    assert load_config(TrainConfig, [], [*REQUIRED, f"seed={text}"]).seed == number
+    assert load_config(PrepareConfig, [], ["output=x", f"pairs={text}"]).pairs == number
 
 
 def test_home(tmp_path, monkeypatch):
@@ -177,3 +177,10 @@ def test_a_chain_may_be_a_list(tmp_path, given):
     )
     with pytest.raises(ConfigError, match=r"target\.payload is ''"):
         load_config(PrepareConfig, overrides=["output=x", "target.payload=[]"])
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_some_library_refuses_is_named(seed):
+    with pytest.raises(ConfigError, match=rf"^seed is {seed}; allowed: 0 to 4294967295$"):
+        load_config(InvertConfig, [], ["input=x", f"seed={seed}"])
+    assert load_config(InvertConfig, [], ["input=x", "seed=4294967295"]).seed == 2**32 - 1

@@ -56,6 +56,16 @@ def test_npy(tmp_path):
     assert np.array_equal(read(VectorTable(tmp_path / "x.npy")), VECTORS)
 
 
+@pytest.mark.parametrize(("num_rows", "num_parts"), [(1, 1), (1024, 1), (1025, 2), (2048, 2), (2500, 3), (9999, 3)])
+def test_no_part_behind_the_rows_that_are_asked_for_is_read(tmp_path, monkeypatch, num_rows, num_parts):
+    np.save(tmp_path / "x.npy", VECTORS)
+    table, parts = VectorTable(tmp_path / "x.npy"), []
+    monkeypatch.setattr(table, "_read", lambda: (parts.append(part) or part for part in VectorTable._read(table)))
+    vectors, labels = table.read(num_rows)
+    assert np.array_equal(vectors, VECTORS[:num_rows]) and labels is None
+    assert len(parts) == num_parts
+
+
 def test_whether_vectors_are_normalised_is_told_from_them(tmp_path):
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     np.save(tmp_path / "unit.npy", unit.astype(np.float16))

@@ -205,3 +205,28 @@ def test_an_autoencoder_that_does_not_say_its_scale_has_its_classs(stable_diffus
     )
     prior, images = load_prior(folder), torch.rand(1, 3, 16, 16)
     torch.testing.assert_close(prior.encode(images), 0.18215 * prior.vae.encode(2 * images - 1).latent_dist.mean)
+
+
+@pytest.mark.parametrize("prompts", ["a dog", [], [None], ["a", 3], None])
+def test_prompts_are_a_list_of_texts(tiny_prior, prompts):
+    with pytest.raises(ValueError, match=r"^prompts=.*; allowed: a list of texts, one an image$"):
+        tiny_prior.condition(prompts)
+
+
+def test_images_of_another_kind_are_refused_and_of_another_range_said(tiny_prior, caplog):
+    images = images_like(tiny_prior, 1)
+    with pytest.raises(ValueError, match=r"^images is a ndarray; allowed: a tensor"):
+        tiny_prior.encode(images.numpy())
+    with pytest.raises(ValueError, match=r"^images of dtype torch.uint8 must be floating point"):
+        tiny_prior.encode((images * 255).byte())
+    for _ in range(2):
+        tiny_prior.encode(images * 2 - 1)
+    (message,) = caplog.messages
+    assert message.startswith("images lie in [-") and message.endswith("takes images in [0, 1], and does not clip")
+
+
+def test_latents_in_half_precision_are_decoded_in_that_of_the_weights(tiny_prior):
+    latents = torch.randn(1, *tiny_prior.latent_shape).half()
+    images = tiny_prior.decode(latents)
+    assert images.dtype == torch.float16
+    torch.testing.assert_close(images.float(), tiny_prior.decode(latents.float()), rtol=0, atol=1e-3)

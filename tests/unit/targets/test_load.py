@@ -1,12 +1,13 @@
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import inverter.targets
-from inverter.targets.load import load_network, load_same_target, load_target
+from inverter.targets.load import load_network, load_same_target, load_target, load_targets
 
 
 def test_timm_brings_its_own_preprocessing_and_size():
@@ -107,3 +108,50 @@ def test_public_names_are_lazy():
     assert dir(inverter.targets) == sorted(inverter.targets.__all__)
     with pytest.raises(AttributeError, match="no_such_name"):
         inverter.targets.no_such_name  # noqa: B018
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 5, 2, stride=2), nn.ReLU())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input_size": 8.0}, "input_size=8.0; allowed: a whole number"),
+        ({"input_size": "8"}, "input_size='8'; allowed: a whole number"),
+        ({"input_size": (8, 8)}, r"input_size=\(8, 8\); allowed: a whole number"),
+        ({"layer": 1}, r"layer=1; allowed: a dotted name, as in named_modules\(\), or several"),
+        ({"mean": 0.5}, "mean=0.5 must hold 3 numbers; images have 3 channels"),
+        ({"std": [1, 0, 1]}, r"std=\[1.0, 0.0, 1.0\] must be positive numbers"),
+        ({"mean": [123.7, 116.3, 103.5]}, r"mean=\[123.7, .* so divide mean and std by 255 where it is of 8 bits"),
+        ({"payload": "gaussian:0.1", "payload_seed": 0.5}, "payload_seed=0.5; allowed: a whole number"),
+        ({"target": small().state_dict()}, "target is a OrderedDict; allowed: timm:NAME, .* or an nn.Module"),
+        ({"target": nn.ReLU}, "target is a type; allowed: timm:NAME, .* or an nn.Module"),
+        ({"target": small().to("meta")}, "a Conv2d has weights on the device meta, .*; load them first"),
+    ],
+)
+def test_arguments_of_other_kinds_are_one_line(options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        load_target(**{"target": small(), "layer": "1", "input_size": 8, **options})
+
+
+def test_numbers_of_numpy_and_torch_are_taken():
+    plain = load_target(small(), "1", input_size=8, mean=[0.5] * 3, payload="gaussian:0.1", payload_seed=3)
+    options = {"mean": np.full(3, 0.5), "payload": "gaussian:0.1", "payload_seed": np.int8(3)}
+    given = load_target(small(), "1", input_size=np.int64(8), **options)
+    assert (given.spec.input_size, given.spec.preprocessing) == (8, plain.spec.preprocessing)
+    assert type(given.spec.input_size) is int
+    assert load_target(small(), "1", input_size=8, mean=torch.full((3,), 0.5)).spec.preprocessing["mean"] == [0.5] * 3
+    assert load_targets(small(), "1", input_size=np.int64(8)).layers == ("1",)
+
+
+def test_images_of_another_range_are_said_once(caplog):
+    target, images = load_target(small(), "1", input_size=8), torch.linspace(0, 1, 192).view(1, 3, 8, 8)
+    with pytest.raises(ValueError, match=r"images is a ndarray; allowed: a tensor \(B, 3, H, W\) in \[0, 1\]"):
+        target(images.numpy())
+    target(images * 1.05)
+    target((images * 2 - 1).requires_grad_())
+    assert not caplog.messages
+    for _ in range(2):
+        target(images * 255)
+    assert caplog.messages == ["images lie in [0, 255]; a target takes images in [0, 1], and does not clip"]

@@ -157,3 +157,44 @@ def test_one_layer_may_come_as_a_tensor(features, pictures):
     found = Attack("direct", alone, config=CONFIG, image_size=8).invert(sent)
     assert found.images.shape == (2, 3, 8, 8)
     assert found.images.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": torch.nn.Identity()}, "target is a Identity; allowed: what load_target or load_targets returns of"),
+        ({"prior": "embedded"}, "prior is 'embedded'; allowed: None, or what load_prior returns of it"),
+        ({"config": {"direct": {}}}, r"config is a dict; allowed: MethodsConfig\(\)"),
+        ({"image_size": 8.0}, "image_size=8.0; allowed: a whole number"),
+        ({"image_size": 0}, "image_size is 0; allowed: 1 or more"),
+        ({"seed": 0.5}, "seed=0.5; allowed: a whole number"),
+        ({"guidance_scale": float("nan")}, "guidance_scale=nan; allowed: a finite number"),
+    ],
+)
+def test_arguments_of_other_kinds_are_one_line(target, options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        Attack(**{"method": "direct", "target": target, "config": CONFIG, "image_size": 8, **options})
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"direct": DirectConfig(lr=-0.1)}, "direct.lr is -0.1; allowed: 0 or more"),
+        ({"direct": DirectConfig(lr=float("nan"))}, "direct.lr=nan; allowed: a finite number"),
+        ({"direct": DirectConfig(num_steps="3")}, "direct.num_steps='3'; allowed: a whole number"),
+        ({"loop": LoopConfig(max_queries=1.5)}, "loop.max_queries=1.5; allowed: a whole number"),
+    ],
+)
+def test_settings_are_numbers_from_0_on(target, sections, message):
+    Attack("direct", target, config=replace(CONFIG, latent=LatentConfig(lr=-1)), image_size=8)  # which is not read
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Attack("direct", target, config=replace(CONFIG, **sections), image_size=8)
+
+
+def test_texts_and_arrays_in_place_of_lists_and_tensors_are_one_line(target, features):
+    attack = Attack("direct", target, config=CONFIG, image_size=8)
+    for name in ("keys", "prompts"):
+        with pytest.raises(ValueError, match=f"^{name} are 'ab'; allowed: 2, one an image$"):
+            attack.invert(features, **{name: "ab"})
+    with pytest.raises(ValueError, match=r"^features of 1 are a ndarray; allowed: a tensor, such as torch.from_numpy"):
+        attack.invert({layer: values.numpy() for layer, values in features.items()})

@@ -17,8 +17,8 @@ def test_each_method_with_settings_has_a_section_of_its_name():
 
 
 def test_words_reach_the_sections():
-    words = ["input=x", "method=direct", "direct.num_steps=7", "hybrid.pixels.lr=0.5", "guided.betas=[0.5,0.9]"]
-    config = load_config(InvertConfig, [], words)
+    words = ["direct.num_steps=7", "hybrid.pixels.lr=0.5", "guided.betas=[0.5,0.9]"]
+    config = load_config(MethodsConfig, [], words)
     assert (config.direct.num_steps, config.hybrid.pixels.lr, config.guided.betas) == (7, 0.5, [0.5, 0.9])
     assert InvertConfig().direct.num_steps == 500
     with pytest.raises(ConfigError, match=r"unknown key 'direct.steps'; did you mean direct.num_steps"):

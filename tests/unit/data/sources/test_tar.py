@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import tarfile
@@ -134,3 +135,51 @@ def test_a_url_of_that_very_name_is_no_pattern(tmp_path):
 def test_commands_and_patterns_that_match_nothing_are_refused(pattern):
     with pytest.raises(ValueError, match=r"name a command|matches no file"):
         expand_shards(pattern)
+
+
+def test_what_tarfile_would_pass_over_is_said(tars, caplog):
+    whole = (tars / "a.tar").read_bytes()
+    with tarfile.open(tars / "a.tar") as tar:
+        last = tar.getmembers()[-1]
+    end = last.offset_data + -(-last.size // 512) * 512
+    assert shades(TarSource(f"{tars}/a.tar", 9), 0) == [0, 1, 2] and not caplog.messages
+    (tars / "open.tar").write_bytes(whole[:end])
+    assert shades(TarSource(f"{tars}/open.tar", 9), 0) == [0, 1, 2]
+    assert caplog.messages == [f"shard {tars}/open.tar ends without the mark that ends a tar: it may have been cut off"]
+    caplog.clear()
+    (tars / "two.tar").write_bytes(whole * 2)
+    assert shades(TarSource(f"{tars}/two.tar", 9), 0) == [0, 1, 2]
+    (message,) = caplog.messages
+    assert "two.tar: what lies behind the end of its first tar is left out; join tars by `tar -A`" in message
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data, at: data[: at + 100], "truncated header at byte"),
+        (lambda data, at: data[: at + 10] + b"\xff" + data[at + 11 :], "bad checksum at byte"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz"])
+def test_a_damaged_header_between_members_is_no_end(tars, damage, reason, name):
+    with tarfile.open(tars / "a.tar") as tar:
+        at = tar.getmember("x2.png").offset
+    data = damage((tars / "a.tar").read_bytes(), at)
+    (tars / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    with pytest.raises(ValueError, match=rf"^source=shards:.*{name} cannot be read: {reason} {at}$"):
+        list(TarSource(f"{tars}/{name}", 9).shard(0))
+
+
+def test_links_are_left_out_with_a_word(tars, caplog):
+    with tarfile.open(tars / "linked.tar", "w") as tar:
+        for name, kind in (("a.png", None), ("b.png", tarfile.SYMTYPE), ("c.png", tarfile.LNKTYPE)):
+            entry = tarfile.TarInfo(name)
+            if kind is None:
+                entry.size = len(encode(7))
+                tar.addfile(entry, io.BytesIO(encode(7)))
+            else:
+                entry.type, entry.linkname = kind, "a.png"
+                tar.addfile(entry)
+    assert [item.key for item in TarSource(f"{tars}/linked.tar", 9).shard(0)] == ["a"]
+    (message,) = caplog.messages
+    assert "linked.tar: 2 link(s) are left out, b.png first; `tar --dereference --hard-dereference`" in message
