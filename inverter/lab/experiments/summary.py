@@ -29,7 +29,8 @@ Every page is written by its command, this one by `inverter experiment summary`.
 
 ## The paper's figures beside ours
 
-They are quoted as they are. Network, layer, pictures and size differ from ours, and no code was released: this is no race.
+They are quoted as they are. Network, layer, pictures and size differ from ours, and no code was released, so this is
+no race.
 
 {table}
 
