@@ -17,19 +17,27 @@ EXPERIMENTS = ("methods", "prompts", "smoothing")
 TITLE = "Results"
 PAGE = """# {title}
 
-The paper is arXiv:2412.10448. Its figures are quoted as they are; it releases no code, and the network, layer, pictures
-and size that each belongs to differ from ours, so the columns stand side by side and are no race.
+What each experiment found, and the paper's figures (arXiv:2412.10448) beside ours.
+
+## Pages
 
 | experiment | page | layers |
 | --- | --- | --- |
 {pages}
 
+Every page is written by its command, this one by `inverter experiment summary`.
+
+## The paper's figures beside ours
+
+They are quoted as they are. Network, layer, pictures and size differ from ours, and no code was released, so this is
+no race.
+
 {table}
 
 ## What differs
 
-- Its prior is a full latent diffusion model at its own resolution, ours the one that the tables name; nor is its target
-  network ours.
+- Its prior is a full latent diffusion model at its own resolution, ours the one that the tables name.
+- Its target network is another.
 - Its inception score counts its images under its network. Ours is computed from 1,000 pictures on, under the judges,
   with one split.
 - PSNR here is the mean over pictures of each one's, after rounding to 8 bits, at most 60 dB.
@@ -38,8 +46,6 @@ and size that each belongs to differ from ours, so the columns stand side by sid
 - Smoothing ties latents in the paper; ours ties those of `latent` and `hybrid`, and the pixels of `direct`.
 - How many denoising steps it differentiates, its iterations, the form of its total variation and its temporal weight
   are not documented; ours are in the configs.
-
-Every page is written by its command, this one by `inverter experiment summary`.
 """
 
 

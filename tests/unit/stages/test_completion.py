@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -14,6 +15,20 @@ for line in "${@:2}"; do
   _inverter
   echo "${COMPREPLY[*]}"
 done
+"""
+
+ZSH = """
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PS1=; autoload -U compinit; compinit -u -D; source inverter.zsh; echo rea''dy'
+zpty -r shell said '*ready*ready*'
+ask() {{
+  zpty -w -n shell "$1"$'\\t'
+  zpty -r -m shell said "*$2*" && echo found
+  zpty -w -n shell $'\\x15'
+}}
+{typed}
+zpty -d shell
 """
 
 
@@ -56,6 +71,38 @@ def test_bash_offers_stages_kinds_keys_values_and_files(bash):
     assert found[4:7] == [["mean", "sample"], ["dev"], ["trainer.progress="]]
     assert found[7:10] == [["true", "false"], ["mine.yaml"], ["prior_denoiser.yaml", "prior_distill.yaml"]]
     assert found[10:] == [["widths="], ["mine.yaml"], []]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("inverter train_prior d", {"denoiser", "distill"}),
+        ("inverter train model.kind=up", {"model.kind=upconv"}),
+        ("inverter prepare split=d", {"split=dev"}),
+        ("inverter experiment sm", {"smoothing"}),
+        ("inverter train prior_d", {"prior_denoiser.yaml", "prior_distill.yaml"}),
+    ],
+)
+def test_fish_offers_the_same(line, offered, tmp_path):
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    (tmp_path / "inverter.fish").write_text(script("fish"))
+    command = ["fish", "-c", f"source inverter.fish; complete -C {line!r}"]
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert {found.partition("\t")[0] for found in done.stdout.splitlines()} == offered
+
+
+def test_zsh_offers_the_same(tmp_path):
+    """In a shell behind a pseudo-terminal, where a TAB completes what is the only one."""
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "inverter.zsh").write_text(script("zsh"))
+    lines = {"inverter train_prior den": "denoiser", "inverter train model.kind=up": "upconv"}
+    typed = "\n".join(f"ask {line!r} {word}" for line, word in lines.items())
+    (tmp_path / "try.zsh").write_text(ZSH.format(typed=typed))
+    done = subprocess.run(["zsh", "-f", "try.zsh"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["found"] * len(lines), done.stdout + done.stderr
 
 
 def test_a_tab_takes_no_time(bash):
