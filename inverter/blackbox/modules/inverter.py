@@ -58,6 +58,8 @@ class InverterModule(PairModule):
     ) -> None:
         super().__init__(optim)
         self.model = model
+        if not model.denoising_weight:  # nothing trains the control, and the denoising loss stays as it is
+            self.monitor, self.mode = PairModule.monitor, PairModule.mode
         self.inverters = nn.ModuleList(Inverter(spec, prior) for spec in specs)
         for inverter in self.inverters:
             if isinstance(inverter.conditioner, TokenConditioner):

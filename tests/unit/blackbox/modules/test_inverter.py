@@ -102,6 +102,12 @@ def test_only_the_denoising_loss_trains_the_control(make, batch):
     assert without.inverter.conditioner.to_hint.weight.grad is None
 
 
+def test_the_best_is_by_what_is_trained(make):
+    assert (make().monitor, make().mode) == ("dev/denoising", "min")
+    without = make(denoising_weight=0.0)
+    assert (without.monitor, without.mode) == ("dev/psnr", "max")
+
+
 def test_texts_of_the_pictures_draw_the_conditioning_to_theirs(make, batch):
     module = make(conditioning="tokens", denoising_weight=0.0, text_weight=2.0)
     told = {**batch, "text": ["a dog", "", None, "two boats"]}
