@@ -155,6 +155,7 @@ class FamilyContract:
     def test_a_training_step_teaches_the_conditioner(self, prior):
         model = InverterConfig(width=16, coarse_width=16, depth=1, head_width=8, tune="none")
         module = InverterModule([self.spec(prior)], model, OptimConfig(), prior)
+        module.on_fit_start()  # as the trainer does, which this test goes without
         size = prior.resolution
         batch = {"image": torch.rand(2, 3, size, size), "features": torch.randn(2, *FEATURES), "text": ["a dog", ""]}
         sum(module.losses(batch, decode=True, denoise=True).values()).backward()

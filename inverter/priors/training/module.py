@@ -6,13 +6,13 @@ import lightning as L
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def unfuse_attention_on_cpu(unet: UNet2DConditionModel) -> None:
-    """Take the attention without a fused kernel on the CPU, where that kernel's backward pass is slow."""
-    if unet.device.type == "cpu":
-        unet.set_attn_processor(AttnProcessor())
+def unfuse_attention_on_cpu(denoiser: nn.Module) -> None:
+    """Let a U-Net on the CPU take the attention without a fused kernel, whose backward pass is slow there."""
+    if isinstance(denoiser, UNet2DConditionModel) and denoiser.device.type == "cpu":
+        denoiser.set_attn_processor(AttnProcessor())
 
 
 class LatentTraining(L.LightningModule):
