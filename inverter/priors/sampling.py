@@ -84,7 +84,7 @@ def run_steps(
 
     def step(current: Tensor, number: int) -> Tensor:
         t, following = timesteps[number], timesteps[number + 1]
-        guided = guidance_interval[0] <= prior.process.share_of(t) <= guidance_interval[1]
+        guided = prior.process.is_within(t, guidance_interval)
         x0, eps = prior.guide(
             current,
             t,
