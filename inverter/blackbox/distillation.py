@@ -37,7 +37,7 @@ class InverterDistillModule(Distillation):
                 f"inverter {config.inverter!r} has the prior {inverter.prior.name!r}, which draws in few steps already"
             )
         fuse_adapter(inverter.prior.denoiser)
-        super().__init__(inverter.prior, config.rank, config.max_megabytes, longer, config.optim)
+        super().__init__(inverter.prior, config.rank, config.max_megabytes, longer, config.optim, num_phases=steps)
         self.config, self.inverter = config, inverter.eval().requires_grad_(False)
         self.guidance_scale = inverter.spec.guidance_scale if config.guidance_scale is None else config.guidance_scale
 
@@ -52,8 +52,7 @@ class InverterDistillModule(Distillation):
             text = prior.condition(texts) if beside else empty
 
         def guided(noisy: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-            low, high = inverter.spec.guidance_interval
-            inside = [low <= prior.process.share_of(each) <= high for each in t]
+            inside = [prior.process.is_within(each, inverter.spec.guidance_interval) for each in t]
             scale = torch.where(torch.tensor(inside, device=noisy.device), self.guidance_scale, 1.0)
             return prior.guide(
                 noisy,

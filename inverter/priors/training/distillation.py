@@ -92,13 +92,21 @@ class Distillation(LatentTraining):
         rank: Of the LoRA.
         max_megabytes: It may have in half precision.
         num_ddim_steps: Of the guided path.
+        num_phases: Parts of the path, each of which the student goes in one step; it divides ``num_ddim_steps``.
         optim: Of the LoRA.
     Raises:
         ValueError: The path has fewer than 2 steps or more than the schedule, or the LoRA is too large.
     """
 
     def __init__(
-        self, prior: DiffusionPrior, rank: int, max_megabytes: float, num_ddim_steps: int, optim: OptimConfig
+        self,
+        prior: DiffusionPrior,
+        rank: int,
+        max_megabytes: float,
+        num_ddim_steps: int,
+        optim: OptimConfig,
+        *,
+        num_phases: int,
     ) -> None:
         super().__init__()
         longest = prior.process.num_train_timesteps
@@ -106,7 +114,7 @@ class Distillation(LatentTraining):
             raise ValueError(f"num_ddim_steps is {num_ddim_steps}; allowed: 2 to {longest}")
         self.prior, self.optim = prior, optim
         self.num_parameters = add_lora(prior.denoiser, rank, max_megabytes)
-        self.register_buffer("timesteps", path_timesteps(longest, num_ddim_steps), persistent=False)
+        self.register_buffer("timesteps", path_timesteps(prior, num_ddim_steps, num_phases), persistent=False)
 
     def on_fit_start(self) -> None:
         unfuse_attention_on_cpu(self.prior.denoiser)
@@ -135,7 +143,7 @@ class DistillModule(Distillation):
     """
 
     def __init__(self, config: DistillConfig, prior: DiffusionPrior) -> None:
-        super().__init__(prior, config.rank, config.max_megabytes, config.num_ddim_steps, config.optim)
+        super().__init__(prior, config.rank, config.max_megabytes, config.num_ddim_steps, config.optim, num_phases=1)
         self.config = config
         prior.few_step = True
         self.register_buffer("no_prompt", tokenize(prior.tokenizer, [""]), persistent=False)
@@ -157,9 +165,21 @@ class DistillModule(Distillation):
         )
 
 
-def path_timesteps(longest: int, num_steps: int) -> Tensor:
-    """Timesteps of a path of so many steps, from noise to image, and ``END``: ``(num_steps + 1,)``."""
-    return torch.linspace(longest, 0, num_steps + 1).round().long() - 1  # trailing, as the scheduler samples
+def path_timesteps(prior: DiffusionPrior, num_steps: int, num_phases: int = 1) -> Tensor:
+    """Timesteps of a path of so many steps, from noise to image, and ``END``: ``(num_steps + 1,)``.
+
+    It is the sampler's own path; with several phases, these begin where a sampler of so many steps goes through.
+    """
+    path = prior.schedule(num_steps)
+    if num_phases == 1:
+        return path
+    ends, size = prior.schedule(num_phases), num_steps // num_phases
+    starts, lengths = path[:-1:size, None], path[:-1:size, None] - path[size::size, None]
+    way = (starts - path[:-1].view(num_phases, size)) / lengths
+    moved = ends[:-1, None] - way * (ends[:-1] - ends[1:])[:, None]
+    if not path.is_floating_point():
+        moved = moved.round()
+    return torch.cat([moved.clamp_min(0).flatten().to(path), path[-1:]])
 
 
 def pseudo_huber(a: Tensor, b: Tensor, scale: float) -> Tensor:
