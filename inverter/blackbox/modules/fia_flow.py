@@ -112,9 +112,7 @@ class FIAFlowModule(PairModule):
         add_lora(prior.denoiser, RANK, max_megabytes=float("inf"))
         cast_training_params(prior.denoiser)
         self.denoiser = prior.denoiser
-        self._prior = (
-            prior,
-        )  # not a module of this one: its autoencoder is neither trained nor saved, but moves with it
+        self._prior = (prior,)  # not a module of this one, since its autoencoder is neither trained nor saved
 
     @property
     def prior(self) -> DiffusionPrior:
