@@ -103,7 +103,8 @@ class InverterModule(PairModule):
         inverter = cast(Inverter, self.inverters[batch.get("inverter", 0)])
         truth = batch["latents"] if "latents" in batch else self._encode(image)
         size, device = len(image), image.device
-        keep = torch.rand(size, device=device) >= model.null_share
+        nulls = model.null_share if model.conditioning == "control" else 0.0  # tokens know no null
+        keep = torch.rand(size, device=device) >= nulls
         level = model.noise_level * torch.rand(size, device=device) * (torch.rand(size, device=device) < 0.5)
         encoding = inverter.encode(features, level if model.noise_level else None, keep)
         latents = encoding.latents.float()

@@ -102,6 +102,15 @@ def test_only_the_denoising_loss_trains_the_control(make, batch):
     assert without.inverter.conditioner.to_hint.weight.grad is None
 
 
+def test_tokens_know_no_null_and_every_image_counts(make, batch):
+    module = make(conditioning="tokens", null_share=1.0, denoising_weight=0.0)
+    torch.nn.init.normal_(module.inverter.head.body[-2].weight, std=0.1)
+    latents = module.inverter.encode(batch["features"]).latents
+    found = module.losses(batch, decode=True, denoise=False)
+    torch.testing.assert_close(found["latents"], (latents - batch["latents"]).square().mean())
+    assert found["image"] > 0 and found["head"] > 0
+
+
 def test_the_best_is_by_what_is_trained(make):
     assert (make().monitor, make().mode) == ("dev/denoising", "min")
     without = make(denoising_weight=0.0)
