@@ -67,6 +67,7 @@ class LatentModule(L.LightningDataModule):
         weights: str = "",
     ) -> None:
         super().__init__()
+        self.prepare_data_per_node = False  # all nodes would write the same files of the run's folder
         if views < 1:
             raise ValueError(f"views is {views}; allowed: 1 or more")
         check_photos(config)
