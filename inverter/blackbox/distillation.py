@@ -10,6 +10,7 @@ from torchvision.utils import make_grid
 from inverter.blackbox.inverter import Inverter
 from inverter.config import InverterDistillConfig
 from inverter.priors.few_step import fuse_adapter
+from inverter.priors.sampling import Generators
 from inverter.priors.training.distillation import Distillation, phased_loss
 
 
@@ -41,7 +42,7 @@ class InverterDistillModule(Distillation):
         self.config, self.inverter = config, inverter.eval().requires_grad_(False)
         self.guidance_scale = inverter.spec.guidance_scale if config.guidance_scale is None else config.guidance_scale
 
-    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: Generators) -> Tensor:
         prior, inverter, size = self.prior, self.inverter, len(batch["features"])
         texts = batch.get("text") or [""] * size
         with torch.no_grad():

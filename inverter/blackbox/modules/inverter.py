@@ -25,8 +25,8 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.sampling import denoising_loss
-from inverter.priors.training.module import unfuse_attention_on_cpu
+from inverter.priors.sampling import Generators, denoising_loss
+from inverter.priors.training.module import unfuse_attention_on_cpu, validation_noise
 from inverter.run.optimizer import build_optimizer
 
 
@@ -133,9 +133,10 @@ class InverterModule(PairModule):
         inverter, image = cast(Inverter, self.inverters[dataloader_idx]), batch["image"]
         encoding = inverter.encode(batch["features"])
         self.dev_psnr(psnr(inverter.decode(encoding)[1].clamp(0, 1), image))
-        fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
         truth = batch["latents"] if "latents" in batch else self._encode(image)
-        loss = self._denoising_loss(truth, self._condition([""] * len(image)), encoding.control, fixed)
+        loss = self._denoising_loss(
+            truth, self._condition([""] * len(image)), encoding.control, validation_noise(batch["key"])
+        )
         self.dev_denoising(loss, len(image))
 
     def on_validation_epoch_end(self) -> None:
@@ -158,7 +159,7 @@ class InverterModule(PairModule):
         truth: Tensor,
         conditioning: Conditioning,
         control: Control | None,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
     ) -> Tensor:
         prior = self.inverter.prior
         return denoising_loss(

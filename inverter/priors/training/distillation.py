@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -13,6 +14,7 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import NoiseProcess
+from inverter.priors.sampling import Generators, draw
 from inverter.priors.text import tokenize
 from inverter.priors.training.module import LatentTraining, unfuse_attention_on_cpu
 from inverter.run.optimizer import build_optimizer
@@ -31,7 +33,7 @@ def phased_loss(
     phase: int,
     hop: int = 1,
     huber: float,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
 ) -> Tensor:
     """Distance of where the student's one step to the end of a phase leads from where the teacher's path leads.
 
@@ -49,17 +51,17 @@ def phased_loss(
         phase: Steps of the path in a phase; it divides N.
         hop: Steps of the path that the teacher goes; it divides ``phase``.
         huber: Difference below which the loss is squared; as one of x0.
-        generator: Of places and noise; None is PyTorch's own.
+        generator: Of places and noise, or one an image; None is PyTorch's own.
 
     Source:
         Phased consistency models (arXiv:2405.18407), of which latent consistency models (arXiv:2310.04378) are the
         case of one phase, and progressive distillation (arXiv:2202.00512). Differs: one fixed guidance, no skip
         connection (the end of a phase is the boundary condition), and the student as its own target.
     """
-    source, starts = generator.device if generator else latents.device, (len(path) - 1) // hop
-    place = hop * torch.randint(0, starts, (len(latents),), generator=generator, device=source).to(latents.device)
+    starts = (len(path) - 1) // hop
+    place = hop * draw(partial(torch.randint, 0, starts), latents.shape[:1], generator, latents.device)
     t, end = path[place], path[(place // phase + 1) * phase]
-    noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
+    noise = draw(torch.randn, latents.shape, generator, latents.device).to(latents)
     noisy = process.add_noise(latents, noise, t)
     jumped = jump(process, student, noisy, t, end)
     with torch.no_grad():
@@ -148,7 +150,7 @@ class DistillModule(Distillation):
         prior.few_step = True
         self.register_buffer("no_prompt", tokenize(prior.tokenizer, [""]), persistent=False)
 
-    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: Generators) -> Tensor:
         prior, latents, scale = self.prior, batch["latents"], self.config.guidance_scale
         with torch.no_grad():
             text = Conditioning(prior.text_encoder(batch["tokens"])[0])

@@ -111,6 +111,16 @@ def test_tokens_know_no_null_and_every_image_counts(make, batch):
     assert found["image"] > 0 and found["head"] > 0
 
 
+def test_the_dev_loss_does_not_depend_on_the_batches(make, batch):
+    module, losses = make().eval(), []
+    for parts in ([slice(0, 4)], [slice(3, 4), slice(0, 3)]):
+        for part in parts:
+            module.validation_step({key: value[part] for key, value in batch.items()}, 0)
+        module.on_validation_epoch_end()
+        losses.append(module.logged["dev/denoising"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
 def test_the_best_is_by_what_is_trained(make):
     assert (make().monitor, make().mode) == ("dev/denoising", "min")
     without = make(denoising_weight=0.0)

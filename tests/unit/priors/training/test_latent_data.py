@@ -150,7 +150,7 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
     expected, found = next(iter(loader)), next(iter(resumed))
     assert torch.equal(found["latents"], expected["latents"]) and found["prompt"] == expected["prompt"]
     validation = list(module.val_dataloader())
-    assert [len(batch["prompt"]) for batch in validation] == [3]
+    assert [batch["key"] for batch in validation] == [["0", "1", "2"]]
     assert validation[0]["latents"].dtype == torch.float32
 
 
