@@ -1,5 +1,6 @@
 """What every family of priors must do; a test of a family is a subclass with a fixture ``prior``."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from inverter.blackbox.models.inverter import InverterConfig
 from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.spec import InverterSpec
 from inverter.config import OptimConfig
+from inverter.priors.few_step import add_lora, fuse_state, lora_state
 from inverter.priors.load import load_prior
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.sampling import denoising_loss
@@ -155,11 +157,26 @@ class FamilyContract:
     def test_a_training_step_teaches_the_conditioner(self, prior):
         model = InverterConfig(width=16, coarse_width=16, depth=1, head_width=8, tune="none")
         module = InverterModule([self.spec(prior)], model, OptimConfig(), prior)
+        module.on_fit_start()  # as the trainer does, which this test goes without
         size = prior.resolution
         batch = {"image": torch.rand(2, 3, size, size), "features": torch.randn(2, *FEATURES), "text": ["a dog", ""]}
         sum(module.losses(batch, decode=True, denoise=True).values()).backward()
         assert module.inverter.conditioner.to_hint.weight.grad.abs().sum() > 0
         assert all(parameter.grad is None for parameter in prior.parameters())
+
+    def test_a_lora_is_read_back_as_it_was_trained(self, prior):
+        trained, read = copy.deepcopy(prior), copy.deepcopy(prior)
+        add_lora(trained.denoiser, 2, float("inf"))
+        with torch.no_grad():
+            for name, parameter in trained.denoiser.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=0.05)
+        fuse_state(read.denoiser, lora_state(trained.denoiser))
+        inputs = torch.randn(1, *prior.latent_shape), prior.schedule(2)[0], prior.condition(["a dog"])
+        with torch.no_grad():
+            outputs = [each.run(*inputs) for each in (prior, trained, read)]
+        torch.testing.assert_close(outputs[2], outputs[1], rtol=0, atol=1e-2)  # stored in half precision
+        assert not torch.allclose(outputs[0], outputs[1], atol=1e-2)
 
     def test_what_is_saved_loads_as_it_was(self, prior, tmp_path):
         prior.save(tmp_path / "again")

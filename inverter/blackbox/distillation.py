@@ -10,6 +10,7 @@ from torchvision.utils import make_grid
 from inverter.blackbox.inverter import Inverter
 from inverter.config import InverterDistillConfig
 from inverter.priors.few_step import fuse_adapter
+from inverter.priors.sampling import Generators
 from inverter.priors.training.distillation import Distillation, phased_loss
 
 
@@ -37,11 +38,11 @@ class InverterDistillModule(Distillation):
                 f"inverter {config.inverter!r} has the prior {inverter.prior.name!r}, which draws in few steps already"
             )
         fuse_adapter(inverter.prior.denoiser)
-        super().__init__(inverter.prior, config.rank, config.max_megabytes, longer, config.optim)
+        super().__init__(inverter.prior, config.rank, config.max_megabytes, longer, config.optim, num_phases=steps)
         self.config, self.inverter = config, inverter.eval().requires_grad_(False)
         self.guidance_scale = inverter.spec.guidance_scale if config.guidance_scale is None else config.guidance_scale
 
-    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: Generators) -> Tensor:
         prior, inverter, size = self.prior, self.inverter, len(batch["features"])
         texts = batch.get("text") or [""] * size
         with torch.no_grad():
@@ -52,8 +53,7 @@ class InverterDistillModule(Distillation):
             text = prior.condition(texts) if beside else empty
 
         def guided(noisy: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-            low, high = inverter.spec.guidance_interval
-            inside = [low <= prior.process.share_of(each) <= high for each in t]
+            inside = [prior.process.is_within(each, inverter.spec.guidance_interval) for each in t]
             scale = torch.where(torch.tensor(inside, device=noisy.device), self.guidance_scale, 1.0)
             return prior.guide(
                 noisy,

@@ -178,6 +178,14 @@ class Inverter(nn.Module):
             generator=generator,
         )
 
+    def denoiser_calls(self, *, strength: float | None = None, guidance_scale: float | None = None) -> int:
+        """Calls of the denoiser that a drawn picture costs, two a step where guidance acts; None is as published."""
+        spec = self.spec
+        timesteps = self.prior.schedule(spec.num_inference_steps, spec.strength if strength is None else strength)[:-1]
+        if (spec.guidance_scale if guidance_scale is None else guidance_scale) == 1:
+            return len(timesteps)
+        return sum(2 if self.prior.process.is_within(t, spec.guidance_interval) else 1 for t in timesteps)
+
     def under_prompt(
         self, prompt: str | Sequence[str | None] | None, control: Control
     ) -> tuple[Conditioning | None, Control]:

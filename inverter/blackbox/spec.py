@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator
 
 from inverter.config.strict import read_strictly, strict_dataclass
-from inverter.priors.steps import check_interval, count_steps
+from inverter.priors.steps import check_interval
 from inverter.targets.shape import FeatureShape, layer_shapes, num_channels, read_shape, to_lists
 
 LARGEST = 1 << 20
@@ -74,11 +74,6 @@ class InverterSpec:
         for key in ("feature_mean", "feature_std"):
             if (found := len(getattr(self, key))) not in (0, num_channels(self.feature_shape)):
                 raise ValueError(f"{key} has {found} values; features are {self.feature_shape}")
-
-    @property
-    def denoiser_calls(self) -> int:
-        """Calls of the denoiser that ``sample`` makes a picture."""
-        return count_steps(self.num_inference_steps, self.strength) * (2 if self.guidance_scale != 1 else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for YAML."""

@@ -14,7 +14,6 @@ from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.modules.surrogate import Surrogate
 from inverter.blackbox.pair_module import PairModule
 from inverter.evaluation.methods import STATIC, WITHOUT_HEAD, Method
-from inverter.priors.steps import count_steps
 
 
 def attack_methods(
@@ -56,9 +55,7 @@ def attack_methods(
 
         return call
 
-    spec = inverter.spec
-    guided = 2 if spec.guidance_scale != 1 else 1
-    steps = spec.denoiser_calls
+    steps = inverter.denoiser_calls()
     one_pass = {"target_queries": 0, "denoiser_calls": 0}
     methods = {"mean": Method(under(inverter.mean), operating_point="mean", cost=one_pass)}
     if inverter.head is not None:
@@ -71,9 +68,9 @@ def attack_methods(
             raise ValueError(f"best_of is {best_draws}, but there is no target to query; allowed: null, or its weights")
         ask = cast(Callable[[Tensor], Tensor], query) if surrogate is None else surrogate.eval().predict
         draws = best_draws * (1 + search_rounds)
-        searched = sum(count_steps(spec.num_inference_steps, SEARCH[n % len(SEARCH)]) for n in range(search_rounds))
+        searched = sum(inverter.denoiser_calls(strength=SEARCH[n % len(SEARCH)]) for n in range(search_rounds))
         asked_of = draws if surrogate is None else 0
-        cost = {"target_queries": asked_of, "denoiser_calls": best_draws * (steps + searched * guided)}
+        cost = {"target_queries": asked_of, "denoiser_calls": best_draws * (steps + searched)}
 
         def best(features: Tensor) -> Tensor:
             return best_of(inverter, asked, features, best_draws, rounds=search_rounds)
@@ -85,7 +82,7 @@ def attack_methods(
         name = f"best of {draws}" if surrogate is None else f"best of {draws} by surrogate"
         methods[name] = Method(under(best), operating_point="sample", cost=cost)
     if static is not None:
-        calls = {"denoiser_calls": static.spec.denoiser_calls}
+        calls = {"denoiser_calls": static.denoiser_calls()}
         methods[f"{STATIC}mean"] = Method(under(static.mean), operating_point="mean", cost=one_pass)
         methods[f"{STATIC}sample"] = Method(under(static.sample), operating_point="sample", cost=one_pass | calls)
     if queries is not None:

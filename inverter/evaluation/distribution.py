@@ -21,24 +21,10 @@ def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
 
 
-def kid(x: Tensor, y: Tensor) -> float:
-    """Kernel inception distance: unbiased squared MMD with the polynomial kernel of degree 3 (can fall below 0).
-
-    Args:
-        x: Embeddings ``(n, D)`` of reconstructions.
-        y: Embeddings ``(n, D)`` of their originals, every image from a source of its own.
-    Returns:
-        The distance, in the kernel's unit (not multiplied by 1,000).
-    Source:
-        Binkowski et al., "Demystifying MMD GANs" (arXiv:1801.01401). Differs: the whole sample at once instead of
-        averaged blocks, and x and y are paired: a reconstruction never meets its own original.
-    """
-    return weighted_kid(x, y, torch.ones(1, len(x)), torch.arange(len(x))).item()
-
-
 def weighted_kid(x: Tensor, y: Tensor, counts: Tensor, sources: Tensor, block: int = BLOCK) -> Tensor:
-    """KID of samples in which image i was drawn ``counts[r, i]`` times, for every replicate r.
+    """Kernel inception distance of samples in which image i was drawn ``counts[r, i]`` times, for every replicate r.
 
+    The unbiased squared MMD with the polynomial kernel of degree 3, which can fall below 0; not multiplied by 1,000.
     Only pairs of different sources count. Crops of one photo are alike, so pairs within it bias the estimate, and a
     replicate that drew the photo twice would hold ever more of them. Kernels exist for a block of pairs at a time.
 
@@ -52,6 +38,9 @@ def weighted_kid(x: Tensor, y: Tensor, counts: Tensor, sources: Tensor, block: i
         ``(R,)`` float64; NaN for a replicate that drew one source only.
     Raises:
         ValueError: Shapes differ, or there are fewer than two rows.
+    Source:
+        Binkowski et al., "Demystifying MMD GANs" (arXiv:1801.01401). Differs: the whole sample at once instead of
+        averaged blocks, and x and y are paired: a reconstruction never meets its own original.
     """
     if x.ndim != 2 or x.shape != y.shape:
         raise ValueError(f"x {tuple(x.shape)} and y {tuple(y.shape)} must have one shape (n, D)")

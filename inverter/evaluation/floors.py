@@ -5,7 +5,6 @@ Each is a callable of one tensor, as the methods under test are: floors get feat
 
 import hashlib
 import time
-from collections.abc import Iterable
 
 import torch
 from einops import rearrange, repeat
@@ -22,14 +21,6 @@ class MeanImage:
 
     def __init__(self) -> None:
         self._total, self._count = torch.zeros(()), 0
-
-    @classmethod
-    def of(cls, batches: Iterable[Batch]) -> "MeanImage":
-        """Mean over the images of all batches."""
-        image = cls()
-        for batch in batches:
-            image.see(batch)
-        return image
 
     def see(self, batch: Batch) -> None:
         """Take in the training pictures of a batch, ``image`` ``(B, 3, S, S)`` in [0, 1]."""

@@ -6,29 +6,6 @@ Channels are dimension 1 of a map ``(B, C, h, w)``, the last dimension of tokens
 import torch.nn.functional as F
 from torch import Tensor
 
-from inverter.losses.deviation import floor_deviation
-
-
-def feature_mse(recon_features: Tensor, features: Tensor, std: Tensor | None = None) -> Tensor:
-    """Mean squared difference, in units of each channel's standard deviation when that is given.
-
-    Args:
-        recon_features: ``(B, C, h, w)``, ``(B, N, D)`` or ``(B, D)``.
-        features: As ``recon_features``.
-        std: Standard deviation of each channel, ``(C,)`` or ``(D,)``; see :func:`floor_deviation`.
-    Returns:
-        ``(B,)``.
-    Raises:
-        ValueError: Shapes differ, or ``std`` has another length than the channels.
-    """
-    dim = _channel_dim(recon_features, features)
-    difference = recon_features - features
-    if std is not None:
-        if std.shape != (features.shape[dim],):
-            raise ValueError(f"std has shape {tuple(std.shape)}; features need ({features.shape[dim]},)")
-        difference = difference / _along_channels(floor_deviation(std.to(difference)), features.ndim, dim)
-    return difference.square().flatten(1).mean(1)
-
 
 def feature_cosine(recon_features: Tensor, features: Tensor) -> Tensor:
     """Cosine similarity over channels at each position or token, averaged over positions.
@@ -52,7 +29,3 @@ def _channel_dim(recon_features: Tensor, features: Tensor) -> int:
             "(B, C, h, w), (B, N, D) or (B, D)"
         )
     return 1 if features.ndim == 4 else features.ndim - 1
-
-
-def _along_channels(values: Tensor, ndim: int, dim: int) -> Tensor:
-    return values.reshape([-1 if i == dim else 1 for i in range(ndim)])

@@ -117,7 +117,7 @@ def _check_shapes(unet: UNet2DConditionModel, state: dict[str, Tensor]) -> None:
         raise ValueError("it holds no LoRA: no weight's name ends in lora_A.weight")
     rank, needed = mode(ranks), {}
     for name, module in unet.named_modules():
-        if isinstance(module, nn.Linear | nn.Conv2d) and name.endswith(tuple(f".{target}" for target in TARGETS)):
+        if isinstance(module, nn.Linear | nn.Conv2d) and f".{name}".endswith(tuple(f".{target}" for target in TARGETS)):
             outputs, inputs, *kernel = module.weight.shape
             needed[f"unet.{name}.lora_A.weight"] = (rank, inputs, *kernel)
             needed[f"unet.{name}.lora_B.weight"] = (outputs, rank, *(1 for _ in kernel))

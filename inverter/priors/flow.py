@@ -47,4 +47,5 @@ class FlowMatching(NoiseProcess):
         return (t / self.num_train_timesteps).square().reciprocal()
 
     def share_of(self, t: Tensor) -> float:
-        return max(float(t), 0.0) / self.num_train_timesteps
+        sigma, shift = max(float(t), 0.0) / self.num_train_timesteps, self.scheduler.shift
+        return sigma / (shift - (shift - 1) * sigma)  # before the shift, as timesteps_at and the sampler's steps

@@ -58,6 +58,10 @@ class NoiseProcess(ABC):
         """Place of a timestep in the noise schedule: 0 is the image, 1 noise."""
         return (float(t) + 1) / self.num_train_timesteps
 
+    def is_within(self, t: Tensor, interval: tuple[float, float]) -> bool:
+        """Whether a timestep lies in an interval of shares of the noise schedule."""
+        return interval[0] <= self.share_of(t) <= interval[1]
+
     def add_noise(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """x0 ``(B, C, h, w)`` noised by eps to ``t``."""
         signal, spread = self.coefficients(t, x0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from inverter.priors.prior import DiffusionPrior
 
 
+Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
+"""One for a batch, one an image, or PyTorch's own."""
+
+
 def denoising_loss(
     process: NoiseProcess,
     denoiser: Callable[[Tensor, Tensor], Tensor],
     latents: Tensor,
     *,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     snr_gamma: float | None = None,
     towards_noise: bool = False,
 ) -> Tensor:
@@ -32,19 +36,25 @@ def denoising_loss(
         process: Says what the output means.
         denoiser: Output for noisy latents at timesteps ``(B,)``.
         latents: Clean.
-        generator: Of timesteps and noise; None is PyTorch's own.
+        generator: Of timesteps and noise, or one an image; None is PyTorch's own.
         snr_gamma: Bound of what a timestep's error of x0 weighs, see :func:`loss_weights`; None takes the output's own
             weights.
         towards_noise: Draw timesteps with a density that rises linearly towards noise, where a picture's content is
             decided, and not evenly.
     """
-    source = generator.device if generator else latents.device
-    share = torch.rand(len(latents), generator=generator, device=source)
-    t = process.timesteps_at(share.sqrt() if towards_noise else share).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
+    share = draw(torch.rand, latents.shape[:1], generator, latents.device)
+    t = process.timesteps_at(share.sqrt() if towards_noise else share)
+    noise = draw(torch.randn, latents.shape, generator, latents.device).to(latents)
     output = denoiser(process.add_noise(latents, noise, t).to(latents.dtype), t).float()
     errors = (output - process.goal(latents, noise, t).float()).square().flatten(1).mean(1)  # (B,)
     return errors.mean() if snr_gamma is None else (loss_weights(process, t, snr_gamma) * errors).mean()
+
+
+def draw(how: Callable[..., Tensor], shape: tuple[int, ...], generator: Generators, device: torch.device) -> Tensor:
+    """Random numbers ``how(shape)`` on a device; with a generator an image, row by row from its own."""
+    if isinstance(generator, Sequence):
+        return torch.cat([how((1, *shape[1:]), generator=each) for each in generator]).to(device)
+    return how(shape, generator=generator, device=generator.device if generator else device).to(device)
 
 
 def loss_weights(process: NoiseProcess, t: Tensor, snr_gamma: float) -> Tensor:
@@ -84,7 +94,7 @@ def run_steps(
 
     def step(current: Tensor, number: int) -> Tensor:
         t, following = timesteps[number], timesteps[number + 1]
-        guided = guidance_interval[0] <= prior.process.share_of(t) <= guidance_interval[1]
+        guided = prior.process.is_within(t, guidance_interval)
         x0, eps = prior.guide(
             current,
             t,

@@ -24,7 +24,7 @@ STAGE = "train"
 
 
 def run(config: TrainConfig) -> Path:
-    """Train until the time, the steps or the patience are over; the best by dev PSNR is ``checkpoints/best.ckpt``.
+    """Train until the time, the steps or the patience are over; ``checkpoints/best.ckpt`` is the best of it.
 
     Raises:
         ValueError: The shards come from another target or layer than the config says, or ``start_from`` is no

@@ -165,7 +165,7 @@ class Attack:
         """With the denoiser's calls of the draw that the search began with."""
         if not self._starts_at_inverter or self.inverter is None or self.inverter.spec.conditioning != "control":
             return found
-        calls = found.counts["denoiser_calls"] + self.inverter.spec.denoiser_calls
+        calls = found.counts["denoiser_calls"] + self.inverter.denoiser_calls()
         return replace(found, counts={**found.counts, "denoiser_calls": calls})
 
     @property

@@ -35,7 +35,8 @@ class Result:
         images: ``(B, 3, S, S)`` in [0, 1]: of each image the iterate with the lowest feature loss.
         feature_loss: ``(B,)``, of these.
         first_loss: ``(B,)``, of the first iterates.
-        best: The methods' variables of these iterates, such as ``latents``.
+        best: The methods' variables, such as ``latents``: each of the best iterate of the phases that have it, so after
+            polishing the latents are not those of the images.
         counts: ``target_queries`` (forward passes of the target, each with its backward pass), ``denoiser_calls``
             (forward passes of the denoiser, without those that the backward pass repeats), ``steps``, ``repaired``.
         seconds: Of the whole batch, over all parts of a stopped run.

@@ -21,8 +21,10 @@ class InverterConfig(ModelConfig):
     tune: str = "none"  # what of the denoiser is trained along: none | lora | full
     rank: int = 16  # of the LoRA
     tune_lr: float = 0.25  # learning rate of the denoiser, as a share of the conditioner's
-    null_share: float = 0.1  # share of the training features replaced by a learned null, for guidance
-    noise_level: float = 0.0  # half of the features get noise of up to this deviation, which the conditioner is told
+    null_share: float = 0.1  # share of the training features replaced by a learned null, for guidance; of control
+    noise_level: float = (
+        0.0  # half of the features get noise of up to this deviation, which the conditioner is told; of control
+    )
     text_share: float = 0.15  # share of the steps with the pictures' texts beside the features
     alone_share: float = 0.1  # share of the steps of a tuned denoiser on the texts alone
     head: bool = True  # residual image head on top of the decoded latents
@@ -41,7 +43,7 @@ class InverterConfig(ModelConfig):
     guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])  # shares of the noise schedule
 
     readers: ClassVar = {
-        **dict.fromkeys(("coarse_width", "noise_level"), ("conditioning=control",)),
+        **dict.fromkeys(("coarse_width", "noise_level", "null_share"), ("conditioning=control",)),
         **dict.fromkeys(("num_tokens", "text_weight"), ("conditioning=tokens",)),
         **dict.fromkeys(("tune_lr", "alone_share"), ("tune=lora", "tune=full")),
         "rank": ("tune=lora",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from diffusers.training_utils import cast_training_params
@@ -111,7 +112,7 @@ class FIAFlowModule(PairModule):
         add_lora(prior.denoiser, RANK, max_megabytes=float("inf"))
         cast_training_params(prior.denoiser)
         self.denoiser = prior.denoiser
-        self._prior = (prior,)  # not a module of this one: its autoencoder is neither trained nor saved
+        self._prior = (prior,)  # not a module of this one, since its autoencoder is neither trained nor saved
 
     @property
     def prior(self) -> DiffusionPrior:
@@ -123,8 +124,11 @@ class FIAFlowModule(PairModule):
     def compile_parts(self) -> None:
         self.alignment.compile()
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self.prior._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
     def on_fit_start(self) -> None:
-        self.prior.to(self.device)
         unfuse_attention_on_cpu(self.denoiser)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:

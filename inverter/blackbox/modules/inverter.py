@@ -25,8 +25,8 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
-from inverter.priors.sampling import denoising_loss
-from inverter.priors.training.module import unfuse_attention_on_cpu
+from inverter.priors.sampling import Generators, denoising_loss
+from inverter.priors.training.module import unfuse_attention_on_cpu, validation_noise
 from inverter.run.optimizer import build_optimizer
 
 
@@ -58,6 +58,8 @@ class InverterModule(PairModule):
     ) -> None:
         super().__init__(optim)
         self.model = model
+        if not model.denoising_weight:  # nothing trains the control, and the denoising loss stays as it is
+            self.monitor, self.mode = PairModule.monitor, PairModule.mode
         self.inverters = nn.ModuleList(Inverter(spec, prior) for spec in specs)
         for inverter in self.inverters:
             if isinstance(inverter.conditioner, TokenConditioner):
@@ -101,7 +103,8 @@ class InverterModule(PairModule):
         inverter = cast(Inverter, self.inverters[batch.get("inverter", 0)])
         truth = batch["latents"] if "latents" in batch else self._encode(image)
         size, device = len(image), image.device
-        keep = torch.rand(size, device=device) >= model.null_share
+        nulls = model.null_share if model.conditioning == "control" else 0.0  # tokens know no null
+        keep = torch.rand(size, device=device) >= nulls
         level = model.noise_level * torch.rand(size, device=device) * (torch.rand(size, device=device) < 0.5)
         encoding = inverter.encode(features, level if model.noise_level else None, keep)
         latents = encoding.latents.float()
@@ -130,9 +133,10 @@ class InverterModule(PairModule):
         inverter, image = cast(Inverter, self.inverters[dataloader_idx]), batch["image"]
         encoding = inverter.encode(batch["features"])
         self.dev_psnr(psnr(inverter.decode(encoding)[1].clamp(0, 1), image))
-        fixed = torch.Generator().manual_seed(batch_idx)  # the same noise each time, so that values compare
         truth = batch["latents"] if "latents" in batch else self._encode(image)
-        loss = self._denoising_loss(truth, self._condition([""] * len(image)), encoding.control, fixed)
+        loss = self._denoising_loss(
+            truth, self._condition([""] * len(image)), encoding.control, validation_noise(batch["key"])
+        )
         self.dev_denoising(loss, len(image))
 
     def on_validation_epoch_end(self) -> None:
@@ -155,7 +159,7 @@ class InverterModule(PairModule):
         truth: Tensor,
         conditioning: Conditioning,
         control: Control | None,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
     ) -> Tensor:
         prior = self.inverter.prior
         return denoising_loss(

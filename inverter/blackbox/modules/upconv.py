@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inverter.blackbox.config import TrainConfig
-from inverter.blackbox.grid import Standardise, lay_out
+from inverter.blackbox.grid import Standardise, lay_out, natural_side
 from inverter.blackbox.pair_module import PairModule
 from inverter.config import OptimConfig
 from inverter.data.manifest import Manifest
 from inverter.priors.prior import DiffusionPrior
-from inverter.targets.shape import FeatureShape, layer_shapes
+from inverter.targets.shape import FeatureShape
 
 WIDTHS = (256, 128, 64, 32)
 
@@ -36,7 +36,8 @@ class UpconvDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.standardise = standardise or Standardise(feature_shape)
-        doublings = self._doublings(feature_shape, resolution)
+        side = min(natural_side(feature_shape), resolution)
+        doublings = min(max(2, math.floor(math.log2(resolution / side))), len(WIDTHS) - 1)
         self.grid = lay_out(feature_shape, resolution // 2**doublings)
         layers: list[nn.Module] = []
         channels = self.grid.out_channels
@@ -52,14 +53,6 @@ class UpconvDecoder(nn.Module):
         """Images ``(B, 3, S, S)``, about [0, 1], of features ``(B, *feature_shape)``."""
         standardised = self.standardise(features).to(self.layers[-1].weight.dtype)  # type: ignore[arg-type]
         return self.layers(self.grid(standardised)).float() + 0.5
-
-    @staticmethod
-    def _doublings(feature_shape: FeatureShape, resolution: int) -> int:
-        side = max(
-            {1: 4, 2: math.isqrt(shape[0]), 3: max(shape[1:], default=1)}[len(shape)]
-            for shape in layer_shapes(feature_shape)
-        )
-        return min(max(2, math.floor(math.log2(resolution / min(side, resolution)))), len(WIDTHS) - 1)
 
 
 class UpconvModule(PairModule):

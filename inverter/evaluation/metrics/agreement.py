@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from inverter.evaluation.judges import same_source
 from inverter.evaluation.metrics import METRICS, Judged, JudgeMetric
@@ -14,9 +15,11 @@ def measure(judged: Judged) -> Tensor:
 
 
 def chance(judged: Judged) -> float | None:
-    """How often originals of different sources agree; None where there is one source."""
-    labels, different = judged.original.labels, ~same_source(judged.groups, judged.groups)
-    return (labels[:, None] == labels[None, :])[different].double().mean().item() if different.any() else None
+    """Share of the commonest class among originals of other sources, the mean over images; None where there is one."""
+    different = (~same_source(judged.groups, judged.groups)).double()
+    _, classes = judged.original.labels.unique(return_inverse=True)
+    shares = different @ F.one_hot(classes).double() / different.sum(1, keepdim=True)
+    return shares.amax(1).mean().item() if different.any() else None
 
 
 METRICS.register(

@@ -32,7 +32,12 @@ def load_lpips(device: torch.device | str = "cpu") -> Callable[[Tensor, Tensor],
 def _load(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
-    metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True, reduction="none").to(device)
+    metric = LearnedPerceptualImagePatchSimilarity(
+        net_type="alex",
+        normalize=True,
+        reduction="none",
+        sync_on_compute=False,  # each process has its own images
+    ).to(device)
 
     def lpips(recon: Tensor, image: Tensor) -> Tensor:
         metric.update(quantise(recon), quantise(image))

@@ -12,7 +12,6 @@ from inverter.blackbox.load import load_inverter
 from inverter.lab.experiments.cell import CellFile
 from inverter.lab.experiments.picture_set import Picture
 from inverter.lab.experiments.subject import Subject
-from inverter.priors.steps import count_steps
 from inverter.whitebox.noise import image_generators
 
 
@@ -53,8 +52,8 @@ def run_one_pass(
             sampled = {"prompt": prompt, "guidance_scale": scale, "generator": noise}
             recons.append(inverter.sample(one, **sampled) if drawn else inverter.mean(one))  # type: ignore[arg-type]
     seconds = (_clock(features.device) - begun) / len(pictures)
-    calls = count_steps(inverter.spec.num_inference_steps, inverter.spec.strength) if drawn else 0
-    costs = {"target_queries": 0, "denoiser_calls": calls * (2 if scale != 1 else 1), "steps": 1, "seconds": seconds}
+    calls = inverter.denoiser_calls(guidance_scale=scale) if drawn else 0
+    costs = {"target_queries": 0, "denoiser_calls": calls, "steps": 1, "seconds": seconds}
     prompt_values = {} if prompts is None else {"prompt": list(prompts)}
     values = {name: [value] * len(pictures) for name, value in costs.items()} | prompt_values
     cell.add(pictures, torch.cat(recons).float(), values)

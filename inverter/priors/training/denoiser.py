@@ -14,7 +14,7 @@ from inverter.config import DenoiserConfig
 from inverter.priors.control import run_unet
 from inverter.priors.families.stable_diffusion import StableDiffusionPrior
 from inverter.priors.process import Diffusion
-from inverter.priors.sampling import denoising_loss
+from inverter.priors.sampling import Generators, denoising_loss
 from inverter.priors.text import build_text_encoder
 from inverter.priors.training.cost import check_macs, count_macs
 from inverter.priors.training.module import LatentTraining, unfuse_attention_on_cpu
@@ -89,7 +89,7 @@ class DenoiserModule(LatentTraining):
     def configure_optimizers(self) -> dict:
         return build_optimizer(self, [*self.unet.parameters(), *self.text_encoder.parameters()], self.config.optim)
 
-    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: Generators) -> Tensor:
         text = self.text_encoder(batch["tokens"])[0]
         return denoising_loss(
             Diffusion(self.scheduler),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -13,6 +14,7 @@ from inverter.priors.conditioning import Conditioning
 from inverter.priors.few_step import add_lora
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import NoiseProcess
+from inverter.priors.sampling import Generators, draw
 from inverter.priors.text import tokenize
 from inverter.priors.training.module import LatentTraining, unfuse_attention_on_cpu
 from inverter.run.optimizer import build_optimizer
@@ -31,7 +33,7 @@ def phased_loss(
     phase: int,
     hop: int = 1,
     huber: float,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
 ) -> Tensor:
     """Distance of where the student's one step to the end of a phase leads from where the teacher's path leads.
 
@@ -49,17 +51,17 @@ def phased_loss(
         phase: Steps of the path in a phase; it divides N.
         hop: Steps of the path that the teacher goes; it divides ``phase``.
         huber: Difference below which the loss is squared; as one of x0.
-        generator: Of places and noise; None is PyTorch's own.
+        generator: Of places and noise, or one an image; None is PyTorch's own.
 
     Source:
         Phased consistency models (arXiv:2405.18407), of which latent consistency models (arXiv:2310.04378) are the
         case of one phase, and progressive distillation (arXiv:2202.00512). Differs: one fixed guidance, no skip
         connection (the end of a phase is the boundary condition), and the student as its own target.
     """
-    source, starts = generator.device if generator else latents.device, (len(path) - 1) // hop
-    place = hop * torch.randint(0, starts, (len(latents),), generator=generator, device=source).to(latents.device)
+    starts = (len(path) - 1) // hop
+    place = hop * draw(partial(torch.randint, 0, starts), latents.shape[:1], generator, latents.device)
     t, end = path[place], path[(place // phase + 1) * phase]
-    noise = torch.randn(latents.shape, generator=generator, device=source).to(latents)
+    noise = draw(torch.randn, latents.shape, generator, latents.device).to(latents)
     noisy = process.add_noise(latents, noise, t)
     jumped = jump(process, student, noisy, t, end)
     with torch.no_grad():
@@ -92,13 +94,21 @@ class Distillation(LatentTraining):
         rank: Of the LoRA.
         max_megabytes: It may have in half precision.
         num_ddim_steps: Of the guided path.
+        num_phases: Parts of the path, each of which the student goes in one step; it divides ``num_ddim_steps``.
         optim: Of the LoRA.
     Raises:
         ValueError: The path has fewer than 2 steps or more than the schedule, or the LoRA is too large.
     """
 
     def __init__(
-        self, prior: DiffusionPrior, rank: int, max_megabytes: float, num_ddim_steps: int, optim: OptimConfig
+        self,
+        prior: DiffusionPrior,
+        rank: int,
+        max_megabytes: float,
+        num_ddim_steps: int,
+        optim: OptimConfig,
+        *,
+        num_phases: int,
     ) -> None:
         super().__init__()
         longest = prior.process.num_train_timesteps
@@ -106,7 +116,7 @@ class Distillation(LatentTraining):
             raise ValueError(f"num_ddim_steps is {num_ddim_steps}; allowed: 2 to {longest}")
         self.prior, self.optim = prior, optim
         self.num_parameters = add_lora(prior.denoiser, rank, max_megabytes)
-        self.register_buffer("timesteps", path_timesteps(longest, num_ddim_steps), persistent=False)
+        self.register_buffer("timesteps", path_timesteps(prior, num_ddim_steps, num_phases), persistent=False)
 
     def on_fit_start(self) -> None:
         unfuse_attention_on_cpu(self.prior.denoiser)
@@ -135,12 +145,12 @@ class DistillModule(Distillation):
     """
 
     def __init__(self, config: DistillConfig, prior: DiffusionPrior) -> None:
-        super().__init__(prior, config.rank, config.max_megabytes, config.num_ddim_steps, config.optim)
+        super().__init__(prior, config.rank, config.max_megabytes, config.num_ddim_steps, config.optim, num_phases=1)
         self.config = config
         prior.few_step = True
         self.register_buffer("no_prompt", tokenize(prior.tokenizer, [""]), persistent=False)
 
-    def loss(self, batch: dict, generator: torch.Generator | None) -> Tensor:
+    def loss(self, batch: dict, generator: Generators) -> Tensor:
         prior, latents, scale = self.prior, batch["latents"], self.config.guidance_scale
         with torch.no_grad():
             text = Conditioning(prior.text_encoder(batch["tokens"])[0])
@@ -157,9 +167,21 @@ class DistillModule(Distillation):
         )
 
 
-def path_timesteps(longest: int, num_steps: int) -> Tensor:
-    """Timesteps of a path of so many steps, from noise to image, and ``END``: ``(num_steps + 1,)``."""
-    return torch.linspace(longest, 0, num_steps + 1).round().long() - 1  # trailing, as the scheduler samples
+def path_timesteps(prior: DiffusionPrior, num_steps: int, num_phases: int = 1) -> Tensor:
+    """Timesteps of a path of so many steps, from noise to image, and ``END``: ``(num_steps + 1,)``.
+
+    It is the sampler's own path; with several phases, these begin where a sampler of so many steps goes through.
+    """
+    path = prior.schedule(num_steps)
+    if num_phases == 1:
+        return path
+    ends, size = prior.schedule(num_phases), num_steps // num_phases
+    starts, lengths = path[:-1:size, None], path[:-1:size, None] - path[size::size, None]
+    way = (starts - path[:-1].view(num_phases, size)) / lengths
+    moved = ends[:-1, None] - way * (ends[:-1] - ends[1:])[:, None]
+    if not path.is_floating_point():
+        moved = moved.round()
+    return torch.cat([moved.clamp_min(0).flatten().to(path), path[-1:]])
 
 
 def pseudo_huber(a: Tensor, b: Tensor, scale: float) -> Tensor:

@@ -38,9 +38,9 @@ CHUNK = 256  # pictures encoded at once
 class LatentModule(L.LightningDataModule):
     """Training and validation latents below ``folder``, encoded by ``vae`` once and mapped into memory afterwards.
 
-    Batches hold ``latents`` ``(B, C, h, w)`` float32, ``prompt`` (caption, foreground, background or ``""``) and its
-    ``tokens`` ``(B, K)``. What a step sees depends on (seed, epoch, number) alone, so training goes on exactly where a
-    stopped run was.
+    Batches hold ``key``, ``latents`` ``(B, C, h, w)`` float32, ``prompt`` (caption, foreground, background or ``""``)
+    and its ``tokens`` ``(B, K)``. What a step sees depends on (seed, epoch, number) alone, so training goes on exactly
+    where a stopped run was.
 
     Args:
         config: Shards, photos, batch size.
@@ -67,6 +67,7 @@ class LatentModule(L.LightningDataModule):
         weights: str = "",
     ) -> None:
         super().__init__()
+        self.prepare_data_per_node = False  # all nodes would write the same files of the run's folder
         if views < 1:
             raise ValueError(f"views is {views}; allowed: 1 or more")
         check_photos(config)
@@ -180,7 +181,8 @@ class LatentDataset(Dataset):
             random = Random(derive_seed(self.seed, "latent", epoch, index))
             view = random.randrange(len(self.latents))
             prompt = draw_prompt(self.captions[index], self.prompt_dropout, view % 2 == 1, random)
-        return {"latents": torch.from_numpy(self.latents[view, index].astype(np.float32)), "prompt": prompt}
+        latents = torch.from_numpy(self.latents[view, index].astype(np.float32))
+        return {"key": str(index), "latents": latents, "prompt": prompt}
 
 
 def draw_prompt(captions: dict[str, str], dropout: float, mirrored: bool, random: Random) -> str:
@@ -193,14 +195,15 @@ def draw_prompt(captions: dict[str, str], dropout: float, mirrored: bool, random
 
 @dataclass(frozen=True)
 class LatentCollate:
-    """Batch of samples: ``latents`` stacked, ``prompt`` as a list, and their ``tokens`` ``(B, K)``."""
+    """Batch of samples: ``latents`` stacked, ``key`` and ``prompt`` as lists, and their ``tokens`` ``(B, K)``."""
 
     tokenizer: CLIPTokenizer
 
     def __call__(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         prompts = [sample["prompt"] for sample in samples]
         latents = torch.stack([sample["latents"] for sample in samples])
-        return {"latents": latents, "prompt": prompts, "tokens": tokenize(self.tokenizer, prompts)}
+        keys = [sample["key"] for sample in samples]
+        return {"key": keys, "latents": latents, "prompt": prompts, "tokens": tokenize(self.tokenizer, prompts)}
 
 
 @torch.no_grad()

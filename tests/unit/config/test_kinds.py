@@ -113,6 +113,7 @@ def test_an_unknown_kind_says_which_there_are(word):
     [
         ("coarse_width=8", "conditioning=tokens", "conditioning=control"),
         ("noise_level=0.5", "conditioning=tokens", "conditioning=control"),
+        ("null_share=0.5", "conditioning=tokens", "conditioning=control"),
         ("num_tokens=8", "conditioning=control", "conditioning=tokens"),
         ("text_weight=0.5", "conditioning=control", "conditioning=tokens"),
         ("rank=8", "tune=none", "tune=lora"),

@@ -23,10 +23,18 @@ def methods_of(inverter, baseline=None):
 
 
 @pytest.mark.parametrize(
-    ("strength", "guidance_scale", "calls"), [(0.0, 1.0, 0), (0.5, 1.0, 2), (0.6, 3.0, 4), (1.0, 1.0, 4)]
+    ("strength", "guidance_scale", "interval", "calls"),
+    [
+        (0.0, 1.0, [0.0, 1.0], 0),
+        (0.5, 1.0, [0.0, 1.0], 2),
+        (0.6, 3.0, [0.0, 1.0], 4),
+        (1.0, 1.0, [0.0, 1.0], 4),
+        (1.0, 3.0, [0.3, 0.8], 6),
+    ],
 )
-def test_the_cost_of_sampling_is_what_the_denoiser_does(build, monkeypatch, strength, guidance_scale, calls):
-    inverter = build(strength=strength, guidance_scale=guidance_scale, num_inference_steps=4).inverter
+def test_the_cost_of_sampling_is_what_the_denoiser_does(build, monkeypatch, strength, guidance_scale, interval, calls):
+    how = {"strength": strength, "guidance_scale": guidance_scale, "guidance_interval": interval}
+    inverter = build(**how, num_inference_steps=4).inverter
     methods = methods_of(inverter)
     counted = []
     unet = inverter.prior.denoiser

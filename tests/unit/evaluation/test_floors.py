@@ -18,10 +18,12 @@ class HalvingPrior:
 
 
 def test_mean_image_over_batches_of_unlike_size() -> None:
-    floor = MeanImage.of([{"image": torch.zeros(3, 3, 2, 2)}, {"image": torch.ones(1, 3, 2, 2)}])
+    floor = MeanImage()
+    for batch in ({"image": torch.zeros(3, 3, 2, 2)}, {"image": torch.ones(1, 3, 2, 2)}):
+        floor.see(batch)
     assert torch.equal(floor(torch.zeros(2, 7)), torch.full((2, 3, 2, 2), 0.25))
     with pytest.raises(ValueError, match="no image"):
-        MeanImage.of([])(torch.zeros(1, 7))
+        MeanImage()(torch.zeros(1, 7))
 
 
 def test_nearest_training_image_against_a_slow_search(train_batches: list) -> None:

@@ -166,8 +166,9 @@ def test_missing_metrics_give_their_reason(results: Results, batches: list) -> N
 def test_chance_and_retrieval(results: Results, train_batches: list, batches: list) -> None:
     assert results.chance["reid_top1/colour"] == pytest.approx(1 / 13)
     assert 0 < results.chance["agreement/colour"] < 1
-    thief = MeanImage.of([{"image": train_batches[0]["image"][:1]}]).__call__
-    found = evaluate({"thief": Method(thief)}, batches, train_batches=train_batches, num_bootstrap=20)
+    thief = MeanImage()
+    thief.see({"image": train_batches[0]["image"][:1]})
+    found = evaluate({"thief": Method(thief.__call__)}, batches, train_batches=train_batches, num_bootstrap=20)
     assert found.row("thief").scores["nearest_train_psnr"].mean == 60
     assert found.row("thief").scores["nearer_to_train"].mean == 1
     assert found.row(ORIGINAL).scores["nearest_train_psnr"].mean < 20

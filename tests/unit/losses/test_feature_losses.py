@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inverter.losses import feature_cosine, feature_mse
+from inverter.losses import feature_cosine
 
 
 def test_cosine_is_taken_over_channels_not_along_width() -> None:
@@ -22,16 +22,6 @@ def test_cosine_of_tokens_and_vectors_uses_the_last_dimension() -> None:
     torch.testing.assert_close(tokens, expected.mean()[None])
 
 
-def test_mse_in_units_of_each_channels_deviation() -> None:
-    features, recon = torch.zeros(2, 2, 3, 5), torch.zeros(2, 2, 3, 5)
-    recon[0, 0], recon[1, 1] = 4.0, 4.0
-    std = torch.tensor([2.0, 4.0])
-    torch.testing.assert_close(feature_mse(recon, features, std), torch.tensor([2.0, 0.5]))
-    torch.testing.assert_close(feature_mse(recon, features), torch.tensor([8.0, 8.0]))
-
-
 def test_wrong_shapes_raise() -> None:
     with pytest.raises(ValueError, match="one shape"):
-        feature_mse(torch.zeros(1, 2), torch.zeros(1, 3))
-    with pytest.raises(ValueError, match="std has shape"):
-        feature_mse(torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(3))
+        feature_cosine(torch.zeros(1, 2), torch.zeros(1, 3))

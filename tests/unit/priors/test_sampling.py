@@ -3,10 +3,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from inverter.priors.conditioning import Conditioning
+from inverter.priors.flow import FlowMatching
 from inverter.priors.prior import DiffusionPrior
 from inverter.priors.process import Diffusion
 from inverter.priors.sampling import denoising_loss, loss_weights, run_steps
@@ -317,3 +318,11 @@ def test_min_snr_weights_bound_the_error_of_x0(prediction_type):
     expected = [5 / 10, 1, 1] if prediction_type == "v_prediction" else [5 / 9, 1, 1]
     torch.testing.assert_close(weights, torch.tensor(expected))
     assert loss_weights(process, torch.arange(3), 1e6).tolist() == [1, 1, 1]
+
+
+def test_shares_of_a_shifted_flow_are_those_of_its_steps():
+    flow = FlowMatching(FlowMatchEulerDiscreteScheduler(shift=3.0))
+    share = torch.tensor([0.25, 0.5, 0.9])
+    assert [flow.share_of(t) for t in flow.timesteps_at(share)] == pytest.approx(share.tolist(), abs=1e-6)
+    assert flow.share_of(flow.schedule(10)[0]) == pytest.approx(1) and flow.share_of(flow.schedule(10)[-1]) == 0
+    assert flow.share_of(flow.schedule(10, 0.4)[0]) == pytest.approx(0.4, abs=0.1)

@@ -169,6 +169,24 @@ def test_a_finished_run_is_not_trained_again(whole, caplog):
     assert "resuming from" in caplog.text
 
 
+def test_a_run_that_moved_keeps_its_best(whole, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(whole[0].output, moved)
+    last = load(moved)
+    (best,) = (state for state in last["callbacks"].values() if state.get("monitor"))
+    best.update(best_model_score=torch.tensor(0.0), kth_value=torch.tensor(0.0))
+    best["best_k_models"] = {best["best_model_path"]: torch.tensor(0.0)}
+    torch.save(last, moved / "checkpoints" / "last.ckpt")
+    config = replace(whole[0], output=str(moved), optim=replace(whole[0].optim, max_steps=6))
+    train.run(config)
+    (state,) = (each for each in load(moved)["callbacks"].values() if each.get("monitor"))
+    assert load(moved)["global_step"] == 6 and load(moved, "best")["global_step"] <= 5
+    assert state["best_model_score"] == 0 and Path(state["best_model_path"]).parent == moved / "checkpoints"
+    (moved / "checkpoints" / "best.ckpt").unlink()  # without it a score would stand for nothing
+    train.run(replace(config, optim=replace(config.optim, max_steps=7), output=str(moved.rename(tmp_path / "again"))))
+    assert load(tmp_path / "again", "best")["global_step"] == 7
+
+
 def test_a_finished_run_ends_with_its_averaged_weights(config):
     def end() -> tuple[torch.Tensor, dict]:
         data = PairDataModule(f"{config.data.path}/train", f"{config.data.path}/dev", batch_size=4)

@@ -56,6 +56,12 @@ def test_the_halves_change_at_the_middle_of_the_budget(module, batch, monkeypatc
     assert seen == ["alignment_loss"] * 2 + ["flow_loss"] * 2
 
 
+def test_the_prior_follows_to_another_dtype(module):
+    module.to(torch.float64)
+    assert {parameter.dtype for parameter in module.prior.parameters()} == {torch.float64}
+    assert {parameter.device.type for parameter in module.to("meta").prior.parameters()} == {"meta"}
+
+
 def test_a_velocity_that_is_right_ends_at_the_true_latents(module, batch, monkeypatch):
     aligned = module.alignment(batch["features"]).detach()
     monkeypatch.setattr(module, "velocity", lambda latents, share: batch["latents"] - aligned)

@@ -102,6 +102,31 @@ def test_only_the_denoising_loss_trains_the_control(make, batch):
     assert without.inverter.conditioner.to_hint.weight.grad is None
 
 
+def test_tokens_know_no_null_and_every_image_counts(make, batch):
+    module = make(conditioning="tokens", null_share=1.0, denoising_weight=0.0)
+    torch.nn.init.normal_(module.inverter.head.body[-2].weight, std=0.1)
+    latents = module.inverter.encode(batch["features"]).latents
+    found = module.losses(batch, decode=True, denoise=False)
+    torch.testing.assert_close(found["latents"], (latents - batch["latents"]).square().mean())
+    assert found["image"] > 0 and found["head"] > 0
+
+
+def test_the_dev_loss_does_not_depend_on_the_batches(make, batch):
+    module, losses = make().eval(), []
+    for parts in ([slice(0, 4)], [slice(3, 4), slice(0, 3)]):
+        for part in parts:
+            module.validation_step({key: value[part] for key, value in batch.items()}, 0)
+        module.on_validation_epoch_end()
+        losses.append(module.logged["dev/denoising"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def test_the_best_is_by_what_is_trained(make):
+    assert (make().monitor, make().mode) == ("dev/denoising", "min")
+    without = make(denoising_weight=0.0)
+    assert (without.monitor, without.mode) == ("dev/psnr", "max")
+
+
 def test_texts_of_the_pictures_draw_the_conditioning_to_theirs(make, batch):
     module = make(conditioning="tokens", denoising_weight=0.0, text_weight=2.0)
     told = {**batch, "text": ["a dog", "", None, "two boats"]}

@@ -16,8 +16,14 @@ def test_agreement_and_what_guessing_gets():
     judged = Judged(verdict(0, 1, 2), verdict(0, 1, 1), ["a", "a", "b"])
     agreement = METRICS["agreement"]
     assert agreement.measure(judged).tolist() == [1, 1, 0]
-    assert agreement.chance(judged) == 0.5  # of a's two pictures, classes 0 and 1, one has that of b's, 1
+    assert agreement.chance(judged) == pytest.approx((1 + 1 + 0.5) / 3)  # b's one class, and one of a's two
     assert agreement.chance(Judged(verdict(0, 1, 2), verdict(0, 1, 1), ["a", "a", "a"])) is None
+
+
+def test_guessing_names_the_commonest_class():
+    labels = [0] * 7 + [1] * 2 + [2]
+    judged = Judged(verdict(*labels), verdict(*labels), [str(number) for number in range(10)])
+    assert METRICS["agreement"].chance(judged) == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize(

@@ -56,15 +56,25 @@ def test_one_step_trains_the_denoiser_and_the_text_encoder(module):
 
 
 def test_validation_uses_the_same_noise_each_time(module):
-    batch = {"latents": torch.randn(2, 3, 8, 8), "tokens": tokenize(module.tokenizer, ["a dog", "a red house"])}
-    with torch.no_grad():
-        module.validation_step(batch, 1)
-        first = logged["val/loss"]
-        torch.rand(3)
-        module.validation_step(batch, 1)
-        assert logged["val/loss"] == first
-        module.validation_step(batch, 2)
-        assert logged["val/loss"] != first
+    tokens = tokenize(module.tokenizer, ["a dog", "a red house", ""])
+    batch = {"latents": torch.randn(3, 3, 8, 8), "tokens": tokens, "key": ["0", "1", "2"]}
+
+    @torch.no_grad()
+    def validate(batch, *parts):
+        for rows in parts:
+            module.validation_step(
+                {
+                    name: [value[row] for row in rows] if name == "key" else value[list(rows)]
+                    for name, value in batch.items()
+                },
+                0,
+            )
+        module.on_validation_epoch_end()
+        return float(logged["val/loss"])
+
+    whole = validate(batch, (0, 1, 2))
+    assert validate(batch, (2, 0), (1,)) == pytest.approx(whole, rel=1e-4)  # as two processes share the images
+    assert validate({**batch, "key": ["0", "1", "3"]}, (0, 1, 2)) != pytest.approx(whole, rel=1e-4)
 
 
 def test_a_denoiser_may_cost_too_much():

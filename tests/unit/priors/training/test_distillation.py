@@ -2,13 +2,15 @@ import math
 
 import pytest
 import torch
+from priors_toys import write_flow
 
+from inverter.priors.load import load_prior
 from inverter.priors.process import END, Diffusion
 from inverter.priors.training.denoiser import build_scheduler
 from inverter.priors.training.distillation import path_timesteps, phased_loss, pseudo_huber
 
 PROCESS = Diffusion(build_scheduler("v_prediction"))
-PATH = path_timesteps(1000, 12)
+PATH = torch.linspace(1000, 0, 13).round().long() - 1
 LATENTS = torch.randn(64, 2, 3, 3, generator=torch.Generator().manual_seed(0))
 
 
@@ -61,3 +63,24 @@ def test_the_teacher_goes_as_many_steps_as_a_hop_has():
     assert len(asked) == 1 and set(asked[0].tolist()) == {999, 749, 499, 249}
     places = [torch.searchsorted(-PATH, -t) for t in seen]
     assert len(places) == 3 and all(torch.equal(place, places[0] + n) for n, place in enumerate(places))
+
+
+@pytest.mark.parametrize("num_steps", [2, 12, 40, 64])
+def test_the_path_of_trailing_timesteps_is_even(tiny_prior, num_steps):
+    even = torch.linspace(1000, 0, num_steps + 1).round().long() - 1
+    for num_phases in (n for n in (1, 2, 3, 4, 8) if num_steps % n == 0):
+        assert torch.equal(path_timesteps(tiny_prior, num_steps, num_phases), even)
+
+
+@pytest.mark.parametrize("kind", ["embedded", "epsilon", "v_prediction", "flow"])
+@pytest.mark.parametrize("num_phases", [1, 2, 3, 4])
+def test_phases_begin_where_the_sampler_goes_through(request, stable_diffusion, tmp_path, kind, num_phases):
+    if kind == "embedded":
+        prior = request.getfixturevalue("tiny_prior")
+    else:
+        prior = load_prior(write_flow(tmp_path / "flow") if kind == "flow" else stable_diffusion(kind))
+    for num_steps in (num_phases, 12):
+        path = path_timesteps(prior, num_steps, num_phases)
+        visited = prior.schedule(num_phases if num_phases > 1 else num_steps)
+        assert len(path) == num_steps + 1 and (path.diff() <= 0).all() and (path[:-1] >= 0).all()
+        torch.testing.assert_close(path[:: num_steps // (len(visited) - 1)], visited)

@@ -135,6 +135,7 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
         write_images(tmp_path / f"{name}.tar", count, seed=count)
     config = make_config(tmp_path, batch_size=4)
     module = LatentModule(config, tiny_prior.vae, tiny_prior.tokenizer, 32, tmp_path, prompt_dropout=0.1)
+    assert not module.prepare_data_per_node  # in a folder that nodes share
     module.prepare_data()
     with monkeypatch.context() as patch:
         patch.setattr("inverter.priors.training.latent_data.encode_views", lambda *_: pytest.fail("encoded twice"))
@@ -149,7 +150,7 @@ def test_module_encodes_once_and_batches(tmp_path, tiny_prior, monkeypatch):
     expected, found = next(iter(loader)), next(iter(resumed))
     assert torch.equal(found["latents"], expected["latents"]) and found["prompt"] == expected["prompt"]
     validation = list(module.val_dataloader())
-    assert [len(batch["prompt"]) for batch in validation] == [3]
+    assert [batch["key"] for batch in validation] == [["0", "1", "2"]]
     assert validation[0]["latents"].dtype == torch.float32
 
 
