@@ -22,6 +22,7 @@ from inverter.evaluation.judges import Gallery, Judge, is_kin
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.pairs import EvaluationPairs, distractor_note
+from inverter.priors.control_pairs import describe_control_pairs
 from inverter.priors.variant import split_name
 from inverter.targets.digest import weights_sha256
 from inverter.targets.spec import SAME_PLACE, check_same_features
@@ -137,6 +138,7 @@ class Attackers:
         notes = [
             f"Trained on {trained.num_pairs:,} pairs from {trained.source}.",
             *ancestors.notes(trained.began_with, trained.threat_model),
+            *_denoiser_notes(trained),
             *pairs.notes(self.num_train, trained.target),
         ]
         if isinstance(gallery, Gallery):
@@ -144,6 +146,13 @@ class Attackers:
         if queries:
             notes.append(f"Of {queries} queries: the attacker gets features of every picture so often, and their mean.")
         return notes + _ranking_notes(self.config, judges, trained.target.name)
+
+
+def _denoiser_notes(trained: TrainedInverter) -> list[str]:
+    pairs = trained.inverter.prior.control_pairs
+    if pairs == ():
+        return []
+    return [f"The prior's denoiser learned from {describe_control_pairs(pairs)}, where retrieval does not look."]
 
 
 def _ranking_notes(config: EvaluateConfig, judges: Sequence[Judge], target: str) -> list[str]:

@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.build import load_run, run_inverter, run_manifests
 from inverter.blackbox.few_step import has_few_step
 from inverter.blackbox.published import WEIGHTS
 from inverter.config import DrawConfig, PublishConfig
@@ -59,7 +59,7 @@ def publish(config: PublishConfig) -> Path:
     training = training_record(run_folder, train_config, manifest)
     called = config.name if folder.parent.resolve() == checkpoints_root().resolve() else str(folder)
     if train_config.model.tune == "full":
-        publish_denoiser(inverter.prior, config.overwrite)
+        publish_denoiser(inverter.prior, run_manifests(run_folder, train_config), config.overwrite)
     with whole_folder(folder) as partial:
         save_inverter(inverter, partial, manifest.target, training)
         save_figures(results, partial / "metrics.json")
