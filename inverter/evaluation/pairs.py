@@ -18,8 +18,8 @@ from inverter.targets.spec import SAME_FEATURES, TargetSpec, check_same_features
 NUM_DISTRACTORS = 1000
 HANDICAPS = {
     "weights_sha256": "The target's weights are not those that the attacker's pairs were made with.",
-    "payload": "Features travel by another payload than in the attacker's pairs.",
-    "defence": "The device's half is not the one that the attacker's pairs were made with.",
+    "payload": "Features travel by another payload than in the attacker's pairs: {found}, not {known}.",
+    "defence": "The device's half is not the one that the attacker's pairs were made with: {found}, not {known}.",
     "preprocessing": "The attacker's pairs were made with another mean and deviation of colours than the target's.",
 }
 """What an attacker may not have known of the target, and what is said of it."""
@@ -95,9 +95,10 @@ class EvaluationPairs:
         adapted = attacked.payload == self.manifest.target.payload
         if (payload := self.manifest.target.payload) != "identity" and adapted:
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
-        notes += [
-            said for key, said in HANDICAPS.items() if getattr(attacked, key) != getattr(self.manifest.target, key)
-        ]
+        for key, said in HANDICAPS.items():
+            known, found = getattr(attacked, key), getattr(self.manifest.target, key)
+            if known != found:
+                notes.append(said.format(known=known or "undefended", found=found or "undefended"))
         if not self.unseen:
             notes.append("Whether the defence was trained on pictures of these is not known.")
         if self.manifest.precision == "bf16":

@@ -46,9 +46,14 @@ class ControlPairs:
 
     @classmethod
     def of(cls, manifest: Manifest) -> ControlPairs:
-        target = manifest.target
-        about = (target.name, target.layer, target.payload, manifest.source, manifest.threat_model)
-        return cls(*(re.sub(r"[|$\x00-\x1f]", "?", text) for text in about), manifest.num_pairs, manifest.num_sources)
+        def line(text: str) -> str:
+            return re.sub(r"[|$\x00-\x1f]", "?", text)
+
+        name, layer, payload = (
+            line(text) for text in (manifest.target.name, manifest.target.layer, manifest.target.payload)
+        )
+        counts = {"pairs": manifest.num_pairs, "pictures": manifest.num_sources}
+        return cls(name, layer, payload, line(manifest.source), line(manifest.threat_model), **counts)
 
 
 def read_control_pairs(folder: Path) -> tuple[ControlPairs, ...] | None:

@@ -53,6 +53,11 @@ def publish(config: PublishConfig) -> Path:
         )
     module, train_config, manifest = load_run(run_folder)
     results = Results.from_json(json.loads(metrics.read_text()))
+    if accepted := results.config.get("accept"):
+        raise ValueError(
+            f"run {run_folder} was evaluated with accept={accepted}, on features that it was not trained on; run "
+            f"`inverter evaluate inverter={run_folder}`"
+        )
     inverter = run_inverter(module).redraw(DrawConfig(**results.config.get("draw", {})))  # as it was evaluated
     if results.weights_sha256 != weights_sha256(inverter):
         raise ValueError(f"run {run_folder} was trained on after its evaluation; run `inverter evaluate` again")
