@@ -13,7 +13,6 @@ from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.start import start
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
-from inverter.data.origins import copy_origins
 from inverter.data.several import SeveralPairModule
 from inverter.priors.control_pairs import ControlPairs, with_control_pairs
 from inverter.priors.memory import check_memory
@@ -61,7 +60,7 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
             if isinstance(module, InverterModule):
                 threat_model = with_denoiser_pairs(threat_model, module, manifests[:number] + manifests[number + 1 :])
             replace(member.manifest, threat_model=threat_model).save(folder)
-            copy_origins(member.train, folder)
+            member.save_origins(folder)
 
     trainer = run.fit(
         module,
