@@ -31,7 +31,8 @@ MIN_DISTRACTORS = 20
 class EvaluationPairs:
     """Folders ``val`` and, where it is there, ``train``, with their manifests; both hold features of one target.
 
-    ``unseen`` says whether no picture of ``val`` is known to be one that its device's defence was trained on.
+    ``unseen`` says whether no picture of ``val`` is known to be one that its device's defence was trained on;
+    ``uncompared`` names what was trained or chosen on pictures that could not be compared with those of ``val``.
     """
 
     val: Path
@@ -39,6 +40,7 @@ class EvaluationPairs:
     manifest: Manifest
     train_manifest: Manifest | None
     unseen: bool = True
+    uncompared: tuple[str, ...] = ()
 
     @classmethod
     def find(
@@ -78,11 +80,11 @@ class EvaluationPairs:
             for folder in trained
             if train_manifest is None or not Manifest.load(folder).same_pairs(train_manifest)
         ]
-        for folder in [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()] + others:
-            check_disjoint(folder, val)
+        beside = [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()]
+        unknown = [folder.name for folder in beside + others if not check_disjoint(folder, val)]
         unseen = manifest.target.defence is None if defence is None else check_unseen(defence, val)
         manifest.verify(val)
-        return cls(val, train, manifest, train_manifest, unseen)
+        return cls(val, train, manifest, train_manifest, unseen, tuple(dict.fromkeys(unknown)))
 
     def notes(self, num_train: int, attacked: TargetSpec) -> list[str]:
         """What a reader has to know of the pictures.
@@ -99,6 +101,8 @@ class EvaluationPairs:
             known, found = getattr(attacked, key), getattr(self.manifest.target, key)
             if known != found:
                 notes.append(said.format(known=known or "undefended", found=found or "undefended"))
+        if self.uncompared:
+            notes.append(f"Not compared with the pictures of {', '.join(self.uncompared)}.")
         if not self.unseen:
             notes.append("Whether the defence was trained on pictures of these is not known.")
         if self.manifest.precision == "bf16":

@@ -159,8 +159,7 @@ class Results:
         threat_model: What the attacker was given.
         notes: Lines that a reader needs to judge the numbers.
         config: Resolved configuration, plain data.
-        seed: Seed of the bootstrap.
-        commit: Commit of the code, None outside a checkout.
+        seed, commit: Of the bootstrap, and of the code; None outside a checkout.
         environment: Versions, processor, threads.
         keys: Key of each image, and its source in ``groups``.
         per_image: Method to metric to one number per image.
