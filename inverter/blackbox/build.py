@@ -139,7 +139,7 @@ def load_run(folder: Path, memory: MemoryConfig | None = None) -> tuple[PairModu
         raise ValueError(f"{run} is no training run; it needs train.yaml, {MANIFEST} and checkpoints/best.ckpt")
     config = read_config(TrainConfig, run / "train.yaml")
     config = config if memory is None else replace(config, memory=memory)
-    manifests = [Manifest.load(each) for each in (run, *also_folders(run, config))]
+    manifests = run_manifests(run, config)
     if number >= len(manifests):
         raise ValueError(f"{folder} is no inverter of {run}, which trained {len(manifests)}")
     module = build_module(config, manifests[0], manifests[1:], fetch=False)
@@ -168,6 +168,12 @@ def round_to_half(module: nn.Module) -> None:
         if not rounded.isfinite().all():
             raise ValueError(f"weight {name} reaches {parameter.abs().max():g}, float16 ends at 65504; train again")
         parameter.copy_(rounded)
+
+
+def run_manifests(folder: Path, config: TrainConfig) -> list[Manifest]:
+    """Manifests of all inverters of a run, of which the folder may be one."""
+    run = split_run(folder)[0]
+    return [Manifest.load(each) for each in (run, *also_folders(run, config))]
 
 
 def also_folders(run: Path, config: TrainConfig) -> list[Path]:

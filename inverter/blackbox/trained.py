@@ -14,6 +14,7 @@ from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import is_run, read_published, split_run
 from inverter.config import MemoryConfig
 from inverter.data.manifest import Manifest
+from inverter.priors.control_pairs import with_control_pairs
 from inverter.priors.variant import split_name
 from inverter.targets.spec import TargetSpec
 
@@ -26,7 +27,7 @@ class TrainedInverter:
         inverter: Ready to invert features.
         target: Network and layer whose features it was trained on.
         source: Where its training pictures came from.
-        threat_model: What its training was given.
+        threat_model: What its training was given, with what its prior's denoiser had learned from.
         began_with: Published inverters that it began with, see :mod:`inverter.blackbox.ancestors`.
         num_pairs: Pairs that it was trained on: the first of their folder, or pictures that went through the target.
         data: Folder of its pair shards; None for a published inverter, which has none.
@@ -64,7 +65,7 @@ def load_trained_inverter(name: str, prior: str | None = None, memory: MemoryCon
             inverter,
             manifest.target,
             manifest.source,
-            manifest.threat_model,
+            with_control_pairs(manifest.threat_model, inverter.prior.control_pairs),
             json.loads((split_run(Path(base))[0] / "train.json").read_text()).get("began_with", []),
             num_pairs,
             data_of(Path(base), config),
@@ -74,11 +75,12 @@ def load_trained_inverter(name: str, prior: str | None = None, memory: MemoryCon
     if absent:
         raise ValueError(f"published inverter {published.folder}: training lacks {', '.join(absent)}")
     training = published.training
+    inverter = load_inverter(name, prior, memory=memory)
     return TrainedInverter(
-        load_inverter(name, prior, memory=memory),
+        inverter,
         published.target,
         str(training["source"]),
-        str(training["threat_model"]),
+        with_control_pairs(str(training["threat_model"]), inverter.prior.control_pairs),
         ancestors_of(published),
         int(training["pairs"]),
         None,

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from inverter.data.manifest import UNKNOWN, Manifest
-from inverter.data.origins import check_disjoint
+from inverter.data.origins import check_disjoint, copy_origins
 from inverter.data.reader import PairDataset, collate_pairs
 from inverter.data.workers import start_server, worker_options
 from inverter.run.processes import rank, world_size
@@ -203,6 +203,10 @@ class PairDataModule(L.LightningDataModule):
         if dev is not None:
             _check_agreement(self.manifest, Manifest.load(dev), dev)
             check_disjoint(train, dev)
+
+    def save_origins(self, folder: Path) -> None:
+        """Write those of the training pairs, where they are known, to a folder that has their manifest."""
+        copy_origins(self.train, folder)
 
     @property
     def num_pairs(self) -> int:

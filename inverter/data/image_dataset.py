@@ -9,19 +9,23 @@ from itertools import groupby
 from typing import Any
 
 import torch
+from PIL import Image
 from torch.utils.data import Dataset
 from webdataset.tariterators import base_plus_ext
 
 from inverter.config.errors import one_line
+from inverter.data.origins import Origins, merge_origins, picture_hash
 from inverter.data.pictures import jitter, mirrors, read_picture, swap_sides, to_tensor
 from inverter.data.ranges import RangeReader
 from inverter.data.sources.source import EXTENSIONS
 from inverter.data.sources.tar import KeyOrder, expand_shards, is_member, picture_member, plain_name, read_annotations
 from inverter.data.tar import tar_entries
 from inverter.data.url import open_url
+from inverter.run.progress import track
 from inverter.run.seeds import derive_seed
 
 log = logging.getLogger(__name__)
+AT_ONCE = 64  # pictures
 Members = tuple[tuple[str, int, int], ...]
 """Ending, offset and size of a picture, and of the ``json`` and ``txt`` beside it."""
 
@@ -55,6 +59,21 @@ class ImageShardDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def origins(self) -> Origins:
+        """Those of all pictures, each of which is read.
+
+        Raises:
+            ValueError: A picture cannot be read.
+        """
+        found = []
+        for first in track(range(0, len(self), AT_ONCE), "compare pictures"):
+            numbers = range(first, min(first + AT_ONCE, len(self)))
+            for index, data in zip(numbers, self._reader.read([self._span(n) for n in numbers]), strict=True):
+                picture, annotations = self._open(index, data)
+                group = str(annotations.get("group") or "")
+                found.append(Origins.of(f"{index:07d}", picture_hash(picture), group))
+        return merge_origins(found)
+
     def __getitem__(self, number: int) -> dict[str, Any]:
         return self.__getitems__([number])[0]
 
@@ -74,15 +93,20 @@ class ImageShardDataset(Dataset[dict[str, Any]]):
 
     def _augment(self, number: int, data: bytes) -> dict[str, Any]:
         epoch, index = divmod(number, len(self))
+        picture, annotations = self._open(index, data)
+        seed = derive_seed(self.seed, "online", epoch, index)
+        picture = jitter(picture, self.resolution, seed)
+        text = swap_sides(annotations["caption"]) if mirrors(seed) else annotations["caption"]
+        return {"key": f"{index:07d}", "image": to_tensor(picture), "text": text}
+
+    def _open(self, index: int, data: bytes) -> tuple[Image.Image, dict[str, Any]]:
+        """A picture as it is in its shard, and what is said of it."""
         shard, begin, _ = self._span(index)
-        name = f"{index} of {self._reader.files[shard]}"
+        file = self._reader.files[shard]
         members = {member: data[at - begin : at - begin + size] for member, at, size in self._places[index][1]}
         encoded = members.pop(self._places[index][1][0][0])
-        text = read_annotations({"__key__": index, "__url__": self._reader.files[shard], **members})["caption"]
-        seed = derive_seed(self.seed, "online", epoch, index)
-        picture = jitter(read_picture(io.BytesIO(encoded), name), self.resolution, seed)
-        text = swap_sides(text) if mirrors(seed) else text
-        return {"key": f"{index:07d}", "image": to_tensor(picture), "text": text}
+        picture = read_picture(io.BytesIO(encoded), f"{index} of {file}")
+        return picture, read_annotations({"__key__": index, "__url__": file, **members})
 
 
 def find_pictures(file: str) -> list[Members]:

@@ -152,8 +152,14 @@ class Manifest:
         write_text(Path(folder) / MANIFEST, json.dumps(self.to_dict(), indent=1) + "\n")
 
     def same_pairs(self, other: Manifest) -> bool:
-        """Whether another one is of the same pairs, whatever it says of the threat model and the bytes that travel."""
-        return self == replace(other, threat_model=self.threat_model, sent_bytes=self.sent_bytes)
+        """Whether another one is of the same pairs, whatever it says of the threat model and the bytes that travel.
+
+        One that notes no origins, as older ones, may be.
+        """
+        noted = (self.origins_sha256, other.origins_sha256)
+        origins = self.origins_sha256 if None in noted else other.origins_sha256
+        same = {"threat_model": self.threat_model, "sent_bytes": self.sent_bytes, "origins_sha256": origins}
+        return self == replace(other, **same)  # type: ignore[arg-type]
 
     def verify(self, folder: str | Path) -> None:
         """Compare every shard in ``folder`` with its SHA-256.

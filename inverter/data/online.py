@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from inverter.data.datamodule import EpochSampler, PairDataModule, PairLoader
 from inverter.data.image_dataset import ImageShardDataset, collate_pictures
+from inverter.data.manifest import Manifest
+from inverter.data.origins import check_unshared, load_origins
 from inverter.data.summary import describe_source, threat_model
 from inverter.run.processes import rank, world_size
 from inverter.run.seeds import derive_seed
@@ -22,7 +25,8 @@ class OnlinePairModule(PairDataModule):
     """Pairs of augmented pictures and the features that the target gives now; dev pairs and statistics are stored ones.
 
     The module that is trained gets the batches that it would get from shards, without latents, which it encodes itself.
-    It never sees the target: this module holds it and asks it after a batch has reached the device.
+    It never sees the target: this module holds it and asks it after a batch has reached the device. Every picture is
+    read once at the start, so that splits which share one are told.
 
     Args:
         images: Image shards: path, glob, braces or an fsspec URL.
@@ -36,7 +40,8 @@ class OnlinePairModule(PairDataModule):
         bf16: Run the target under bf16 autocast, as ``prepare`` does.
         pin_memory: Page-locked batches for training; None where there is a GPU.
     Raises:
-        ValueError: As ``PairDataModule``; or the shards hold no picture, or the stored pairs are of another target.
+        ValueError: As ``PairDataModule``; or the shards hold no picture, or one of dev, or the stored pairs are of
+            another target.
     """
 
     def __init__(
@@ -54,11 +59,15 @@ class OnlinePairModule(PairDataModule):
     ) -> None:
         super().__init__(train, dev, batch_size, num_workers, seed, limit, pin_memory)
         check_same_features(f"training on pairs in {train}", self.manifest.target, target.spec)
+        self.pictures = ImageShardDataset(images, self.manifest.resolution, seed, limit)
+        self.origins = self.pictures.origins()
+        if dev is not None:
+            check_unshared(images, self.origins, dev, load_origins(dev, Manifest.load(dev).origins_sha256))
         self.manifest = replace(
             self.manifest,
             source=describe_source(f"shards:{images}"),
             augment="jitter",
-            origins_sha256=None,
+            origins_sha256=self.origins.sha256(),
             threat_model=threat_model(
                 "features of pictures of its own, augmented and sent again and again,",
                 target.spec.payload,
@@ -66,7 +75,9 @@ class OnlinePairModule(PairDataModule):
             ),
         )
         self.target, self.bf16 = target, bf16
-        self.pictures = ImageShardDataset(images, self.manifest.resolution, seed, limit)
+
+    def save_origins(self, folder: Path) -> None:
+        self.origins.save(folder)
 
     @property
     def num_pairs(self) -> int:

@@ -125,18 +125,21 @@ def copy_origins(folder: str | Path, output: Path) -> None:
         origins.save(output)
 
 
-def check_disjoint(one: str | Path, other: str | Path) -> None:
+def check_disjoint(one: str | Path, other: str | Path) -> bool:
     """Compare two folders of pairs by shards, pictures, and the photos or clips that these were cut from.
 
     Where a folder has no origins, that its pictures cannot be compared is logged.
 
+    Returns:
+        Whether their pictures could be compared.
     Raises:
         ValueError: They have something in common; the message says how much, and names some of it.
     """
     first, second = Manifest.load(one), Manifest.load(other)
     if shared := {shard.sha256 for shard in first.shards} & {shard.sha256 for shard in second.shards}:
         raise ValueError(f"{one} and {other} have {len(shared)} shard(s) {ADVICE}")
-    check_unshared(one, load_origins(one, first.origins_sha256), other, load_origins(other, second.origins_sha256))
+    here, there = load_origins(one, first.origins_sha256), load_origins(other, second.origins_sha256)
+    return check_unshared(one, here, other, there)
 
 
 def check_unshared(one: object, here: Origins | None, other: object, there: Origins | None) -> bool:

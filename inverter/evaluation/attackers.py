@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,6 @@ from inverter.blackbox.few_step import FOLDER
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.modules.surrogate import Surrogate
 from inverter.blackbox.pair_module import PairModule
-from inverter.blackbox.published import is_run
 from inverter.blackbox.trained import TrainedInverter, load_trained_inverter
 from inverter.config import EvaluateConfig
 from inverter.evaluation.blackbox import attack_methods
@@ -22,6 +21,8 @@ from inverter.evaluation.judges import Gallery, Judge, is_kin
 from inverter.evaluation.methods import Method
 from inverter.evaluation.metrics import Missing
 from inverter.evaluation.pairs import EvaluationPairs, distractor_note
+from inverter.evaluation.seen import Seen
+from inverter.priors.control_pairs import describe_control_pairs
 from inverter.priors.variant import split_name
 from inverter.targets.digest import weights_sha256
 from inverter.targets.spec import SAME_PLACE, check_same_features
@@ -85,10 +86,20 @@ class Attackers:
                 f"`inverter prepare prepare.yaml prepare_val.yaml target.layer={target.layer} output=FOLDER` "
                 "writes them"
             )
-        runs = (split_name(config.inverter)[0], config.baseline)
-        trained = [Path(name) for name in runs if name is not None and is_run(name)]
+        seen = self.seen
         what, defence = f"inverter {config.inverter!r}", config.target.defence
-        return EvaluationPairs.find(Path(data), what, target, trained, config.accept, defence)
+        pairs = EvaluationPairs.find(Path(data), what, target, seen.folders, config.accept, defence)
+        return replace(pairs, uncompared=(*pairs.uncompared, *seen.elsewhere))
+
+    @property
+    def seen(self) -> Seen:
+        """What all of them were trained on, and what they began with."""
+        config, trained = self.config, self.trained
+        names = (config.inverter, config.baseline, config.surrogate, config.static)
+        before = Seen(elsewhere=(f"the prior {Path(trained.inverter.prior.name).name}",))
+        if trained.data is None:
+            before = Seen(elsewhere=(*(str(each["name"]) for each in trained.began_with), *before.elsewhere))
+        return Seen.together([*(Seen.of(name) for name in names if name is not None), before])
 
     @property
     def output(self) -> Path:
@@ -137,6 +148,7 @@ class Attackers:
         notes = [
             f"Trained on {trained.num_pairs:,} pairs from {trained.source}.",
             *ancestors.notes(trained.began_with, trained.threat_model),
+            *_denoiser_notes(trained),
             *pairs.notes(self.num_train, trained.target),
         ]
         if isinstance(gallery, Gallery):
@@ -144,6 +156,13 @@ class Attackers:
         if queries:
             notes.append(f"Of {queries} queries: the attacker gets features of every picture so often, and their mean.")
         return notes + _ranking_notes(self.config, judges, trained.target.name)
+
+
+def _denoiser_notes(trained: TrainedInverter) -> list[str]:
+    pairs = trained.inverter.prior.control_pairs
+    if pairs == ():
+        return []
+    return [f"The prior's denoiser learned from {describe_control_pairs(pairs)}, where retrieval does not look."]
 
 
 def _ranking_notes(config: EvaluateConfig, judges: Sequence[Judge], target: str) -> list[str]:

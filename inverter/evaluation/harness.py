@@ -50,6 +50,7 @@ def evaluate(
     config: Mapping[str, Any] | None = None,
     target_spec: Mapping[str, Any] | None = None,
     weights_sha256: str | None = None,
+    trained_on: Mapping[str, Any] | None = None,
     threat_model: str = "",
     notes: Sequence[str] = (),
     missing: Sequence[Missing] = (),
@@ -75,6 +76,7 @@ def evaluate(
         config: Resolved configuration, plain data, recorded as it is.
         target_spec: Network and layer that the features come from, plain data, recorded as it is.
         weights_sha256: Hash of the weights of the attack, which ties the numbers to them.
+        trained_on: Likewise, of the attack's training where that was another.
         threat_model: What the attacker was given.
         notes: Lines for the reader of the report.
         missing: What could not be had before the evaluation began, such as a judge, and why.
@@ -149,6 +151,7 @@ def evaluate(
         num_images=bootstrap.n,
         num_sources=bootstrap.num_groups,
         target=dict(target_spec) if target_spec is not None else None,
+        trained_on=dict(trained_on) if trained_on is not None else None,
         weights_sha256=weights_sha256,
         threat_model=threat_model,
         notes=(*own_notes(bootstrap, judges, nearest), *preferred_point(paired), *notes),

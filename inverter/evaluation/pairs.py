@@ -18,8 +18,8 @@ from inverter.targets.spec import SAME_FEATURES, TargetSpec, check_same_features
 NUM_DISTRACTORS = 1000
 HANDICAPS = {
     "weights_sha256": "The target's weights are not those that the attacker's pairs were made with.",
-    "payload": "Features travel by another payload than in the attacker's pairs.",
-    "defence": "The device's half is not the one that the attacker's pairs were made with.",
+    "payload": "Features travel by another payload than in the attacker's pairs: {found}, not {known}.",
+    "defence": "The device's half is not the one that the attacker's pairs were made with: {found}, not {known}.",
     "preprocessing": "The attacker's pairs were made with another mean and deviation of colours than the target's.",
 }
 """What an attacker may not have known of the target, and what is said of it."""
@@ -31,7 +31,8 @@ MIN_DISTRACTORS = 20
 class EvaluationPairs:
     """Folders ``val`` and, where it is there, ``train``, with their manifests; both hold features of one target.
 
-    ``unseen`` says whether no picture of ``val`` is known to be one that its device's defence was trained on.
+    ``unseen`` says whether no picture of ``val`` is known to be one that its device's defence was trained on;
+    ``uncompared`` names what was trained or chosen on pictures that could not be compared with those of ``val``.
     """
 
     val: Path
@@ -39,6 +40,7 @@ class EvaluationPairs:
     manifest: Manifest
     train_manifest: Manifest | None
     unseen: bool = True
+    uncompared: tuple[str, ...] = ()
 
     @classmethod
     def find(
@@ -78,11 +80,11 @@ class EvaluationPairs:
             for folder in trained
             if train_manifest is None or not Manifest.load(folder).same_pairs(train_manifest)
         ]
-        for folder in [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()] + others:
-            check_disjoint(folder, val)
+        beside = [folder for folder in (data / "train", data / "dev") if (folder / MANIFEST).is_file()]
+        unknown = [folder.name for folder in beside + others if not check_disjoint(folder, val)]
         unseen = manifest.target.defence is None if defence is None else check_unseen(defence, val)
         manifest.verify(val)
-        return cls(val, train, manifest, train_manifest, unseen)
+        return cls(val, train, manifest, train_manifest, unseen, tuple(dict.fromkeys(unknown)))
 
     def notes(self, num_train: int, attacked: TargetSpec) -> list[str]:
         """What a reader has to know of the pictures.
@@ -95,9 +97,12 @@ class EvaluationPairs:
         adapted = attacked.payload == self.manifest.target.payload
         if (payload := self.manifest.target.payload) != "identity" and adapted:
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
-        notes += [
-            said for key, said in HANDICAPS.items() if getattr(attacked, key) != getattr(self.manifest.target, key)
-        ]
+        for key, said in HANDICAPS.items():
+            known, found = getattr(attacked, key), getattr(self.manifest.target, key)
+            if known != found:
+                notes.append(said.format(known=known or "undefended", found=found or "undefended"))
+        if self.uncompared:
+            notes.append(f"Not compared with the pictures of {', '.join(self.uncompared)}.")
         if not self.unseen:
             notes.append("Whether the defence was trained on pictures of these is not known.")
         if self.manifest.precision == "bf16":

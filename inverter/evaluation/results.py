@@ -26,8 +26,7 @@ class Score:
 
     Args:
         mean: Mean over images, or the value of a metric of the whole sample.
-        low: Lower end.
-        high: Upper end.
+        low, high: Ends of the interval.
         n: Images.
         groups: Photos or clips that the images were cut from; these are resampled.
         network: Network that computes the metric; None for pixels.
@@ -108,8 +107,7 @@ class SentSize:
     """Numbers per image that travel, against numbers per picture.
 
     Args:
-        features: Numbers that travel.
-        picture: Numbers of the picture.
+        features, picture: Numbers of each.
         bytes: Bytes that travel, the mean over images; None where nobody counted.
     """
 
@@ -129,8 +127,7 @@ class Pictures:
     Args:
         rank: Which images these are: the ``first``, or ``best``, ``median`` or ``worst`` by PSNR.
         ranked_by: Method whose PSNR that is; None of the first.
-        keys: Keys of the images.
-        text: Captions.
+        keys, text: Of the images; texts are captions.
         image: Originals.
         recon: Method to its reconstructions.
         psnr: Method to the decibels of each.
@@ -162,12 +159,12 @@ class Results:
         threat_model: What the attacker was given.
         notes: Lines that a reader needs to judge the numbers.
         config: Resolved configuration, plain data.
-        seed: Seed of the bootstrap.
-        commit: Commit of the code, None outside a checkout.
+        seed, commit: Of the bootstrap, and of the code; None outside a checkout.
         environment: Versions, processor, threads.
         keys: Key of each image, and its source in ``groups``.
         per_image: Method to metric to one number per image.
         pictures: Pictures for the report.
+        trained_on: As ``target``, of the features that the attack was trained on, where these are another's.
     """
 
     rows: tuple[Row, ...]
@@ -189,6 +186,7 @@ class Results:
     groups: tuple[str, ...] = ()
     per_image: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     pictures: tuple[Pictures, ...] = ()
+    trained_on: dict[str, Any] | None = None
 
     def row(self, name: str) -> Row:
         """Line of one method.
@@ -196,10 +194,10 @@ class Results:
         Raises:
             ValueError: No method has that name.
         """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise ValueError(f"method {name!r} was not evaluated; allowed: {', '.join(row.name for row in self.rows)}")
+        rows = {row.name: row for row in self.rows}
+        if name not in rows:
+            raise ValueError(f"method {name!r} was not evaluated; allowed: {', '.join(rows)}")
+        return rows[name]
 
     def attacks(self) -> list[Row]:
         """Rows of which the best says what leaks: attacks, retrieval of the nearest training picture among them.
@@ -233,6 +231,7 @@ class Results:
             "num_images": self.num_images,
             "num_sources": self.num_sources,
             "target": self.target,
+            **({"trained_on": self.trained_on} if self.trained_on is not None else {}),
             "weights_sha256": self.weights_sha256,
             "threat_model": self.threat_model,
             "notes": list(self.notes),
@@ -271,6 +270,7 @@ class Results:
                 missing=tuple(Missing(metric, reason) for metric, reason in data["missing"].items()),
                 payload=SentSize(data["payload"]["features"], data["payload"]["picture"], data["payload"].get("bytes")),
                 notes=tuple(data["notes"]),
+                trained_on=data.get("trained_on"),
                 **{
                     key: data[key]
                     for key in (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from inverter.config.memory import MemoryConfig
 from inverter.priors.check import check_index, check_parts
+from inverter.priors.control_pairs import read_control_pairs
 from inverter.priors.families import find_family
 from inverter.priors.few_step import fuse_lora
 from inverter.priors.index import autoencoder_name, has_part, read_index, reading
@@ -74,6 +75,7 @@ def load_prior(name: str | Path, memory: MemoryConfig | None = None, *, fetch: b
             "name": str(name),
             "weights_sha256": folder_sha256(folder, (*weights, *([FOLDER] if few_step else []))),
             "autoencoder_sha256": folder_sha256(folder, ("vae",)),
+            "control_pairs": read_control_pairs(folder) if control else (),
             "prompts": read_prompts(folder),
             "few_step": few_step,
             "offload": memory.offload,

@@ -15,6 +15,7 @@ import transformers
 from diffusers.schedulers import KarrasDiffusionSchedulers
 
 from inverter.config.parse import parse_json
+from inverter.priors.control_pairs import ABOUT, ControlPairs, format_control_pairs
 from inverter.priors.index import autoencoder_name, read_index, read_object, reading
 from inverter.priors.memory import keep_finite
 from inverter.priors.quiet import quiet
@@ -136,13 +137,18 @@ def read_prompts(folder: Path) -> Sequence[str]:
         return prompts
 
 
-def write_control_denoiser(denoiser: Any, folder: Path) -> None:
-    """Write a denoiser that obeys features beside those of a prior's folder, in half precision, whole or not at all."""
+def write_control_denoiser(denoiser: Any, folder: Path, pairs: Sequence[ControlPairs] | None = None) -> None:
+    """Write a denoiser that obeys features beside those of a prior's folder, in half precision, whole or not at all.
+
+    ``pairs`` are what it learned from; None: not known.
+    """
     with whole_folder(folder / CONTROL_FOLDER) as partial:
         copy.deepcopy(denoiser).half().save_pretrained(partial, safe_serialization=True)
         config = json.loads((partial / "config.json").read_text())
         config.pop("_name_or_path", None)
         (partial / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        if pairs is not None:
+            (partial / ABOUT).write_text(format_control_pairs(pairs))
 
 
 def write_pipeline(pipeline: diffusers.DiffusionPipeline, folder: Path, prompts: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from inverter.config.arguments import real_number, whole_number
 from inverter.priors.conditioning import Conditioning
 from inverter.priors.control import Control, ControlShape
+from inverter.priors.control_pairs import ControlPairs
 from inverter.priors.encoding import encode_images
 from inverter.priors.memory import offload, own_precision, undo_offload
 from inverter.priors.process import NoiseProcess
@@ -40,6 +41,7 @@ class DiffusionPrior(nn.Module, ABC):
         name: As it was loaded by.
         weights_sha256: Of everything.
         autoencoder_sha256: Of the autoencoder.
+        control_pairs: What its denoiser learned from where it obeys features; None: not known.
         prompts: Captions that it draws well, from which samples are drawn.
         few_step: Whether it is the variant for few steps.
         offload: How weights wait in the CPU's memory once the prior is moved to a GPU: ``none``, ``model`` or
@@ -58,6 +60,7 @@ class DiffusionPrior(nn.Module, ABC):
         name: str = "",
         weights_sha256: str = "",
         autoencoder_sha256: str = "",
+        control_pairs: Sequence[ControlPairs] | None = (),
         prompts: Sequence[str] = (),
         few_step: bool = False,
         offload: str = "none",
@@ -67,6 +70,7 @@ class DiffusionPrior(nn.Module, ABC):
         self.control_shape, self.latent_shape, self.conditioning_shape = control_shape, latent_shape, conditioning_shape
         self.name, self.prompts, self.few_step, self.offload = name, tuple(prompts), few_step, offload
         self._check_images = ImageCheck(f"prior {name!r}")
+        self.control_pairs = None if control_pairs is None else tuple(control_pairs)
         self._computes_on: torch.device | None = None  # where offloaded weights go to compute
         self.weights_sha256, self.autoencoder_sha256 = weights_sha256, autoencoder_sha256
         widths = vae.config.get("block_out_channels") or vae.config.get("encoder_block_out_channels")

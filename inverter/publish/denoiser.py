@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from safetensors.torch import load_file
 
+from inverter.data.manifest import Manifest
+from inverter.priors.control_pairs import ControlPairs
 from inverter.priors.load import load_prior
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.prior import DiffusionPrior
@@ -12,10 +16,15 @@ from inverter.priors.variant import CONTROL, CONTROL_FOLDER, split_control
 from inverter.run.hub import checkpoints_root, find_prior
 
 
-def publish_denoiser(prior: DiffusionPrior, overwrite: bool) -> None:
+def publish_denoiser(prior: DiffusionPrior, pairs: Sequence[Manifest], overwrite: bool) -> None:
     """Write a wholly tuned denoiser beside the one of its prior, and name the prior after it.
 
     Inverters that were trained in one run share it, so it may be there already.
+
+    Args:
+        prior: With the tuned denoiser.
+        pairs: That it was tuned on.
+        overwrite: Replace another tuned denoiser.
 
     Raises:
         ValueError: The prior does not lie in ``checkpoints/``, or another tuned denoiser is there and would be lost.
@@ -40,6 +49,9 @@ def publish_denoiser(prior: DiffusionPrior, overwrite: bool) -> None:
     else:
         same = False
     if not same:
-        write_control_denoiser(prior.denoiser, folder)
+        before = prior.control_pairs
+        learned = None if before is None else [*before, *map(ControlPairs.of, pairs)]
+        write_control_denoiser(prior.denoiser, folder, learned)
     prior.name = f"{base}{CONTROL}"
-    prior.weights_sha256 = load_prior(prior.name).weights_sha256
+    written = load_prior(prior.name)
+    prior.weights_sha256, prior.control_pairs = written.weights_sha256, written.control_pairs

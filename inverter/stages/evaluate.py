@@ -47,10 +47,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
     trained, pairs, output = attackers.trained, attackers.find_pairs(), attackers.output
     locks.enter_context(locked(output))
     begin_output(output, config)
-    given = config.target
-    target = load_same_target(
-        pairs.manifest.target, given.name, device, pretrained=given.pretrained, defence=given.defence
-    )
+    given, measured = config.target, pairs.manifest.target
+    target = load_same_target(measured, given.name, device, pretrained=given.pretrained, defence=given.defence)
     batches = pair_loader(pairs.val, config.batch_size, limit=config.limit, block=config.batch_size)
     references = reference_methods(trained.inverter.prior, batches, pairs.train)
     judges, absent = load_judges(config.judges, device=device)
@@ -69,7 +67,8 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         num_bootstrap=config.num_bootstrap,
         device=device,
         config={key: value for key, value in dataclasses.asdict(config).items() if key != "target"},  # names a run
-        target_spec=trained.target.to_dict(),
+        target_spec=measured.to_dict(),
+        trained_on=trained.target.to_dict() if trained.target != measured else None,
         weights_sha256=attackers.weights_sha256,
         threat_model=trained.threat_model,
         notes=attackers.notes(pairs, gallery, judges),
@@ -77,6 +76,6 @@ def measure(config: EvaluateConfig, locks: ExitStack) -> Results:
         queries=config.queries,
     )
     if not rank():
-        write_output(output, results, f"{trained.target.name} at {trained.target.layer}")
+        write_output(output, results, f"{measured.name} at {measured.layer}")
         print_table(results)
     return results

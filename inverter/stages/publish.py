@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from inverter.blackbox.build import load_run, run_inverter
+from inverter.blackbox.build import load_run, run_inverter, run_manifests
 from inverter.blackbox.few_step import has_few_step
 from inverter.blackbox.published import WEIGHTS
 from inverter.config import DrawConfig, PublishConfig
@@ -53,13 +53,18 @@ def publish(config: PublishConfig) -> Path:
         )
     module, train_config, manifest = load_run(run_folder)
     results = Results.from_json(json.loads(metrics.read_text()))
+    if accepted := results.config.get("accept"):
+        raise ValueError(
+            f"run {run_folder} was evaluated with accept={accepted}, on features that it was not trained on; run "
+            f"`inverter evaluate inverter={run_folder}`"
+        )
     inverter = run_inverter(module).redraw(DrawConfig(**results.config.get("draw", {})))  # as it was evaluated
     if results.weights_sha256 != weights_sha256(inverter):
         raise ValueError(f"run {run_folder} was trained on after its evaluation; run `inverter evaluate` again")
     training = training_record(run_folder, train_config, manifest)
     called = config.name if folder.parent.resolve() == checkpoints_root().resolve() else str(folder)
     if train_config.model.tune == "full":
-        publish_denoiser(inverter.prior, config.overwrite)
+        publish_denoiser(inverter.prior, run_manifests(run_folder, train_config), config.overwrite)
     with whole_folder(folder) as partial:
         save_inverter(inverter, partial, manifest.target, training)
         save_figures(results, partial / "metrics.json")

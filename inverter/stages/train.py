@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from inverter.blackbox.build import also_folders, build_data, build_module
@@ -11,8 +13,8 @@ from inverter.blackbox.modules.inverter import InverterModule
 from inverter.blackbox.start import start
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
-from inverter.data.origins import copy_origins
 from inverter.data.several import SeveralPairModule
+from inverter.priors.control_pairs import ControlPairs, with_control_pairs
 from inverter.priors.memory import check_memory
 from inverter.run.callbacks.reconstructions import ReconstructionGrid
 from inverter.run.device import pick_device
@@ -52,10 +54,13 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
 
     def save_manifests() -> None:
         members = data.members if isinstance(data, SeveralPairModule) else [data]
-        for folder, member in zip([output, *also_folders(output, config)], members, strict=True):
+        for number, (folder, member) in enumerate(zip([output, *also_folders(output, config)], members, strict=True)):
             folder.mkdir(parents=True, exist_ok=True)
-            member.manifest.save(folder)
-            copy_origins(member.train, folder)
+            threat_model = member.manifest.threat_model
+            if isinstance(module, InverterModule):
+                threat_model = with_denoiser_pairs(threat_model, module, manifests[:number] + manifests[number + 1 :])
+            replace(member.manifest, threat_model=threat_model).save(folder)
+            member.save_origins(folder)
 
     trainer = run.fit(
         module,
@@ -72,3 +77,16 @@ def train(config: TrainConfig, data: PairDataModule, output: Path) -> Path:
     figures = {key: value for key, value in summary.items() if isinstance(value, int | float)}
     log.info("trained: %s; run in %s", ", ".join(f"{key} {value:.6g}" for key, value in figures.items()), output)
     return output
+
+
+def with_denoiser_pairs(threat_model: str, module: InverterModule, others: Sequence[Manifest]) -> str:
+    """A threat model that names what the denoiser learned from before, and learns from beside an inverter's own pairs.
+
+    Args:
+        threat_model: Of the inverter's pairs.
+        module: That is trained.
+        others: Pairs of the inverters that share the denoiser.
+    """
+    prior = module.inverter.prior
+    told = with_control_pairs(threat_model, prior.control_pairs)
+    return told if module.denoiser is None else with_control_pairs(told, tuple(map(ControlPairs.of, others)))

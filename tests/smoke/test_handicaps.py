@@ -7,6 +7,7 @@ import pytest
 
 from inverter.__main__ import main
 from inverter.data.manifest import Manifest
+from inverter.evaluation.results import Results
 
 NETS = """
 import torch
@@ -56,5 +57,9 @@ def test_drifted_weights_are_accepted_where_they_are_named_and_the_report_says_i
     note = "The target's weights are not those that the attacker's pairs were made with."
     found = json.loads((run / "evaluation" / "metrics.json").read_text())
     assert note in found["notes"] and found["config"]["accept"] == ["weights_sha256"]
+    assert found["target"] == after.to_dict() and found["trained_on"] == before.to_dict()
+    assert Results.from_json(found).to_json() == found
+    assert main(["publish", str(run), "name=drifted", f"output={tmp_path / 'published'}"]) == 2
+    assert "was evaluated with accept=['weights_sha256']" in capsys.readouterr().err
     assert found["methods"].keys() >= {"mean", "nearest training image"}
     assert note in (run / "evaluation" / "report.html").read_text().replace("&#39;", "'")

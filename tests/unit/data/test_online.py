@@ -1,4 +1,5 @@
 import io
+import shutil
 import tarfile
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from inverter.blackbox.build import build_module
 from inverter.data.datamodule import PairDataModule
 from inverter.data.manifest import Manifest
 from inverter.data.online import OnlinePairModule
+from inverter.data.origins import Origins, load_origins, picture_hash
 from inverter.run.callbacks.step_seed import StepSeed
 from inverter.targets.target import Target
 
@@ -48,14 +50,12 @@ def make_target():
 def make_data(tiny_shards, images, make_target, monkeypatch):
     """Function from a payload to online pairs; the stored ones say that they come from the same target."""
 
-    def make(payload: str = "identity", **options) -> OnlinePairModule:
+    def make(payload: str = "identity", dev=tiny_shards / "dev", **options) -> OnlinePairModule:
         target = make_target(payload)
         load = Manifest.load
         monkeypatch.setattr(Manifest, "load", lambda folder: replace(load(folder), target=target.spec))
         try:
-            return OnlinePairModule(
-                images, target, str(tiny_shards / "train"), str(tiny_shards / "dev"), 4, seed=3, **options
-            )
+            return OnlinePairModule(images, target, str(tiny_shards / "train"), str(dev), 4, seed=3, **options)
         finally:
             monkeypatch.setattr(Manifest, "load", load)
 
@@ -102,6 +102,21 @@ def test_pictures_are_augmented_anew_in_each_epoch_and_repeat_with_the_seed(make
 def test_pairs_of_another_target_are_refused(tiny_shards, images, make_target):
     with pytest.raises(ValueError, match=r"training on pairs in .*train takes features of tiny with layer"):
         OnlinePairModule(images, make_target(), str(tiny_shards / "train"))
+
+
+def test_pictures_are_kept_apart_from_dev_and_their_origins_are_saved(make_data, tiny_shards, images, tmp_path):
+    data = make_data(limit=4)
+    data.manifest.save(tmp_path)
+    data.save_origins(tmp_path)
+    first = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    found = load_origins(tmp_path, Manifest.load(tmp_path).origins_sha256)
+    assert len(found.pictures) == 4 and found.pictures[picture_hash(first)] == "0000000"
+    assert data.manifest.same_pairs(replace(data.manifest, origins_sha256=None))
+    dev, origins = shutil.copytree(tiny_shards / "dev", tmp_path / "dev"), Origins.of("mine", picture_hash(first))
+    replace(Manifest.load(dev), origins_sha256=origins.sha256()).save(dev)
+    origins.save(dev)
+    with pytest.raises(ValueError, match=r"images.tar and .*dev have 1 picture\(s\) \(0000000 there, mine here\)"):
+        make_data(dev=dev)
 
 
 class Recorder(L.Callback):

@@ -11,9 +11,11 @@ from inverter.blackbox.build import load_run, run_inverter
 from inverter.blackbox.inverter import Inverter
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import read_published
+from inverter.blackbox.trained import load_trained_inverter
 from inverter.config import DrawConfig, PublishConfig
 from inverter.data.manifest import Manifest
 from inverter.evaluation.results import Results, SentSize
+from inverter.priors.control_pairs import ControlPairs
 from inverter.priors.load import load_prior
 from inverter.priors.parts import write_control_denoiser
 from inverter.priors.variant import few_step_name, has_few_step
@@ -87,6 +89,13 @@ def test_inverters_of_one_run_share_the_tuned_denoiser(train_config, tiny_shards
         )
         found = load_inverter(str(checkpoints / name))
         torch.testing.assert_close(drawn(found, features), drawn(trained, features), rtol=1e-3, atol=1e-3)
+    told, beside = (Manifest.load(tiny_shards / "train"), "; the denoiser learned from features of tiny at features.2")
+    prior = load_prior(f"{folder}+control")
+    assert prior.control_pairs == (ControlPairs.of(Manifest.load(run)), ControlPairs.of(Manifest.load(run / "also-1")))
+    assert beside in Manifest.load(run / "also-1").threat_model and beside not in told.threat_model
+    assert load_trained_inverter(str(checkpoints / "second")).threat_model.count(beside) == 2
+    (folder / "unet_control" / "pairs.json").unlink()
+    assert load_prior(f"{folder}+control").weights_sha256 == prior.weights_sha256
     shutil.rmtree(folder / "unet_control")
     with pytest.raises(ValueError, match="has no unet_control"):
         load_inverter(str(checkpoints / "first"))
