@@ -70,9 +70,9 @@ class EvaluationPairs:
         if unknown := [key for key in accept if key not in compared]:
             raise ValueError(f"accept={unknown!r}; allowed: {', '.join(compared)}")
         keys = [key for key in SAME_FEATURES if key not in accept]
-        for found in (manifest, train_manifest):
-            if found is not None:
-                check_same_features(what, target, found.target, keys)
+        for each in (manifest, train_manifest):
+            if each is not None:
+                check_same_features(what, target, each.target, keys)
         others = [
             folder
             for folder in trained
@@ -96,7 +96,9 @@ class EvaluationPairs:
         if (payload := self.manifest.target.payload) != "identity" and adapted:
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
         notes += [
-            said for key, said in HANDICAPS.items() if getattr(attacked, key) != getattr(self.manifest.target, key)
+            handicap
+            for key, handicap in HANDICAPS.items()
+            if getattr(attacked, key) != getattr(self.manifest.target, key)
         ]
         if not self.unseen:
             notes.append("Whether the defence was trained on pictures of these is not known.")
