@@ -88,7 +88,7 @@ def assemble(config: AuditConfig, steps: Sequence[Step], limits: Mapping[str, fl
 
 def missing_reasons(results: Iterable[Results]) -> dict[str, str]:
     """Why metrics were not computed, by metric."""
-    return {missing.metric: missing.reason for found in results for missing in found.missing}
+    return {missing.metric: missing.reason for result in results for missing in result.missing}
 
 
 def read_results(step: Step) -> Results:

@@ -149,11 +149,11 @@ def check_headline(config: AttackConfig, steps: Sequence[Step]) -> None:
     kind, _, judge = config.metric.partition("/")
     absent: list[Missing] = []
     if kind == "lpips":
-        absent = [found for found in [load_lpips()] if isinstance(found, Missing)]
+        absent = [metric for metric in [load_lpips()] if isinstance(metric, Missing)]
     elif isinstance(METRICS[kind], JudgeMetric | RankMetric):
         names = [judge] if judge else config.judges
-        found, absent = load_judges(names)
-        absent = [] if found else absent
+        judges, absent = load_judges(names)
+        absent = [] if judges else absent
         if not absent and isinstance(METRICS[kind], RankMetric):
             distractors = draw_distractors(steps[0].pairs / "val", config.data.batch_size, config.seed)
             absent = [distractors] if isinstance(distractors, Missing) else []

@@ -107,7 +107,7 @@ def _other_splits(audit: Audit) -> list[str]:
     """What judges besides the headline's would recommend, where that is something else."""
     kind, names = audit.metric.partition("/")[0], [layer.layer for layer in audit.layers]
     metrics = dict.fromkeys(metric for layer in audit.layers for metric in layer.scores)
-    found = []
+    sentences = []
     for metric in metrics:
         if metric == audit.metric or metric.partition("/")[0] != kind:
             continue
@@ -116,5 +116,5 @@ def _other_splits(audit: Audit) -> list[str]:
         }
         split = recommend(names, scores, audit.threshold, audit.num_sources)
         if split != audit.recommended:
-            found.append(f"`{metric.partition('/')[2]}` would recommend {f'`{split}`' if split else 'no split'}")
-    return found
+            sentences.append(f"`{metric.partition('/')[2]}` would recommend {f'`{split}`' if split else 'no split'}")
+    return sentences

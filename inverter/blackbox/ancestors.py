@@ -56,17 +56,17 @@ def ancestors_of(published: Published) -> list[dict[str, Any]]:
     return [_checked(each, published) for each in before]
 
 
-def _checked(found: Mapping[str, Any], published: Published) -> dict[str, Any]:
+def _checked(origin: Mapping[str, Any], published: Published) -> dict[str, Any]:
     where = f"published inverter {published.folder}: training"
     for key in TEXTS:
-        text = found.get(key)
+        text = origin.get(key)
         if not isinstance(text, str) or not text.isprintable() or "|" in text or "${" in text:  # it goes into tables
             raise ValueError(f"{where}: {key} is {text!r}; allowed: a line of text without | and ${{")
     for key in COUNTS:
-        count = found.get(key)
+        count = origin.get(key)
         if type(count) is not int or count < 0:
             raise ValueError(f"{where}: {key} is {count!r}; allowed: a number of 0 or more")
-    return {key: found[key] for key in (*TEXTS, *COUNTS)}
+    return {key: origin[key] for key in (*TEXTS, *COUNTS)}
 
 
 def notes(before: Sequence[Mapping[str, Any]], threat_model: str) -> list[str]:

@@ -143,7 +143,7 @@ class Conditioner(nn.Module):
         hint = self.to_hint(torch.cat([fine, latents.detach().to(fine.dtype)], 1))
         maps: list[Tensor] = [hint] * len(self.maps)
         for is_fine, source in ((True, self.from_fine(fine)), (False, self.from_coarse(coarse))):
-            places = [n for n, found in enumerate(self.is_fine) if found == is_fine]
+            places = [n for n, each in enumerate(self.is_fine) if each == is_fine]
             parts = source.split([self.maps[n][0] for n in places], 1) if places else ()
             for place, part in zip(places, parts, strict=True):
                 maps[place] = resize(part, self.maps[place][1])

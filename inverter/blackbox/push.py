@@ -41,7 +41,7 @@ def push_inverter(
     card = ModelCard((published.folder / CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True)
     card.data["model_name"] = repo_id
     given = f', prior="{prior}"' if prior else ""
-    text = _LOADS.sub(lambda found: f'from_pretrained("{repo_id}{found[1] or ""}"{given})', str(card))
+    text = _LOADS.sub(lambda match: f'from_pretrained("{repo_id}{match[1] or ""}"{given})', str(card))
     text = re.sub(r"^# .*$", f"# {repo_id}", text, count=1, flags=re.MULTILINE)
     config = (published.folder / CONFIG).read_text(encoding="utf-8")
     if prior is not None:

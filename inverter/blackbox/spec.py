@@ -72,8 +72,8 @@ class InverterSpec:
         if max(size for shape in layer_shapes(self.feature_shape) for size in shape) > LARGEST:
             raise ValueError(f"feature_shape is {self.feature_shape}; allowed: sizes up to {LARGEST}")
         for key in ("feature_mean", "feature_std"):
-            if (found := len(getattr(self, key))) not in (0, num_channels(self.feature_shape)):
-                raise ValueError(f"{key} has {found} values; features are {self.feature_shape}")
+            if (count := len(getattr(self, key))) not in (0, num_channels(self.feature_shape)):
+                raise ValueError(f"{key} has {count} values; features are {self.feature_shape}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for YAML."""

@@ -50,7 +50,7 @@ def key_words(config: Any, prefix: str = "") -> Iterator[tuple[str, tuple[str, .
         if isinstance(value, KindConfig):
             yield f"{key}.kind", value.kinds()
             yield from {
-                found[0]: found for kind in value.kinds() for found in key_words(value.of_kind(kind), f"{key}.")
+                row[0]: row for kind in value.kinds() for row in key_words(value.of_kind(kind), f"{key}.")
             }.values()
         elif dataclasses.is_dataclass(value):
             yield from key_words(value, f"{key}.")

@@ -252,8 +252,8 @@ def pair_loader(
 def _check_agreement(train: Manifest, dev: Manifest, folder: str) -> None:
     check_same_features(f"training with dev pairs in {folder}", train.target, dev.target)
     for name in ("resolution", "latents", *(["autoencoder_sha256"] if train.latents else [])):
-        expected, found = getattr(train, name), getattr(dev, name)
-        if expected != found:
-            raise ValueError(f"dev pairs in {folder} have {name}={found!r}; the training pairs have {expected!r}")
+        expected, actual = getattr(train, name), getattr(dev, name)
+        if expected != actual:
+            raise ValueError(f"dev pairs in {folder} have {name}={actual!r}; the training pairs have {expected!r}")
     if train.precision != dev.precision and UNKNOWN not in (train.precision, dev.precision):
         log.warning("training pairs were computed in %s, dev pairs in %s in %s", train.precision, dev.precision, folder)

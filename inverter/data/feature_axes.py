@@ -68,12 +68,12 @@ def possible_shapes(shape: tuple[int, ...]) -> dict[tuple[int, ...], str]:
     Args:
         shape: Of an array of 1 to 3 axes.
     """
-    found = {shape: {1: "a vector", 2: "tokens", 3: "a map, channels first"}[len(shape)]}
+    shapes = {shape: {1: "a vector", 2: "tokens", 3: "a map, channels first"}[len(shape)]}
     if len(shape) > 1 and shape[0] == 1:
-        found |= {inner: f"{what} in a batch of one" for inner, what in possible_shapes(shape[1:]).items()}
+        shapes |= {inner: f"{what} in a batch of one" for inner, what in possible_shapes(shape[1:]).items()}
     elif len(shape) == 3 and shape[1] != shape[2]:
-        found[(shape[2], *shape[:2])] = "a map, channels last"
-    return found
+        shapes[(shape[2], *shape[:2])] = "a map, channels last"
+    return shapes
 
 
 def fit(features: Tensor, shape: tuple[int, ...]) -> Tensor | None:
@@ -93,7 +93,7 @@ def fit(features: Tensor, shape: tuple[int, ...]) -> Tensor | None:
     return rearrange(features, "h w c -> c h w").contiguous() if turned else None
 
 
-def several_advice(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
+def several_advice(given: tuple[int, ...], shape: tuple[int, ...]) -> str:
     """How to say that an array holds several images; ``""`` where it does not seem to."""
     axes = {1: "BD", 2: "BND", 3: "BCHW"}[len(shape)]
-    return SEVERAL.format(axes) if found[1:] == shape else ""
+    return SEVERAL.format(axes) if given[1:] == shape else ""

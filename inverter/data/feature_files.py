@@ -116,13 +116,13 @@ def load_images(path: Path, layers: Sequence[str], axes: str | None = None) -> l
     Raises:
         ValueError: As :func:`load_layers`, or the layers have batches of different sizes.
     """
-    found = load_layers(path, layers, axes)
+    by_layer = load_layers(path, layers, axes)
     if not is_batched(axes):
-        return [found]
-    sizes = {layer: len(values) for layer, values in found.items()}
+        return [by_layer]
+    sizes = {layer: len(values) for layer, values in by_layer.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"feature file {path} holds batches of {sizes} images; allowed: one size")
-    return [dict(zip(found, rows, strict=True)) for rows in zip(*found.values(), strict=True)]
+    return [dict(zip(by_layer, rows, strict=True)) for rows in zip(*by_layer.values(), strict=True)]
 
 
 def _checked(path: Path, values: Tensor, axes: str | None, layer: str = "") -> Tensor:
@@ -159,22 +159,22 @@ def fitting(features: Mapping[str, Tensor], spec: TargetSpec, key: str, *, state
     """
     parts = []
     for layer, shape in spec.layers.items():
-        found = tuple(features[layer].shape)
+        given = tuple(features[layer].shape)
         if not stated:
-            check_order(found, f"features of {key!r} have shape")
-        fitted = fit(features[layer], shape) if not stated else features[layer] if found == shape else None
+            check_order(given, f"features of {key!r} have shape")
+        fitted = fit(features[layer], shape) if not stated else features[layer] if given == shape else None
         if fitted is None:
-            advice = "" if stated else several_advice(found, shape)
-            raise ValueError(f"features of {key!r} have shape {found}; {layer} gives {shape}{advice}")
-        if found != shape:
-            _say_reading(found, shape, layer)
+            advice = "" if stated else several_advice(given, shape)
+            raise ValueError(f"features of {key!r} have shape {given}; {layer} gives {shape}{advice}")
+        if given != shape:
+            _say_reading(given, shape, layer)
         parts.append(fitted[None])
     return join_features(parts)[0]
 
 
 @cache
-def _say_reading(found: tuple[int, ...], shape: tuple[int, ...], layer: str) -> None:
+def _say_reading(given: tuple[int, ...], shape: tuple[int, ...], layer: str) -> None:
     """Say once how features are read whose axes nobody stated."""
     log.info(
-        "features of shape %s are read as %s, the one way that fits %s; feature_axes states it", found, shape, layer
+        "features of shape %s are read as %s, the one way that fits %s; feature_axes states it", given, shape, layer
     )

@@ -104,8 +104,8 @@ class Manifest:
     def __post_init__(self) -> None:
         channels = num_channels(self.target.feature_shape)
         for name in ("feature_mean", "feature_std"):
-            if (found := len(getattr(self, name))) != channels:
-                raise ValueError(f"{name} holds {found} values; needed: {channels}, one a channel")
+            if (count := len(getattr(self, name))) != channels:
+                raise ValueError(f"{name} holds {count} values; needed: {channels}, one a channel")
         if len({shard.name for shard in self.shards}) != len(self.shards):
             raise ValueError("shards: a name occurs twice")
         total = sum(shard.count for shard in self.shards)
@@ -170,12 +170,12 @@ class Manifest:
         for shard in self.shards:
             try:
                 with open_member(folder, shard.name) as stream:
-                    found = stream_sha256(stream)
+                    digest = stream_sha256(stream)
             except FileNotFoundError as error:
                 raise ValueError(f"{folder}: shard {shard.name} of {MANIFEST} is missing") from error
-            if found != shard.sha256:
+            if digest != shard.sha256:
                 raise ValueError(
-                    f"{folder}/{shard.name}: SHA-256 is {found}, {MANIFEST} says {shard.sha256}; "
+                    f"{folder}/{shard.name}: SHA-256 is {digest}, {MANIFEST} says {shard.sha256}; "
                     "the shard is damaged or was replaced, write it again with `inverter prepare`"
                 )
 

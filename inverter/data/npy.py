@@ -33,9 +33,9 @@ def read_npy(data: bytes, dtypes: Sequence[str]) -> np.ndarray:
         raise ValueError(f"no .npy array of numbers; the file begins with {data[:32]!r}") from error
     if dtype.name not in dtypes:
         raise ValueError(f"array of {dtype.name}; allowed: {', '.join(dtypes)}")
-    found, needed = len(data) - stream.tell(), math.prod(shape) * dtype.itemsize
-    if found != needed or any(size < 0 for size in shape):
-        raise ValueError(f"array of {dtype.name} {shape} needs {needed} bytes; the file holds {found}")
+    available, needed = len(data) - stream.tell(), math.prod(shape) * dtype.itemsize
+    if available != needed or any(size < 0 for size in shape):
+        raise ValueError(f"array of {dtype.name} {shape} needs {needed} bytes; the file holds {available}")
     array = np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
     return array.astype(dtype.newbyteorder("="), order="C")
 

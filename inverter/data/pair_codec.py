@@ -109,12 +109,12 @@ def _decode_array(what: str, data: bytes, dtypes: Sequence[str]) -> np.ndarray:
 def _decode_image(data: bytes, side: int) -> Tensor:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            found = (picture.mode, *picture.size)
-            if found == ("RGB", side, side):
+            layout = (picture.mode, *picture.size)
+            if layout == ("RGB", side, side):
                 return rearrange(torch.from_numpy(np.array(picture)), "h w c -> c h w")
     except Exception as error:  # decoders of damaged files fail with errors of many classes
         raise ValueError("image is no PNG, or a damaged one") from error
-    raise ValueError(f"image is {found}; the manifest says {('RGB', side, side)}")
+    raise ValueError(f"image is {layout}; the manifest says {('RGB', side, side)}")
 
 
 def _decode_meta(data: bytes) -> dict[str, Any]:

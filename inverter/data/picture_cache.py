@@ -117,15 +117,15 @@ def write_pictures(source: str, samples: Iterable[dict[str, Any]], texts: Path, 
         ValueError: There is no sample.
     """
     pixels.parent.mkdir(parents=True, exist_ok=True)
-    said = []
+    annotations = []
     with whole_file(pixels) as stream:
         for sample in track(samples, f"pictures of {source}"):
             stream.write(sample["image"].numpy().tobytes())
-            said.append({key: value for key, value in sample.items() if key != "image"})
-    if not said:
+            annotations.append({key: value for key, value in sample.items() if key != "image"})
+    if not annotations:
         raise ValueError(f"data: {source} gave no picture; allowed: a source with 1 or more")
-    write_text(texts, json.dumps(said))
-    log.info("%d pictures of %s in %s", len(said), source, pixels)
+    write_text(texts, json.dumps(annotations))
+    log.info("%d pictures of %s in %s", len(annotations), source, pixels)
 
 
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def identity(pattern: str) -> list[object]:
 
 def _mark(path: Path) -> str:
     """Size and time of a file: tar pads, so that another content may have the same size; ``""`` for a URL."""
-    return f"{(found := path.stat()).st_size}:{found.st_mtime_ns}" if path.is_file() else ""
+    return f"{(status := path.stat()).st_size}:{status.st_mtime_ns}" if path.is_file() else ""
 
 
 def _words(annotations: dict[str, Any]) -> dict[str, str]:

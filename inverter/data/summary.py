@@ -76,10 +76,10 @@ def threat_model(pairs: str, payload: str = "identity", defence: DefenceMark | N
     sentence = f"black-box: the attacker has {pairs} and sees no weights or gradients of the target"
     if defence is not None:
         sentence += f"; the pairs are of the defended device ({defence.kind}), so the attack adapts to it"
-    found = find_payload(payload)
-    if found is None:
+    kind = find_payload(payload)
+    if kind is None:
         return f"{sentence}; of {reprlib.repr(payload)}, which is the device's own, nothing is known here"
-    return sentence if payload == "identity" else f"{sentence}; of {payload} it knows {found.knows}"
+    return sentence if payload == "identity" else f"{sentence}; of {payload} it knows {kind.knows}"
 
 
 def _pairs(config: PrepareConfig, texts: bool) -> str:

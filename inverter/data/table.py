@@ -77,14 +77,14 @@ class VectorTable:
         Raises:
             ValueError: There is none, or more than one.
         """
-        found = [] if self._array is not None else self._of_kind("text, bytes or pictures")
-        if len(found) != 1:
-            columns = "no column" if not found else f"columns {', '.join(found)}"
+        fitting = [] if self._array is not None else self._of_kind("text, bytes or pictures")
+        if len(fitting) != 1:
+            columns = "no column" if not fitting else f"columns {', '.join(fitting)}"
             raise ValueError(
                 f"table {self.path} has {columns} of pictures, without which there is nothing to train with; allowed: "
                 "table.picture=COLUMN (paths or bytes), source=folder:PATH with a picture a row, or inverting alone"
             )
-        return found[0]
+        return fitting[0]
 
     def describe(self) -> str:
         """What its vectors are, half a sentence: whether they are of length 1 is told from the first rows."""
@@ -147,10 +147,10 @@ class VectorTable:
         for number, vector in enumerate(vectors):
             width = len(vector) if width is None and vector is not None else width
             if vector is None or len(vector) != width or not width:
-                found = "is empty" if vector is None else f"holds {len(vector)} numbers"
+                fault = "is empty" if vector is None else f"holds {len(vector)} numbers"
                 needed = f"{width}, as in the rows before" if width else "1 or more"
                 raise ValueError(
-                    f"table {self.path}, row {start + number}: column {self.vector!r} {found}; allowed: {needed}"
+                    f"table {self.path}, row {start + number}: column {self.vector!r} {fault}; allowed: {needed}"
                 )
         return width or 0
 
@@ -164,16 +164,16 @@ class VectorTable:
         return f"column {getattr(self, name)!r} holds" if getattr(self, name) else "it holds"
 
     def _of_kind(self, kind: str) -> list[str]:
-        return [column for column, found in self.columns.items() if found == kind]
+        return [column for column, own in self.columns.items() if own == kind]
 
     def _column(self, name: str, wanted: str | None, kind: str) -> str:
-        found = self._of_kind(kind)
-        if wanted is None and len(found) == 1:
-            return found[0]
-        if wanted not in found:
+        fitting = self._of_kind(kind)
+        if wanted is None and len(fitting) == 1:
+            return fitting[0]
+        if wanted not in fitting:
             raise ValueError(
                 f"table.{name} is {wanted!r}, but table {self.path} has the columns {list(self.columns)}; "
-                f"allowed, of {kind}: {', '.join(found) or 'none of them'}"
+                f"allowed, of {kind}: {', '.join(fitting) or 'none of them'}"
             )
         return wanted
 

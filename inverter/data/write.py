@@ -43,12 +43,12 @@ def _write_share(builder: PairBuilder, max_time: int | None) -> bool:
     with Progress(*COLUMNS, console=Console(stderr=True), disable=rank() > 0 or not sys.stderr.isatty()) as progress:
         task = progress.add_task("pairs", total=total)
         for index in count(rank(), world_size()):
-            found = {name: read_record(folder, index) for name, folder in builder.folders.items()}
-            if missing := [name for name, record in found.items() if record is None]:
+            records = {name: read_record(folder, index) for name, folder in builder.folders.items()}
+            if missing := [name for name, record in records.items() if record is None]:
                 if (made := builder.write(index, missing)) is None:
                     break
-                found |= made
-            done += next(record.info.count for record in found.values() if record is not None)
+                records |= made
+            done += next(record.info.count for record in records.values() if record is not None)
             if (now := time.monotonic()) - logged > 30:
                 logged = now
                 done = done if alone else count_pairs(folder)  # the others' shards too

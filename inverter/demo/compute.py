@@ -135,10 +135,10 @@ def read_features(inverters: Inverters, name: str, path: Path) -> ArrivedFeature
             raise ValueError(
                 f"feature file {path} cannot be read: it takes {size:,} bytes unpacked; allowed: {MOST_UNPACKED:,}"
             )
-        found = load_layers(path, list(spec.layers))
+        by_layer = load_layers(path, list(spec.layers))
     except ValueError as error:
         raise ValueError(str(error).replace(str(path), path.name)) from error
-    return ArrivedFeatures(fitting(found, spec, path.name)[None].to(inverters.device))
+    return ArrivedFeatures(fitting(by_layer, spec, path.name)[None].to(inverters.device))
 
 
 def mean(inverters: Inverters, name: str, sent: ArrivedFeatures) -> Tensor:

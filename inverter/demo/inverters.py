@@ -31,17 +31,17 @@ def names(config: DemoConfig) -> list[str]:
         ValueError: There is none.
     """
     if config.inverters is not None:
-        found = list(config.inverters)
+        names = list(config.inverters)
     else:
         runs = sorted(path.parent for path in Path(config.runs).rglob("train.yaml"))
         finished = [run for run in runs if (run / "summary.json").is_file() and is_run(str(run))]
-        found = [published.folder.name for published in list_inverters()] + list(map(str, finished))
-    if not found:
+        names = [published.folder.name for published in list_inverters()] + list(map(str, finished))
+    if not names:
         raise ValueError(
             f"inverters is {config.inverters}, and none is published or lies in runs={config.runs}; allowed: names, "
             "folders or hub ids"
         )
-    return found
+    return names
 
 
 def describe(name: str) -> str:

@@ -137,8 +137,8 @@ def build(inverters: Inverters, where: str) -> gr.Blocks:
         stop.click(show_stopped, iterates, iterates, cancels=[searching], **_quick())
 
         def offer() -> tuple[Any, str]:
-            found = list(find_reports(Path(config.runs)))
-            return gr.update(choices=found, value=None), f'<p class="empty">{ANY_REPORT if found else NO_REPORT}</p>'
+            known = list(find_reports(Path(config.runs)))
+            return gr.update(choices=known, value=None), f'<p class="empty">{ANY_REPORT if known else NO_REPORT}</p>'
 
         reports_tab.select(offer, None, [report, shown], **_quick())
         report.input(open_report, report, shown, **compute)

@@ -12,8 +12,8 @@ MOST_BYTES = 64_000_000
 def find_reports(folder: Path) -> dict[str, Path]:
     """Reports in a folder and its subfolders by the name of theirs; links that lead out of it are left out."""
     root = folder.resolve()
-    found = sorted(path for path in root.rglob(REPORT) if path.is_file() and path.resolve().is_relative_to(root))
-    return {path.parent.relative_to(root).as_posix(): path for path in found}
+    paths = sorted(path for path in root.rglob(REPORT) if path.is_file() and path.resolve().is_relative_to(root))
+    return {path.parent.relative_to(root).as_posix(): path for path in paths}
 
 
 def frame(folder: Path, name: str) -> str:

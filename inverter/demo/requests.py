@@ -99,11 +99,11 @@ def attack(inverters: Inverters, chosen: Chosen, method: str, seconds: float) ->
     kept: list[Figure] = []
     last: list[Figure] = []
     shown, note = -EVERY_SECONDS, ""
-    for step, found in enumerate(iterates, 1):
-        last = [*kept, (f"step {step}", found.images[0], "")]
+    for step, result in enumerate(iterates, 1):
+        last = [*kept, (f"step {step}", result.images[0], "")]
         note = (
-            f"{method}: step {step} of {planned}, feature loss {float(found.feature_loss[0]):.4g}, "
-            f"{int(found.counts['target_queries'][0])} target queries, {found.seconds:.1f} s"
+            f"{method}: step {step} of {planned}, feature loss {float(result.feature_loss[0]):.4g}, "
+            f"{int(result.counts['target_queries'][0])} target queries, {result.seconds:.1f} s"
         )
         if step & (step - 1) == 0:
             kept = last

@@ -207,12 +207,12 @@ def _read_train(
     for batch in track(train_batches, "read training pairs"):
         for reader in (search, *readers):
             reader.see(batch)
-    found = search.matches.split([len(shown) for shown in pictures])
+    matches = search.matches.split([len(shown) for shown in pictures])
     for number, part in enumerate(parts):
         first = number * (1 + len(attacks))
-        part.nearest = found[first]
+        part.nearest = matches[first]
         for record, shown, nearest in zip(
-            records[first : first + 1 + len(attacks)], pictures[first:], found[first:], strict=False
+            records[first : first + 1 + len(attacks)], pictures[first:], matches[first:], strict=False
         ):
             nearest_psnr = nearest.psnr.double()
             record.values["nearest_train_psnr"] = [nearest_psnr]

@@ -78,8 +78,8 @@ def compare_draws(
 def best_draw(compared: Sequence[dict[str, Any]]) -> DrawConfig:
     """The way with the highest reciprocal rank, averaged over the judges."""
 
-    def recognition(found: dict[str, Any]) -> float:
-        ranks = [value for key, value in found.items() if key.startswith("reid_mrr/")]
+    def recognition(metrics: dict[str, Any]) -> float:
+        ranks = [value for key, value in metrics.items() if key.startswith("reid_mrr/")]
         return sum(ranks) / len(ranks)
 
     return DrawConfig(**max(compared, key=recognition)["draw"])

@@ -243,7 +243,7 @@ def _whole_sample(
     missing: list[Missing],
 ) -> dict[str, dict[tuple[str, str], float]]:
     """Add metrics of the whole sample that are statistics; gives those that are numbers, and the judge of each."""
-    found: dict[str, dict[tuple[str, str], float]] = {name: {} for name in records}
+    per_method: dict[str, dict[tuple[str, str], float]] = {name: {} for name in records}
     for judge in judges:
         original = sample.original.verdict(judge.name)
         for name, record in records.items():
@@ -253,10 +253,10 @@ def _whole_sample(
                 if isinstance(value, Statistic):
                     statistics[name][f"{kind}/{judge.name}"] = value
                 elif not isinstance(value, Missing):
-                    found[name][f"{kind}/{judge.name}", judge.label] = value
+                    per_method[name][f"{kind}/{judge.name}", judge.label] = value
                 elif value not in missing:
                     missing.append(value)
-    return found
+    return per_method
 
 
 def _compare(

@@ -18,8 +18,8 @@ from inverter.targets.spec import SAME_FEATURES, TargetSpec, check_same_features
 NUM_DISTRACTORS = 1000
 HANDICAPS = {
     "weights_sha256": "The target's weights are not those that the attacker's pairs were made with.",
-    "payload": "Features travel by another payload than in the attacker's pairs: {found}, not {known}.",
-    "defence": "The device's half is not the one that the attacker's pairs were made with: {found}, not {known}.",
+    "payload": "Features travel by another payload than in the attacker's pairs: {measured}, not {known}.",
+    "defence": "The device's half is not the one that the attacker's pairs were made with: {measured}, not {known}.",
     "preprocessing": "The attacker's pairs were made with another mean and deviation of colours than the target's.",
 }
 """What an attacker may not have known of the target, and what is said of it."""
@@ -72,9 +72,9 @@ class EvaluationPairs:
         if unknown := [key for key in accept if key not in compared]:
             raise ValueError(f"accept={unknown!r}; allowed: {', '.join(compared)}")
         keys = [key for key in SAME_FEATURES if key not in accept]
-        for found in (manifest, train_manifest):
-            if found is not None:
-                check_same_features(what, target, found.target, keys)
+        for each in (manifest, train_manifest):
+            if each is not None:
+                check_same_features(what, target, each.target, keys)
         others = [
             folder
             for folder in trained
@@ -97,10 +97,10 @@ class EvaluationPairs:
         adapted = attacked.payload == self.manifest.target.payload
         if (payload := self.manifest.target.payload) != "identity" and adapted:
             notes.append(f"Features travel as {payload}: the attack is trained and measured on what arrives.")
-        for key, said in HANDICAPS.items():
-            known, found = getattr(attacked, key), getattr(self.manifest.target, key)
-            if known != found:
-                notes.append(said.format(known=known or "undefended", found=found or "undefended"))
+        for key, handicap in HANDICAPS.items():
+            known, measured = getattr(attacked, key), getattr(self.manifest.target, key)
+            if known != measured:
+                notes.append(handicap.format(known=known or "undefended", measured=measured or "undefended"))
         if self.uncompared:
             notes.append(f"Not compared with the pictures of {', '.join(self.uncompared)}.")
         if not self.unseen:

@@ -115,8 +115,8 @@ def measure_clip(recon: Tensor, original: Tensor) -> dict[str, Any]:
     values["flicker"] = flicker(recon, original).tolist()
     values["warping_error"] = [_number(value) for value in warping_error(recon, original)]
     means = {}
-    for name, found in values.items():
-        known = [value for value in found if value is not None]
+    for name, per_image in values.items():
+        known = [value for value in per_image if value is not None]
         means[f"mean_{name}"] = sum(known) / len(known) if known else None
     return means | values
 

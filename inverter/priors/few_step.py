@@ -121,7 +121,7 @@ def _check_shapes(unet: UNet2DConditionModel, state: dict[str, Tensor]) -> None:
             outputs, inputs, *kernel = module.weight.shape
             needed[f"unet.{name}.lora_A.weight"] = (rank, inputs, *kernel)
             needed[f"unet.{name}.lora_B.weight"] = (outputs, rank, *(1 for _ in kernel))
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    for name in sorted(needed.keys() | found.keys()):
-        if needed.get(name) != found.get(name):
-            raise ValueError(f"weight {name} is {found.get(name, 'absent')}; needed: {needed.get(name, 'absent')}")
+    given = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(needed.keys() | given.keys()):
+        if needed.get(name) != given.get(name):
+            raise ValueError(f"weight {name} is {given.get(name, 'absent')}; needed: {needed.get(name, 'absent')}")

@@ -55,7 +55,7 @@ def render_card(
         results=results,
         few_step=few_step,
         pairs=pairs,
-        compared=[m for m in shown_metrics(results) if any(m in found for found in pairs.values())],
+        compared=[m for m in shown_metrics(results) if any(m in pair for pair in pairs.values())],
         shown=shown_metrics,
         began_with=began_with,
         difference=difference,

@@ -95,10 +95,10 @@ def _check_network(module: nn.Module, state: dict[str, Any], path: Path) -> None
 
 def check_weights(module: nn.Module, state: dict[str, Any]) -> None:
     """Raise ValueError unless a state dict has the names and shapes of a module's."""
-    mine, found = _shapes(module.state_dict()), _shapes(state)
-    for key in sorted(mine.keys() | found.keys()):
-        if mine.get(key) != found.get(key):
-            raise ValueError(f"weight {key} is {found.get(key, 'absent')}; needed: {mine.get(key, 'absent')}")
+    mine, given = _shapes(module.state_dict()), _shapes(state)
+    for key in sorted(mine.keys() | given.keys()):
+        if mine.get(key) != given.get(key):
+            raise ValueError(f"weight {key} is {given.get(key, 'absent')}; needed: {mine.get(key, 'absent')}")
 
 
 def _shapes(state: dict[str, Any]) -> dict[str, str]:

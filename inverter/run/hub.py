@@ -80,8 +80,8 @@ def find_published(name: str, marker: str, kind: str, *, fetch: bool = True) -> 
 
 def hub_id(name: str) -> tuple[str, str | None] | None:
     """``owner/name`` and revision of a hub id; None where a name is none."""
-    found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?", name)
-    return (found[1], found[2]) if found else None
+    match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?", name)
+    return (match[1], match[2]) if match else None
 
 
 def own_hub_id(name: str) -> tuple[str, str | None] | None:

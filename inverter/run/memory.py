@@ -60,6 +60,6 @@ def peak_memory() -> int:
     On Linux from ``/proc``: ``getrusage`` there also counts what the parent held when it started this process.
     """
     status = Path("/proc/self/status")
-    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
-        return int(found[1]) * 1024
+    if status.is_file() and (match := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
+        return int(match[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

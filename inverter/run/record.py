@@ -89,7 +89,7 @@ def environment() -> dict[str, Any]:
     """Versions, processor and threads."""
     import torch
 
-    versions = {package: found for package in PACKAGES if (found := installed(package))}
+    versions = {package: version for package in PACKAGES if (version := installed(package))}
     return {
         "python": platform.python_version(),
         "packages": versions,

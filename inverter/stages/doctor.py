@@ -33,8 +33,8 @@ NEEDED = 2 * GIGABYTE
 def run(config: DoctorConfig) -> None:
     """Print versions, devices, precision, disk, and what lies in ``checkpoints/`` and in the hub's cache."""
     table = Table(title=f"inverter {__version__}", title_justify="left", show_header=False)
-    for what, found in findings(Path(config.path)):
-        table.add_row(what, found)
+    for what, value in findings(Path(config.path)):
+        table.add_row(what, value)
     Console(width=1000).print(table)
 
 
@@ -46,7 +46,7 @@ def findings(folder: Path) -> Iterator[tuple[str, str]]:
     """
     yield "commit", commit() or "not a checkout"
     yield "python", f"{platform.python_version()}, {platform.platform()}"
-    yield "packages", ", ".join(f"{name} {found}" for name in PACKAGES if (found := installed(name)))
+    yield "packages", ", ".join(f"{name} {version}" for name in PACKAGES if (version := installed(name)))
     yield "optional packages", ", ".join(f"{name} {installed(name) or 'missing'}" for name in OPTIONAL)
     yield "processor", f"{processor()}; {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     for number in range(torch.cuda.device_count()):

@@ -57,12 +57,12 @@ class TargetBundle(nn.Module):
             ValueError: As ``MultiTarget.fit``.
         """
         images = list(batches)
-        found: dict[str, str] = {}
+        by_layer: dict[str, str] = {}
         for target, names in self._each():
             if target.fits:
                 fitted = target.fit(_first(images, target.num_fit))
-                found |= {names[layer]: payload for layer, payload in fitted.items()}
-        return found
+                by_layer |= {names[layer]: payload for layer, payload in fitted.items()}
+        return by_layer
 
     def use_payloads(self, payloads: Mapping[str, str]) -> None:
         """Send by the payloads that are named; the others stay."""

@@ -59,10 +59,10 @@ def apply_defence(loaded: LoadedNetwork, layers: Sequence[str], input_size: int,
     for key, value in given.items():
         if value != (own := getattr(spec.target, key)):
             raise ValueError(f"{where} was trained for target.{key}={own}, not {value}; allowed: {own}")
-    if (found := weights_sha256(network)) != spec.target.weights_sha256:
+    if (digest := weights_sha256(network)) != spec.target.weights_sha256:
         raise ValueError(
             f"{where} was trained for weights {spec.target.weights_sha256[:12]} of {loaded.name}, "
-            f"which has {found[:12]} here"
+            f"which has {digest[:12]} here"
         )
     tensors = read_tensors(Path(folder), spec.weights_sha256)
     (shape,) = layer_shapes(spec.target.feature_shape)

@@ -120,11 +120,11 @@ SAME_PLACE = ("layer", "input_size", "feature_shape")
 """What features have in common that differ by a payload, or by what training did to the network."""
 
 
-def check_same_features(what: str, wanted: TargetSpec, found: TargetSpec, keys: Sequence[str] = SAME_FEATURES) -> None:
-    """Raise ValueError unless features of the target ``found`` are those of ``wanted``, which ``what`` was made for."""
+def check_same_features(what: str, wanted: TargetSpec, given: TargetSpec, keys: Sequence[str] = SAME_FEATURES) -> None:
+    """Raise ValueError unless features of the target ``given`` are those of ``wanted``, which ``what`` was made for."""
     for key in keys:
-        if getattr(wanted, key) != getattr(found, key):
+        if getattr(wanted, key) != getattr(given, key):
             raise ValueError(
                 f"{what} takes features of {wanted.name} with {key} {getattr(wanted, key)}; "
-                f"the target at hand has {getattr(found, key)}"
+                f"the target at hand has {getattr(given, key)}"
             )

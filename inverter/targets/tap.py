@@ -21,16 +21,16 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
     Raises:
         LayerError: The forward pass does not call a layer, or its output is no single tensor with the batch first.
     """
-    token, found = object(), dict[str, Tensor | str]()
+    token, outputs = object(), dict[str, Tensor | str]()
 
     def keep(layer: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if layer in found:
+            if layer in outputs:
                 return
             features = single_tensor(output)
             # what runs on, or the next pass, may write into the output in place
-            found[layer] = features.clone() if isinstance(features, Tensor) else features
-            if len(found) == len(layers):
+            outputs[layer] = features.clone() if isinstance(features, Tensor) else features
+            if len(outputs) == len(layers):
                 raise _Reached(token)
 
         return hook
@@ -42,7 +42,7 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
         if reached.token is not token:  # a target around this one waits for it
             raise
     else:
-        missed = ", ".join(repr(layer) for layer in layers if layer not in found)
+        missed = ", ".join(repr(layer) for layer in layers if layer not in outputs)
         raise LayerError(
             f"layer={missed} exists, but the network's forward pass does not call it as a module; "
             "`inverter layers` lists the layers that it calls"
@@ -50,7 +50,7 @@ def tap(network: nn.Module, layers: Sequence[str], inputs: Tensor) -> dict[str, 
     finally:
         for handle in handles:
             handle.remove()
-    return {layer: _checked(layer, found[layer], len(inputs)) for layer in layers}
+    return {layer: _checked(layer, outputs[layer], len(inputs)) for layer in layers}
 
 
 @contextmanager

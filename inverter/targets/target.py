@@ -52,8 +52,8 @@ class _Tapped(nn.Module):
         for parameter in self.parameters():
             parameter.requires_grad = False  # the method refuses lazy ones
         shapes, sha256 = self._probe(name), weights_sha256(network)
-        for layer, found in shapes.items():
-            for each, shape in zip(self._payloads(layer), layer_shapes(found), strict=True):
+        for layer, joint in shapes.items():
+            for each, shape in zip(self._payloads(layer), layer_shapes(joint), strict=True):
                 each.check(shape)
         self.specs = {
             layer: TargetSpec(
@@ -168,7 +168,7 @@ class _Tapped(nn.Module):
                         layer,
                     )
         shapes = {layer: tuple(tuple(part.shape[1:]) for part in parts) for layer, parts in mixed.items()}
-        return {layer: found if len(found) > 1 else found[0] for layer, found in shapes.items()}
+        return {layer: shape if len(shape) > 1 else shape[0] for layer, shape in shapes.items()}
 
 
 class Target(_Tapped):

@@ -128,8 +128,8 @@ class Attack:
         """
         begun = time.monotonic()
         problem = self._problem(features, keys, prompts, None)
-        for found in iterate(problem, self.phases(), self.config.loop, begun=begun):
-            yield self._with_start(found)
+        for result in iterate(problem, self.phases(), self.config.loop, begun=begun):
+            yield self._with_start(result)
 
     def _problem(
         self,
@@ -161,12 +161,12 @@ class Attack:
             )
         return problem if start is None else replace(problem, **start)
 
-    def _with_start(self, found: Result) -> Result:
+    def _with_start(self, result: Result) -> Result:
         """With the denoiser's calls of the draw that the search began with."""
         if not self._starts_at_inverter or self.inverter is None or self.inverter.spec.conditioning != "control":
-            return found
-        calls = found.counts["denoiser_calls"] + self.inverter.denoiser_calls()
-        return replace(found, counts={**found.counts, "denoiser_calls": calls})
+            return result
+        calls = result.counts["denoiser_calls"] + self.inverter.denoiser_calls()
+        return replace(result, counts={**result.counts, "denoiser_calls": calls})
 
     @property
     def _starts_at_inverter(self) -> bool:

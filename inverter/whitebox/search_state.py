@@ -38,16 +38,16 @@ class SearchState:
         counts = {name: zero.clone() for name in COUNTS}
         return cls({"feature_loss": infinite.clone()}, counts, infinite.clone(), infinite.clone(), zero.clone())
 
-    def offer(self, rows: Tensor, feature_loss: Tensor, found: State, min_improvement: float) -> None:
-        """Keep the iterates ``found`` of the images ``rows`` that have a lower feature loss than any before."""
+    def offer(self, rows: Tensor, feature_loss: Tensor, iterates: State, min_improvement: float) -> None:
+        """Keep the iterates ``iterates`` of the images ``rows`` that have a lower feature loss than any before."""
         size = len(self.first_loss)
-        for name, values in found.items():
+        for name, values in iterates.items():
             if name not in self.best:
                 self.best[name] = torch.zeros(size, *values.shape[1:], dtype=values.dtype, device=values.device)
         first = self.first_loss[rows].isinf()
         self.first_loss[rows[first]] = feature_loss[first]
         better = feature_loss < self.best["feature_loss"][rows]
-        for name, values in {**found, "feature_loss": feature_loss}.items():
+        for name, values in {**iterates, "feature_loss": feature_loss}.items():
             self.best[name][rows[better]] = values[better]
         improved = feature_loss < self.reference[rows] * (1 - min_improvement)
         self.reference[rows[improved]] = feature_loss[improved]

@@ -121,8 +121,8 @@ class SurrogateModule(PairModule):
         return self.surrogate
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        found, goal = self.surrogate(batch["image"]), self.goal(batch)
-        loss = (1 - cosine(found, goal)).mean() + F.mse_loss(found, goal)
+        predicted, goal = self.surrogate(batch["image"]), self.goal(batch)
+        loss = (1 - cosine(predicted, goal)).mean() + F.mse_loss(predicted, goal)
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -138,9 +138,9 @@ class SurrogateModule(PairModule):
         return self.surrogate.standardise(batch["features"]).clamp(-LARGEST, LARGEST)
 
 
-def cosine(found: Tensor, goal: Tensor) -> Tensor:
+def cosine(predicted: Tensor, goal: Tensor) -> Tensor:
     """Cosine ``(B,)`` of features."""
-    return F.cosine_similarity(found.flatten(1), goal.flatten(1), dim=1)
+    return F.cosine_similarity(predicted.flatten(1), goal.flatten(1), dim=1)
 
 
 def build(config: TrainConfig, manifests: Sequence[Manifest], prior: Callable[[], DiffusionPrior]) -> SurrogateModule:

@@ -88,10 +88,10 @@ class CapturedSource(FolderSource):
             path, (partner, row) = self.files[number], self.rows[number]
             features = self._load(partner)[row]
             for layer, shape in self.spec.layers.items():
-                found = tuple(features[layer].shape)
-                if found != shape and (self.axes is not None or fit(features[layer], shape) is None):
-                    advice = "" if self.axes is not None else several_advice(found, shape)
-                    raise ValueError(f"{partner} has shape {found}; needed: {shape}{advice}")
+                given = tuple(features[layer].shape)
+                if given != shape and (self.axes is not None or fit(features[layer], shape) is None):
+                    advice = "" if self.axes is not None else several_advice(given, shape)
+                    raise ValueError(f"{partner} has shape {given}; needed: {shape}{advice}")
             sent = fitting(features, self.spec, self.keys[number], stated=self.axes is not None)
             yield SourceImage(self.keys[number], read_picture(path, str(path)), features=sent)
 
@@ -113,7 +113,7 @@ class CapturedSource(FolderSource):
         Raises:
             ValueError: A file whose order nothing states, a picture that is named twice, never, or is not there.
         """
-        found: dict[str, tuple[Path, int]] = {}
+        places: dict[str, tuple[Path, int]] = {}
         for file in files:
             if not names_file(file).is_file():
                 raise ValueError(
@@ -121,24 +121,24 @@ class CapturedSource(FolderSource):
                     f"{names_file(file).name} beside it, with a picture's path within {self.folder} a line"
                 )
             for row, name in enumerate(names_file(file).read_text(encoding="utf-8").splitlines()):
-                if found.setdefault(unicodedata.normalize("NFC", name), (file, row)) != (file, row):
+                if places.setdefault(unicodedata.normalize("NFC", name), (file, row)) != (file, row):
                     raise ValueError(f"{names_file(file)} names {name!r}, which is named before; allowed: each once")
         wanted = [unicodedata.normalize("NFC", path.relative_to(self.folder).as_posix()) for path in self.files]
-        if (left := set(wanted) - found.keys()) or (surplus := found.keys() - set(wanted)):
+        if (left := set(wanted) - places.keys()) or (surplus := places.keys() - set(wanted)):
             wrong = f"picture {min(left)!r} is named in none" if left else f"{min(surplus)!r} is no picture"
             raise ValueError(f"features={self.features}: {wrong}; needed: each picture of {self.folder} in one .txt")
-        return [found[name] for name in wanted]
+        return [places[name] for name in wanted]
 
     def _partner(self, path: Path, features: Path, partners: Mapping[str, list[Path]], unread: list[Path]) -> Path:
         stem = relative_stem(path, self.folder)
-        found = partners.get(stem, [])
-        if len(found) != 1:
+        files = partners.get(stem, [])
+        if len(files) != 1:
             names = " or ".join(f"{stem}{suffix}" for suffix in SUFFIXES)
-            advice = f"; {unread[0].name} is there, {how_to_convert(unread[0])}" if unread and not found else ""
+            advice = f"; {unread[0].name} is there, {how_to_convert(unread[0])}" if unread and not files else ""
             raise ValueError(
-                f"picture {path} needs exactly one feature file in {features}: {names}; found {len(found)}{advice}"
+                f"picture {path} needs exactly one feature file in {features}: {names}; found {len(files)}{advice}"
             )
-        return found[0]
+        return files[0]
 
 
 def names_file(path: Path) -> Path:
@@ -188,11 +188,11 @@ def only_shape(path: Path, axes: str | None = None) -> tuple[int, ...]:
     Raises:
         ValueError: Its axes can mean more than one thing; the message offers each.
     """
-    found = tuple(load_features(path, axes).shape)
+    given = tuple(load_features(path, axes).shape)
     if axes is not None:
-        return found[1:] if is_batched(axes) else found
-    shapes = possible_shapes(found)
+        return given[1:] if is_batched(axes) else given
+    shapes = possible_shapes(given)
     if len(shapes) > 1:
         offers = " or ".join(f"feature_shape=[{','.join(map(str, shape))}] ({what})" for shape, what in shapes.items())
-        raise ValueError(f"{path} has shape {found}, which can mean more than one thing; set {offers}")
+        raise ValueError(f"{path} has shape {given}, which can mean more than one thing; set {offers}")
     return next(iter(shapes))

@@ -33,8 +33,8 @@ class FolderSource(ImageSource):
         given = visible_files(folder)
         files = [path for path in given if extension(path) in EXTENSIONS]
         if not files:
-            found = f"; it holds {count_kinds(given)}" if given else ""
-            raise ValueError(f"source=folder:{folder} holds no picture; allowed: {', '.join(EXTENSIONS)}{found}")
+            contents = f"; it holds {count_kinds(given)}" if given else ""
+            raise ValueError(f"source=folder:{folder} holds no picture; allowed: {', '.join(EXTENSIONS)}{contents}")
         warn_left_out(f"source=folder:{folder}", given, (*UNREAD, *CONTAINERS), EXTENSIONS)
         super().__init__(shard_size, len(files) if num_images is None else min(num_images, len(files)))
         self.folder, self.files = folder, files

@@ -89,7 +89,7 @@ def open_huggingface(name: str, options: DatasetConfig) -> Any:
 
 
 def _pick(kinds: dict[str, str], kind: str, option: str, wanted: str | None) -> str:
-    fitting = [column for column, found in kinds.items() if found == kind]
+    fitting = [column for column, own in kinds.items() if own == kind]
     if wanted is None and fitting:
         return fitting[0]
     if wanted not in fitting:

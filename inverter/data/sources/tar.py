@@ -77,8 +77,8 @@ class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
         reason = f"; {dotted[0]!r} has a dot before its ending, where WebDataset ends the key" if dotted else ""
         if not used:
             allowed = ", ".join(EXTENSIONS) if self.member is None else f"dataset.image=null; now {self.member}"
-            found = f"; they hold {', '.join(f'{n} .{kind}' for kind, n in others.most_common(5))}" if others else ""
-            raise ValueError(f"shards {self.pattern!r} hold no picture; allowed: {allowed}{reason or found}")
+            contents = f"; they hold {', '.join(f'{n} .{kind}' for kind, n in others.most_common(5))}" if others else ""
+            raise ValueError(f"shards {self.pattern!r} hold no picture; allowed: {allowed}{reason or contents}")
         if dotted:
             log.warning("shards %r: %d picture(s) are left out%s", self.pattern, len(dotted), reason)
         if unread := {kind: number for kind, number in others.items() if f".{kind}" in (*UNREAD, *CONTAINERS)}:

@@ -81,18 +81,18 @@ def find_clips(pattern: str) -> dict[str, Path]:
     """
     path, root = Path(pattern), Path(pattern)
     if path.is_dir():
-        found = [p for p in visible_files(path) if extension(p) in EXTENSIONS]
+        clips = [p for p in visible_files(path) if extension(p) in EXTENSIONS]
     else:
         root = path.parent
-        found = [p for p in map(Path, find_files(pattern)) if p.is_file()]
+        clips = [p for p in map(Path, find_files(pattern)) if p.is_file()]
         asked, _ = split_folder(pattern)  # what is hidden above it was asked for
-        found = [p for p in found if p == path or not is_hidden(_inside(p, Path(asked)))]
-    if not found:
+        clips = [p for p in clips if p == path or not is_hidden(_inside(p, Path(asked)))]
+    if not clips:
         raise ValueError(
             f"source=video:{pattern} names no clip; allowed: a file, a glob, or a folder with {', '.join(EXTENSIONS)}"
         )
     used: set[str] = set()
-    return {unique_key(_stem(p, root), used): p for p in found}
+    return {unique_key(_stem(p, root), used): p for p in clips}
 
 
 def _inside(path: Path, root: Path) -> Path:

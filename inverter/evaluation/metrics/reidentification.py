@@ -10,8 +10,8 @@ METRICS.register(
         decimals=3,
         arrow="↑",
         share=True,
-        measure=lambda found: found.top1.double(),
-        chance=lambda found: found.chance_top1,
+        measure=lambda ranking: ranking.top1.double(),
+        chance=lambda ranking: ranking.chance_top1,
     ),
 )
 METRICS.register(
@@ -20,8 +20,8 @@ METRICS.register(
         title="re-identification MRR",
         decimals=3,
         arrow="↑",
-        measure=lambda found: found.reciprocal_rank,
-        chance=lambda found: found.chance_reciprocal_rank,
+        measure=lambda ranking: ranking.reciprocal_rank,
+        chance=lambda ranking: ranking.chance_reciprocal_rank,
     ),
 )
 METRICS.register(
@@ -30,7 +30,7 @@ METRICS.register(
         title="re-identification rank",
         decimals=1,
         arrow="↓",
-        measure=lambda found: found.ranks.double(),
-        chance=lambda found: (found.choices.double() + 1) / 2,
+        measure=lambda ranking: ranking.ranks.double(),
+        chance=lambda ranking: (ranking.choices.double() + 1) / 2,
     ),
 )

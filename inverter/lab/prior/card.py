@@ -50,7 +50,7 @@ def render_prior_card(name: str, subject: Mapping[str, Any], parts: Mapping[str,
             (parts.get("round_trip/photos"), "package photos"),
         ),
         lost=sum(highest) / len(highest),
-        distributions={part.removeprefix("kid/"): found for part, found in parts.items() if part.startswith("kid/")},
+        distributions={part.removeprefix("kid/"): values for part, values in parts.items() if part.startswith("kid/")},
         usual=usual,
         gaps={judge: share for judge, share in gaps.items() if share is not None},
         machine=_machine(parts["speed"]),
@@ -97,23 +97,23 @@ def _machine(speed: Mapping[str, Any]) -> str:
     return f"{gpu}{environment['processor']}, {threads}, commit {(commit or 'unknown')[:12]}"
 
 
-def _number(found: Mapping[str, Any]) -> str:
+def _number(part: Mapping[str, Any]) -> str:
     """Pictures of a part; records of older versions do not say it of all."""
-    return f"{found['num_pictures']:,}" if "num_pictures" in found else ""
+    return f"{part['num_pictures']:,}" if "num_pictures" in part else ""
 
 
 def _count(number: int | str, noun: str) -> str:
     return f"{number} {noun}{'' if int(number) == 1 else 's'}"
 
 
-def _fid(found: float | str) -> str:
+def _fid(value: float | str) -> str:
     """The distance, or why there is none."""
-    return f"{found:.1f}" if isinstance(found, float) else str(found)
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def _interval(found: Mapping[str, float | None] | None, digits: int) -> Markup:
-    if found is None:
+def _interval(bounds: Mapping[str, float | None] | None, digits: int) -> Markup:
+    if bounds is None:
         return Markup("")
-    if found["low"] is None or found["high"] is None:
-        return Markup(f"{found['mean']:.{digits}f}")
-    return Markup(f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]")
+    if bounds["low"] is None or bounds["high"] is None:
+        return Markup(f"{bounds['mean']:.{digits}f}")
+    return Markup(f"{bounds['mean']:.{digits}f} [{bounds['low']:.{digits}f}, {bounds['high']:.{digits}f}]")

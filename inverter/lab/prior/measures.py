@@ -94,17 +94,17 @@ def measure_distribution(
     judges: Sequence[Judge], pictures: Tensor, reference: Mapping[str, Tensor], fids: bool
 ) -> dict:
     """KID with its interval, and FID where asked for and possible, against reference embeddings by judge."""
-    found: dict[str, Any] = {"num_pictures": len(pictures)}
+    part: dict[str, Any] = {"num_pictures": len(pictures)}
     for judge in judges:
         embeddings, other = judge.embed(pictures), reference[judge.name]
         count = min(len(embeddings), len(other))
         bootstrap = Bootstrap(count, num_bootstrap=NUM_BOOTSTRAP_KID)
         kid = bootstrap.kid(embeddings[:count], other[:count])
-        found[judge.name] = {"kid": interval(bootstrap.interval(kid))}
+        part[judge.name] = {"kid": interval(bootstrap.interval(kid))}
         if fids:
             value = fid(embeddings, other)
-            found[judge.name]["fid"] = value.reason if isinstance(value, Missing) else value
-    return found
+            part[judge.name]["fid"] = value.reason if isinstance(value, Missing) else value
+    return part
 
 
 def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: Sequence[Mapping[str, Any]]) -> dict:
@@ -112,40 +112,40 @@ def measure_text(judges: Sequence[Judge], drawn: Tensor, real: Tensor, samples: 
 
     ``chance_top5`` is what was drawn would get with its prompts shuffled.
     """
-    found: dict[str, Any] = {"num_pictures": len(drawn)}
+    part: dict[str, Any] = {"num_pictures": len(drawn)}
     for judge in judges:
         classes = judge_classes(judge.name, samples)
         rows: dict[str, Any] = {"num_pictures": int((classes >= 0).sum())}
-        found[judge.name] = rows
+        part[judge.name] = rows
         verdicts = {"drawn": judge.look(drawn), "real": judge.look(real)}
         rows["chance_top5"] = shuffled_hits(verdicts["drawn"], classes, 5)
         for name, verdict in verdicts.items():
             for top in (1, 5):
                 hits = top_hits(verdict, classes, top)
                 rows[f"{name}_top{top}"] = interval(bootstrap_mean(hits, share=True)) if len(hits) else None
-    return found
+    return part
 
 
 def measure_background(words: ColourWords, drawn: Tensor, real: Tensor, captions: Sequence[str]) -> dict:
     """Share of pictures whose border has the colour of their background in words, drawn for it and real."""
     known = sum(word in words.words for word in captions)
-    found: dict[str, Any] = {"num_words": len(words.words), "num_pictures": known, "chance": words.chance(captions)}
+    part: dict[str, Any] = {"num_words": len(words.words), "num_pictures": known, "chance": words.chance(captions)}
     for name, pictures in (("drawn", drawn), ("real", real)):
         hits = words.match(pictures, captions).double()
-        found[name] = interval(bootstrap_mean(hits, share=True)) if len(hits) else None
-    return found
+        part[name] = interval(bootstrap_mean(hits, share=True)) if len(hits) else None
+    return part
 
 
 def measure_memory(drawn: Tensor, real: Tensor, train: Iterable[Mapping[str, Any]]) -> dict:
     """PSNR to the nearest training picture or mirror image of one, by pixels: quantiles over what is drawn and real."""
     views = (view for batch in train for view in (batch, {**batch, "image": batch["image"].flip(-1)}))
     nearest = nearest_by_pixels(torch.cat([drawn, real]), views).psnr.double()
-    found: dict[str, Any] = {"num_pictures": len(drawn), "mirrored": True}
+    part: dict[str, Any] = {"num_pictures": len(drawn), "mirrored": True}
     for name, values in (("drawn", nearest[: len(drawn)]), ("real", nearest[len(drawn) :])):
         spots = torch.tensor([0.5, 0.95, 1.0], dtype=torch.float64)
         median, high, most = torch.quantile(values, spots).tolist()
-        found[name] = {"mean": interval(bootstrap_mean(values)), "median": median, "p95": high, "max": most}
-    return found
+        part[name] = {"mean": interval(bootstrap_mean(values)), "median": median, "p95": high, "max": most}
+    return part
 
 
 def measure_speed(sampler: PriorSampler, prompts: Sequence[str], steps: Iterable[int]) -> dict:
@@ -158,6 +158,6 @@ def measure_speed(sampler: PriorSampler, prompts: Sequence[str], steps: Iterable
     return rates
 
 
-def interval(found: Interval) -> dict[str, float | None]:
+def interval(bounds: Interval) -> dict[str, float | None]:
     """An interval as plain data."""
-    return {"mean": found.mean, "low": found.low, "high": found.high}
+    return {"mean": bounds.mean, "low": bounds.low, "high": bounds.high}

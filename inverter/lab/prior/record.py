@@ -41,9 +41,9 @@ class PriorRecord:
         """
         if name not in self.parts:
             log.info("measure %s", name)
-            if (found := measure()) is None:
+            if (values := measure()) is None:
                 return None
-            self.parts[name] = json.loads(json.dumps(found))
+            self.parts[name] = json.loads(json.dumps(values))
             self.save()
         return self.parts[name]
 

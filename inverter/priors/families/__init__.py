@@ -43,6 +43,6 @@ def find_family(index: Mapping[str, Any]) -> Family:
     names = [name for name, prior in matching.items() if prior not in bases]
     if len(names) != 1:
         known = ", ".join(FAMILIES.names())
-        found = f", which families {' and '.join(names)} take" if names else ""
-        raise ValueError(f"parts are {sorted(index)}{found}; allowed: those of one of the families {known}")
+        taken = f", which families {' and '.join(names)} take" if names else ""
+        raise ValueError(f"parts are {sorted(index)}{taken}; allowed: those of one of the families {known}")
     return FAMILIES[names[0]]

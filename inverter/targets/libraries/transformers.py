@@ -43,10 +43,10 @@ def load_transformers(name: str, input_size: int | None, pretrained: bool) -> Lo
     with seeded(), loading(f"transformers:{name}"):
         config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         if pretrained:
-            network, found = AutoModel.from_pretrained(
+            network, report = AutoModel.from_pretrained(
                 name, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
             )
-            _leave_out(network, set(found["missing_keys"]))
+            _leave_out(network, set(report["missing_keys"]))
         else:
             network = AutoModel.from_config(config, trust_remote_code=False)
     network = getattr(network, "vision_model", network)
