@@ -56,7 +56,7 @@ def test_what_others_wrote_stays_text():
 
 def test_the_few_step_variant_shows_attacks_and_its_calls():
     card = render(few_step=RESULTS).split("## In few steps\n")[1]
-    assert '`Inverter.from_pretrained("mine+few-step")` draws `sample` with 20 denoiser calls' in card
+    assert '`Inverter.from_pretrained("mine+few-step")` draws `sample` with 40 denoiser calls' in card
     psnr = RESULTS.row("sample").scores["psnr"]
     assert f"| sample | {psnr.mean:.2f} [{psnr.low:.2f}, {psnr.high:.2f}] |" in card and "| mean image |" not in card
 
