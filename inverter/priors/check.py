@@ -53,6 +53,9 @@ def check_parts(folder: Path, denoiser: str, encoders: tuple[str, ...], index: d
     names = (denoiser, "vae", *encoders)
     configs = {name: read_object_if_there(folder / name / "config.json") for name in names}
     config, vae = configs[denoiser], configs["vae"]
+    if not vae:
+        raise ValueError(f"prior {folder}: vae has no config.json, which says how latents are scaled")
+    _check_scaling(folder, vae)
     _check_channels(folder, denoiser, config, vae)
     for name in ("sample_size",) if "transformer" in index else ("sample_size", "cross_attention_dim"):
         if name in config and type(config[name]) is not int:
@@ -67,6 +70,15 @@ def check_parts(folder: Path, denoiser: str, encoders: tuple[str, ...], index: d
         most = configs[encoder].get("max_position_embeddings", 77)
         if not isinstance(length, int | float) or not isinstance(most, int) or length > most:
             raise ValueError(f"prior {folder}: model_max_length of {name} is {length}; {encoder} takes {most} at most")
+
+
+def _check_scaling(folder: Path, vae: dict[str, Any]) -> None:
+    """That scale and shift of the latents are numbers; an absent one is that of the autoencoder's class."""
+    for name, least, none in (("scaling_factor", 0.0, ()), ("shift_factor", -math.inf, (None,))):
+        value = vae.get(name, 1.0)
+        if value not in none and not (type(value) in (int, float) and least < value < math.inf):
+            allowed = "a number above 0" if name == "scaling_factor" else "a number or null"
+            raise ValueError(f"prior {folder}: {name} of vae is {value!r}; allowed: {allowed}")
 
 
 def _check_channels(folder: Path, denoiser: str, config: dict[str, Any], vae: dict[str, Any]) -> None:

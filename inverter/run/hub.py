@@ -43,6 +43,9 @@ def find_published(name: str, marker: str, kind: str, *, fetch: bool = True) -> 
     for folder in (checkpoints_root() / name, Path(os.path.expanduser(name))):  # noqa: PTH111 (~NAME may be no user)
         if (folder / marker).is_file():
             return folder
+    if Path(name).is_file():
+        hint = ", as diffusers' from_single_file(FILE).save_pretrained(FOLDER) writes" if kind == "prior" else ""
+        raise ValueError(f"{kind} {name!r} is a file; allowed: a folder with {marker}{hint}")
     known = sorted(path.parent.name for path in checkpoints_root().glob(f"*/{marker}"))
     message = f"{kind} {name!r} not found: neither among {known} in {checkpoints_root()} nor a folder with {marker}"
     hub = hub_id(name) or own_hub_id(name)

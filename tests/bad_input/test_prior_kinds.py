@@ -114,6 +114,27 @@ def test_latents_with_moments(copy_of, refused):
     refused("a prior whose latents have moments", lambda: load_prior(folder))
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), "0.18215", None, [1.0], True])
+def test_latents_without_a_scale(copy_of, refused, value):
+    folder = copy_of("sd")
+    change(folder / "vae" / "config.json", scaling_factor=value)
+    with pytest.raises(ValueError, match=r"scaling_factor of vae is .*; allowed: a number above 0$"):
+        load_prior(folder)
+    change(folder / "vae" / "config.json", scaling_factor=0.0)
+    refused("a prior whose latents have no scale", lambda: load_prior(folder))
+    change(folder / "vae" / "config.json", scaling_factor=0.5, shift_factor="1")
+    with pytest.raises(ValueError, match=r"shift_factor of vae is '1'; allowed: a number or null$"):
+        load_prior(folder)
+
+
+def test_an_autoencoder_without_its_config_and_a_prior_in_one_file(copy_of, refused, tmp_path):
+    folder = copy_of("sd")
+    (folder / "vae" / "config.json").unlink()
+    refused("a prior without the autoencoder's config", lambda: load_prior(folder))
+    (tmp_path / "model.safetensors").touch()
+    refused("a prior in one file", lambda: load_prior(tmp_path / "model.safetensors"))
+
+
 def test_weights_of_other_names(copy_of, refused):
     folder = copy_of("sd")
     path = folder / "unet" / "diffusion_pytorch_model.safetensors"

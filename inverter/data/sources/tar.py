@@ -36,9 +36,10 @@ def is_shards(name: str) -> bool:
 
 
 class TarSource(SequentialSource[tuple[str, dict[str, Any]]]):
-    """Pictures of WebDataset shards (``.tar``, ``.tar.gz``, ``.tgz``) with optional ``json`` or ``txt`` beside each.
+    """Pictures of WebDataset shards (``.tar``, ``.tar.gz``, ``.tgz``) with ``json``, ``txt`` or ``cls`` beside some.
 
-    ``json`` may hold ``caption`` or ``text``, ``label`` (an integer) and ``group``. Hidden members are left out.
+    ``json`` may hold ``caption`` or ``text``, ``label`` (an integer, else that of ``cls``) and ``group``. Hidden
+    members are left out.
 
     Args:
         pattern: Path, glob, braces, or an fsspec URL.
@@ -197,7 +198,9 @@ def _glob_url(url: str) -> list[str]:
 
 def _decode_sample(key: str, sample: dict[str, Any]) -> SourceImage:
     annotations = read_annotations(sample)
-    label = annotations.get("label")
+    label, number = annotations.get("label"), sample.get("cls", b"").strip()
+    if label is None and number.isdigit():
+        label = int(number)
     return SourceImage(
         key,
         read_picture(io.BytesIO(sample[PICTURE]), f"{sample['__url__']}: {sample['__key__']}"),

@@ -183,3 +183,9 @@ def test_links_are_left_out_with_a_word(tars, caplog):
     assert [item.key for item in TarSource(f"{tars}/linked.tar", 9).shard(0)] == ["a"]
     (message,) = caplog.messages
     assert "linked.tar: 2 link(s) are left out, b.png first; `tar --dereference --hard-dereference`" in message
+
+
+def test_a_class_lies_in_cls_or_json(tmp_path):
+    members = [{"a.png": encode(1), "a.cls": b"7\n"}, {"b.png": encode(2), "b.cls": b"7", "b.json": b'{"label": 3}'}]
+    write_tar(tmp_path / "x.tar", [*members, {"c.png": encode(3), "c.cls": b"fish"}, {"d.png": encode(4)}])
+    assert [item.label for item in TarSource(str(tmp_path / "x.tar"), 9).shard(0)] == [7, 3, -1, -1]
