@@ -185,7 +185,7 @@ class _Batches:
         try:
             import pyarrow
         except ImportError as error:
-            raise ValueError(f"table {path} needs pyarrow; install 'inverter[vectors]'") from error
+            raise ValueError(f"table {path} needs pyarrow; install '.[vectors]' in the checkout") from error
         self.path, self.errors = path, (pyarrow.ArrowException, OSError)
         try:
             schema, self.num_rows = self._open()

@@ -25,7 +25,7 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     try:
         return fsspec.url_to_fs(url)
     except ImportError as error:
-        raise ValueError(f"{url} cannot be read: {error}; pip install 'inverter[s3]' brings s3://") from error
+        raise ValueError(f"{url} cannot be read: {error}; pip install '.[s3]' in the checkout brings s3://") from error
 
 
 def open_url(url: str) -> BinaryIO:

@@ -63,7 +63,7 @@ def serve(config: DemoConfig) -> Iterator[str]:
         from starlette.middleware import Middleware
         from starlette.middleware.trustedhost import TrustedHostMiddleware
     except ImportError as error:
-        raise ValueError("demo needs Gradio, which is not installed: pip install 'inverter[demo]'") from error
+        raise ValueError("demo needs Gradio, which is not installed: pip install '.[demo]' in the checkout") from error
     from inverter.demo.page import build, look
 
     local = config.host in LOOPBACK

@@ -124,7 +124,7 @@ def fit_codebooks(rows: Tensor, num_parts: int, bits: int, name: str) -> Tensor:
     try:
         import faiss
     except ImportError as error:
-        raise ValueError(f"payload={name} needs faiss; install 'inverter[vectors]'") from error
+        raise ValueError(f"payload={name} needs faiss; install '.[vectors]' in the checkout") from error
     if len(rows) < 1 << bits or not rows.isfinite().all():
         raise ValueError(f"payload={name} has {len(rows)} vectors to fit; allowed: {1 << bits} or more, all finite")
     quantiser = faiss.ProductQuantizer(rows.shape[1], num_parts, bits)

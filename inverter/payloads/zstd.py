@@ -16,7 +16,7 @@ class Zstd(Lossless):
 
     def check(self, shape: Sequence[int]) -> None:
         if find_spec("zstandard") is None:
-            raise ValueError("payload=zstd needs zstandard; install 'inverter[zstd]'")
+            raise ValueError("payload=zstd needs zstandard; install '.[zstd]' in the checkout")
 
     def compress(self, code: bytes) -> bytes:
         import zstandard

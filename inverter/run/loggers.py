@@ -37,7 +37,8 @@ def build_loggers(names: Iterable[str], output: Path, wandb_mode: str = "offline
             loggers.append(_build(name, output, wandb_mode))
         except ModuleNotFoundError as error:
             raise ValueError(
-                f"trainer.loggers holds {name!r}, which is not installed; pip install 'inverter[loggers]', or use csv"
+                f"trainer.loggers holds {name!r}, which is not installed; pip install '.[loggers]' in the checkout, "
+                "or use csv"
             ) from error
     return loggers
 

@@ -72,7 +72,7 @@ def test_pairs_of_a_dataset_by_name(library: str, tiny_prior_folder: Path, tmp_p
         Image.new("RGB", (40, 40), (60 * number, 0, 0)).save(path)
     words = ["source=torchvision:ImageFolder", f"dataset.root={tmp_path / 'pets'}"]
     if library == "huggingface":
-        datasets = pytest.importorskip("datasets", reason="needs pip install 'inverter[huggingface]'")
+        datasets = pytest.importorskip("datasets", reason="needs pip install '.[huggingface]' in the checkout")
         features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
         rows = {
             "image": [str(path) for path in sorted((tmp_path / "pets").rglob("*.png"))],

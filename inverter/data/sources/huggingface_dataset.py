@@ -69,7 +69,7 @@ def open_huggingface(name: str, options: DatasetConfig) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise ValueError(f"source=huggingface:{name} needs: pip install 'inverter[huggingface]'") from error
+        raise ValueError(f"source=huggingface:{name} needs: pip install '.[huggingface]' in the checkout") from error
     split = options.split or "train"
     try:
         if (folder := Path(name)).is_dir() and list(folder.glob("*dataset*.json")) + list(folder.glob("state.json")):

@@ -19,7 +19,7 @@ from inverter.data.manifest import Manifest
 from inverter.data.reader import PairDataset
 from inverter.data.sources.tar import TarSource, expand_shards
 
-s3fs = pytest.importorskip("s3fs", reason="needs pip install 'inverter[s3]'")
+s3fs = pytest.importorskip("s3fs", reason="needs pip install '.[s3]' in the checkout")
 server = pytest.importorskip("moto.server", reason="needs moto[s3], flask and flask-cors")
 
 

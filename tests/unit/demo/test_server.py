@@ -141,7 +141,10 @@ def test_a_signal_ends_the_page_and_deletes_what_was_uploaded(config, monkeypatc
 def test_without_gradio_one_line_says_how_to_install_it(config, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["demo", f"runs={config.runs}"]) == 2
-    assert capsys.readouterr().err == "error: demo needs Gradio, which is not installed: pip install 'inverter[demo]'\n"
+    assert (
+        capsys.readouterr().err
+        == "error: demo needs Gradio, which is not installed: pip install '.[demo]' in the checkout\n"
+    )
 
 
 @pytest.mark.parametrize(

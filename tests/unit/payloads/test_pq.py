@@ -86,7 +86,7 @@ def test_without_faiss(monkeypatch):
         return real(module, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", partial(refuse, builtins.__import__))
-    with pytest.raises(ValueError, match=r"needs faiss; install 'inverter\[vectors\]'"):
+    with pytest.raises(ValueError, match=r"needs faiss; install '.\[vectors\]'"):
         make_payload("pq:2x1:fit").fitted(torch.randn(9, 4))
 
 

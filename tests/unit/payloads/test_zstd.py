@@ -8,7 +8,7 @@ from inverter.payloads import make_payload
 
 
 def test_bytes_are_those_of_the_payload_before_it():
-    zstandard = pytest.importorskip("zstandard", reason="needs pip install 'inverter[zstd]'")
+    zstandard = pytest.importorskip("zstandard", reason="needs pip install '.[zstd]' in the checkout")
     features = torch.randn(2, 3, 8, 8).relu()
     for name in ("identity", "minmax:4", "topk:0.1+int8"):
         plain = make_payload(name).send(features)
@@ -22,5 +22,5 @@ def test_bytes_are_those_of_the_payload_before_it():
 def test_what_to_install_is_said_before_anything_is_sent(monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setattr("inverter.payloads.zstd.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"payload=zstd needs zstandard; install 'inverter\[zstd\]'"):
+    with pytest.raises(ValueError, match=r"payload=zstd needs zstandard; install '.\[zstd\]'"):
         make_payload("int8+zstd").check((3, 8, 8))

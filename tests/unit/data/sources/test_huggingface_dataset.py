@@ -10,7 +10,7 @@ from PIL import Image
 from inverter.config import DatasetConfig
 from inverter.data.sources.huggingface_dataset import HuggingFaceSource
 
-datasets = pytest.importorskip("datasets", reason="needs pip install 'inverter[huggingface]'")
+datasets = pytest.importorskip("datasets", reason="needs pip install '.[huggingface]' in the checkout")
 
 
 @pytest.fixture(autouse=True)
@@ -117,5 +117,5 @@ def test_columns_that_are_not_there(dataset, tmp_path):
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match=r"needs: pip install 'inverter\[huggingface\]'"):
+    with pytest.raises(ValueError, match=r"needs: pip install '.\[huggingface\]'"):
         HuggingFaceSource("any", DatasetConfig(), 2)
