@@ -125,6 +125,7 @@ def test_the_page_fits_every_window_and_is_accessible(chromium, record, tmp_path
     first, *others = record.groups
     rows = [replace(row, name=long) if row.kind == "attack" else row for row in first.results.rows]
     groups = (replace(first, variant=long, results=replace(first.results, rows=tuple(rows))), *others)
-    path = write_report(replace(record, groups=groups), TEXT, panels(groups, ("psnr",), str, str), tmp_path)
+    charts = panels(groups, ("psnr", "agreement"), lambda group: group.title, lambda group: group.layer)
+    path = write_report(replace(record, groups=groups), TEXT, charts, tmp_path)
     check(chromium, path)
     assert len(list(tmp_path.glob("report-*.png"))) == 4
