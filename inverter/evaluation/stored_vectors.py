@@ -26,8 +26,8 @@ class VectorScore:
         num_bytes: Bytes a vector, the mean.
         cosine: Similarity of what is stored to the vector.
         recall: Utility: share of the nearest rows that are still found.
-        linked: Leakage: share of stored vectors whose most similar undefended row is their own, which tells an
-            attacker with the picture that it is stored.
+        linked: Leakage: share of stored vectors whose most similar undefended row is their own or equal to it, which
+            tells an attacker with the picture that it is stored.
         label: Leakage: share of stored vectors whose label is among those of the 5 most similar other rows; None
             without labels.
     """
@@ -79,7 +79,7 @@ def score_payloads(
         sent = payload.send(vectors)
         stored, queries = sent.features, vectors[own]
         recall = recall_at_k(queries, vectors, stored, k, own)
-        linked = nearest(stored[own], vectors, 1)[:, 0] == own
+        linked = (vectors[nearest(stored[own], vectors, 1)[:, 0]] == queries).all(1)
         label = None
         if labels is not None:
             around = labels[nearest(stored[own], stored, LABELLED, own)]

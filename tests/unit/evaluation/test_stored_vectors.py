@@ -57,3 +57,9 @@ def test_what_is_not_allowed(vectors):
         next(score_payloads(vectors[:, :1], ["topk:0.5"]))
     with pytest.raises(ValueError, match="rows are 5; allowed with labels: 6 or more"):
         next(score_payloads(vectors[:5], ["int8"], LABELS[:5], k=2))
+
+
+def test_a_vector_that_is_there_twice_is_linked_by_either_row():
+    vectors = torch.randn(20, 8, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    (score,) = score_payloads(vectors, ["identity"], k=3)
+    assert score.linked.mean == 1
