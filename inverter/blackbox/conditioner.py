@@ -108,7 +108,7 @@ class Conditioner(nn.Module):
         Args:
             features: As the target gives them.
             noise_level: Deviation ``(B,)`` of the noise in standardised features; None is none. In training it is
-                added here; at use the features bring it, from a payload that adds some.
+                added here, on top of what a payload of the pairs adds; at use nothing is added, and none is told.
             keep: ``(B,)`` bool, False for images whose features are to be replaced by the learned null; None keeps all.
         """
         standardised = self.standardise(features).clamp(-LARGEST, LARGEST)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from inverter.blackbox.few_step import few_step_variant
 from inverter.blackbox.inverter import Inverter
@@ -86,15 +87,27 @@ def with_lora(prior: DiffusionPrior, published: Published) -> DiffusionPrior:
     Raises:
         ValueError: The file is missing, damaged or of another denoiser.
     """
+    state, tuned = read_lora(published), copy.deepcopy(prior)
+    try:
+        fuse_state(tuned.denoiser, state)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"published inverter {published.folder}: {LORA} cannot be used: {one_line(error)}") from error
+    return tuned
+
+
+def read_lora(published: Published) -> dict[str, Tensor]:
+    """Weights of the LoRA that tunes a published inverter's denoiser.
+
+    Raises:
+        ValueError: The file is missing or damaged.
+    """
     path = published.folder / LORA
     if not path.is_file():
         raise ValueError(f"published inverter {published.folder}: {LORA} is missing, which tunes its denoiser")
-    tuned = copy.deepcopy(prior)
     try:
-        fuse_state(tuned.denoiser, load_file(path))
-    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"published inverter {published.folder}: {LORA} cannot be used: {one_line(error)}") from error
-    return tuned
 
 
 def read_inverter(published: Published, control_shape: ControlShape) -> Inverter:

@@ -1,4 +1,7 @@
-"""Judges: classifiers that no attack uses, asked whether a reconstruction still shows what the original showed."""
+"""Judges: classifiers that no attack is trained on, asked whether a reconstruction shows what the original showed.
+
+A way to draw may be chosen under them, on dev.
+"""
 
 import re
 from collections import Counter

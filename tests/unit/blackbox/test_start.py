@@ -9,11 +9,11 @@ import torch
 from omegaconf import OmegaConf
 
 from inverter.blackbox.ancestors import ancestors, ancestors_of, notes
-from inverter.blackbox.build import build_module
+from inverter.blackbox.build import build_module, load_run, run_inverter
 from inverter.blackbox.config import TrainConfig
 from inverter.blackbox.load import load_inverter
 from inverter.blackbox.published import read_published
-from inverter.blackbox.start import start
+from inverter.blackbox.start import start, tuned_state
 from inverter.blackbox.trained import load_trained_inverter
 from inverter.data.manifest import Manifest
 from inverter.publish.card import began_with
@@ -191,3 +191,48 @@ def test_a_training_begins_with_a_run_of_undefended_features(config, manifest, t
     (first / "summary.json").unlink()
     with pytest.raises(ValueError, match=r"start_from=.*first is no finished training run"):
         start(module, str(first), sent)
+
+
+@pytest.mark.parametrize("tune", ["lora", "full"])
+def test_a_tuned_denoiser_comes_along_or_is_refused(config, tune, manifest, tmp_path):
+    config.model.tune, config.model.rank, config.model.denoising_every_n_steps, config.optim.lr = tune, 2, 1, 0.05
+    first = train.run(config)
+    trained = tuned_state(run_inverter(load_run(first)[0]))
+    fresh = build_module(config, manifest)
+    assert any(not torch.equal(value, trained[key]) for key, value in tuned_state(fresh.inverter).items())
+    start(fresh, str(first), manifest.target)
+    torch.testing.assert_close(tuned_state(fresh.inverter), trained, rtol=0, atol=0)
+    assert all(p.requires_grad for p in fresh.denoiser.parameters()) == (tune == "full")
+    for changes in ({"tune": "none"}, {"tune": "lora", "rank": 4}):
+        other = build_module(replace(config, model=replace(config.model, **changes)), manifest)
+        with pytest.raises(ValueError, match=rf"would be lost; allowed: model\.tune={tune}"):
+            start(other, str(first), manifest.target)
+
+
+def test_a_published_lora_comes_along(config, manifest, tmp_path):
+    config.model.tune, config.model.rank, config.model.denoising_every_n_steps, config.optim.lr = "lora", 2, 1, 0.05
+    config.optim.max_steps = 2
+    inverter = run_inverter(load_run(train.run(config))[0])
+    inverter.prior.name = config.prior
+    save_inverter(
+        inverter,
+        tmp_path / "mine",
+        manifest.target,
+        {"source": "x", "threat_model": "x", "pairs": 1, "pairs_seen": 1},
+    )
+    fresh = build_module(config, manifest)
+    start(fresh, str(tmp_path / "mine"), manifest.target)
+    torch.testing.assert_close(tuned_state(fresh.inverter), tuned_state(inverter), rtol=0, atol=0)
+    (tmp_path / "mine" / "denoiser_lora.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"denoiser_lora.safetensors is missing"):
+        start(fresh, str(tmp_path / "mine"), manifest.target)
+
+
+def test_a_published_denoiser_is_that_of_its_prior_or_is_refused(config, published, manifest):
+    values = OmegaConf.load(published / "config.yaml")
+    values.inverter.tune = "full"
+    OmegaConf.save(values, published / "config.yaml")
+    start(build_module(config, manifest), str(published), manifest.target)
+    OmegaConf.save({**values, "prior_sha256": "0" * 64}, published / "config.yaml")
+    with pytest.raises(ValueError, match=r"its denoiser is that of prior .* with weights 000000000000, and prior has"):
+        start(build_module(config, manifest), str(published), manifest.target)
