@@ -35,7 +35,13 @@ NOT_RUN = {  # command: why
     "wandb sync runs/*/wandb/offline-run-*": "needs an account",
 }
 BLOCKS_2 = "data/shards/timm-tf_efficientnet_lite0-blocks.2"
-STAND_INS = {  # word that asks for what is not here: words on top
+LATENT = "latent.num_steps=2 latent.num_inference_steps=1"
+STAND_INS = {  # word that asks for what is not here, or for a long search: words on top
+    "method=direct": "direct.num_steps=2",
+    "method=latent": LATENT,
+    "invert_paper.yaml": LATENT,
+    "method=hybrid": "hybrid.num_steps=2 hybrid.pixels.num_steps=2",
+    "method=guided": "guided.num_inference_steps=2 guided.num_recurrences=1",
     "target.name=torchvision:resnet18": "target.pretrained=false",  # its weights would be downloaded
     "source=torchvision:Food101": "source=torchvision:ImageFolder dataset.root=pictures/train dataset.split=null",
     "prior=stable-diffusion-v1-5/stable-diffusion-v1-5": "prior={stable_diffusion}",  # on the hub
@@ -71,8 +77,7 @@ SIZES = {  # stage: words on top
     f"num_inference_steps=1 {MODEL} {TRAIN} trainer.every_n_seconds=60 judges=[] metric=psnr num_bootstrap=20",
     "ladder": "only=[] overwrite=true",  # test_ladder.py runs one
     "bench": "prior={tiny} pairs=4 batch_size=2 rounds=1 steps=2 device=cpu",
-    "invert": "device=cpu direct.num_steps=2 latent.num_steps=2 latent.num_inference_steps=1 hybrid.num_steps=2 "
-    "hybrid.pixels.num_steps=2 guided.num_inference_steps=2 guided.num_recurrences=1",
+    "invert": "device=cpu",
     "train_prior autoencoder": f"{TRAIN} resolution=32 widths=[16,64] encoder_blocks=[1,1] "
     "decoder_blocks=[1,1] discriminator_width=4",
     "train_prior denoiser": f"{TRAIN} resolution=32 compile=false widths=[16,32] head_dim=16 text_width=32 "
