@@ -48,6 +48,7 @@ STAND_INS = {  # word that asks for what is not here, or for a long search: word
     "source=shards:s3://bucket/pictures-*.tar": "source=shards:pictures-*.tar",  # test_s3.py has a server
     "data.path=s3://bucket/pairs": f"data.path={BLOCKS_2}",
     "gpu.yaml": "trainer.device=cpu trainer.devices=1 trainer.num_nodes=1 compile=false data.pin_memory=false",
+    "tradeoff_page.yaml": "start_from=null model.conditioning=control",  # published inverters are of another prior
     "val=tiny-imagenet-val-000.tar": "val=null",  # the pages of results name the file alone
     "output=data/shards/start": "prior=embedded",  # pairs of published inverters
     "output=data/shards/start-deep": "prior=embedded",
