@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,8 @@ SCHEDULERS = {  # as published with Stable Diffusion 1.5 and 2.1
 }
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs, which hand it on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # for tests/smoke
 workers.PRELOAD += [f"inverter.stages.{stage}" for stage in ("prepare", "train", "evaluate", "audit")]
 settings.register_profile(

@@ -99,12 +99,7 @@ def test_preparation_says_how_to_go_on(tiny_prior_folder: Path, tmp_path: Path, 
     """One line, in which the folder stands, and no traceback; shards that were finished are there."""
     words = ["prepare", *PREPARE, f"prior={tiny_prior_folder}", f"output={tmp_path}", "pairs=4000"]
     command = [sys.executable, "-m", "inverter", *words]
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    try:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not list(tmp_path.rglob("pairs*.json")) and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(number)
