@@ -11,11 +11,11 @@ from inverter.lab.experiments.command import command
 from inverter.lab.experiments.config import BudgetConfig, MethodsExperimentConfig
 from inverter.lab.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.lab.experiments.measure import Group
-from inverter.lab.experiments.page import Text, check_page, write_page
+from inverter.lab.experiments.page import Text, check_page
 from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import curves_chart, panels
 from inverter.lab.experiments.record import ExperimentRecord, GroupResults, make_record, of_group
-from inverter.lab.experiments.report import write_report
+from inverter.lab.experiments.report import write_pages
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, FROM_INVERTER, Subject, applicable, load_subject
 
@@ -106,9 +106,7 @@ def make_group(
 
 def write(record: ExperimentRecord, results: Path, output: Path) -> None:
     """Table, plot and page in ``results``, the report in ``output``."""
-    said, drawn = text(record), charts(record.groups)
-    write_page(record, said, drawn, results)
-    write_report(record, said, drawn, output)
+    write_pages(record, text(record), charts(record.groups), results, output)
 
 
 def charts(groups: tuple[GroupResults, ...]) -> list:

@@ -12,11 +12,11 @@ from inverter.lab.experiments.command import command
 from inverter.lab.experiments.config import PromptsExperimentConfig
 from inverter.lab.experiments.frame import check_points, experiment, limit, measure_all, run_all
 from inverter.lab.experiments.measure import Group
-from inverter.lab.experiments.page import Text, check_page, write_page
+from inverter.lab.experiments.page import Text, check_page
 from inverter.lab.experiments.picture_set import Picture, read_pictures
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord, make_record, of_group
-from inverter.lab.experiments.report import write_report
+from inverter.lab.experiments.report import write_pages
 from inverter.lab.experiments.run import Job, make_job
 from inverter.lab.experiments.subject import BLACKBOX, Subject, applicable, known_methods, load_subject, reads_prompt
 from inverter.priors.prompts import join_prompt
@@ -109,9 +109,7 @@ def prompts_of(pictures: Sequence[Picture], kind: str) -> dict[str, str]:
 def write(record: ExperimentRecord, results: Path, output: Path) -> None:
     """Table, plot and page in ``results``, the report in ``output``."""
     charts = panels(record.groups, PLOTTED, lambda group: group.variant, lambda group: group.layer)
-    said = text(record)
-    write_page(record, said, charts, results)
-    write_report(record, said, charts, output)
+    write_pages(record, text(record), charts, results, output)
 
 
 def text(record: ExperimentRecord) -> Text:

@@ -10,7 +10,17 @@ from inverter.evaluation.chart import Chart, render
 from inverter.evaluation.labels import heading
 from inverter.evaluation.page import render_page
 from inverter.evaluation.report import Figure, comparisons_by_pair, key_metrics, rows_by_kind
-from inverter.lab.experiments.page import NOTHING, RULE, UNFINISHED, Lead, Text, find_lead, made_by, own_limits
+from inverter.lab.experiments.page import (
+    NOTHING,
+    RULE,
+    UNFINISHED,
+    Lead,
+    Text,
+    find_lead,
+    made_by,
+    own_limits,
+    write_page,
+)
 from inverter.lab.experiments.record import ExperimentRecord
 from inverter.run.files import write_text
 
@@ -46,6 +56,14 @@ def render_report(record: ExperimentRecord, text: Text, charts: Sequence[Chart |
         figures=_figures(shown),
         further=_figures(folded),
     )
+
+
+def write_pages(
+    record: ExperimentRecord, text: Text, charts: Sequence[Chart | None], results: Path, output: Path
+) -> None:
+    """Table, plot and page in ``results``, the report in ``output``."""
+    write_page(record, text, charts, results)
+    write_report(record, text, charts, output)
 
 
 def write_report(record: ExperimentRecord, text: Text, charts: Sequence[Chart | None], folder: Path) -> Path:

@@ -9,10 +9,10 @@ from inverter.evaluation.intervals import MIN_SOURCES
 from inverter.lab.experiments.answer import overall, sentences
 from inverter.lab.experiments.command import command
 from inverter.lab.experiments.config import SmoothingExperimentConfig
-from inverter.lab.experiments.page import Text, write_page
+from inverter.lab.experiments.page import Text
 from inverter.lab.experiments.plot import panels
 from inverter.lab.experiments.record import ExperimentRecord
-from inverter.lab.experiments.report import write_report
+from inverter.lab.experiments.report import write_pages
 
 METRICS = ("psnr", "ssim", "flicker", "warping_error", "feature_loss", "agreement", "is")
 ANSWERED = METRICS[:5]
@@ -48,9 +48,7 @@ def write(record: ExperimentRecord, cut: Sequence[str], results: Path, output: P
         lambda found: f"{found.layer}, {found.variant.rpartition(', ')[2]}",
         lambda found: found.variant.rpartition(", ")[0],
     )
-    said = text(record, names, cut)
-    write_page(record, said, charts, results)
-    write_report(record, said, charts, output)
+    write_pages(record, text(record, names, cut), charts, results, output)
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
