@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,3 +52,9 @@ class Conditioning:
         if pooled is not None and other.pooled is not None:
             pooled = torch.where(mask[:, None], pooled, other.pooled.to(pooled))
         return Conditioning(torch.where(mask[:, None, None], self.tokens, other.tokens.to(self.tokens)), pooled)
+
+
+def check_prompts(prompts: Any) -> None:
+    """Raise ValueError unless prompts are a list of texts, one or more."""
+    if not isinstance(prompts, list | tuple) or not prompts or not all(isinstance(text, str) for text in prompts):
+        raise ValueError(f"prompts={prompts!r}; allowed: a list of texts, one an image")

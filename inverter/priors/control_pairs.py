@@ -96,5 +96,5 @@ def with_control_pairs(threat_model: str, pairs: Sequence[ControlPairs] | None) 
     """A threat model that says what the denoiser learned from; it stays as it is where that was nothing, or is said."""
     if pairs == ():
         return threat_model
-    said = f"the denoiser learned from {describe_control_pairs(pairs)}"
-    return threat_model if said in threat_model else f"{threat_model}; {said}"
+    clause = f"the denoiser learned from {describe_control_pairs(pairs)}"
+    return threat_model if clause in threat_model else f"{threat_model}; {clause}"

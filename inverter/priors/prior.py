@@ -12,14 +12,14 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
 from inverter.config.arguments import real_number, whole_number
-from inverter.priors.conditioning import Conditioning
+from inverter.priors.conditioning import Conditioning, check_prompts
 from inverter.priors.control import Control, ControlShape
 from inverter.priors.control_pairs import ControlPairs
 from inverter.priors.encoding import encode_images
 from inverter.priors.memory import offload, own_precision, undo_offload
 from inverter.priors.process import NoiseProcess
-from inverter.priors.sampling import run_steps
-from inverter.priors.steps import check_generator, check_interval, check_prompts, count_steps, least_strength
+from inverter.priors.sampling import check_generator, run_steps
+from inverter.priors.steps import check_interval, count_steps, least_strength
 from inverter.targets.images import ImageCheck
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 """One for a batch, one an image, or PyTorch's own."""
+
+
+def check_generator(generator: Any) -> None:
+    """Raise ValueError unless it is one of :data:`Generators`."""
+    given = generator if isinstance(generator, list | tuple) else [generator]
+    if generator is not None and not all(isinstance(each, torch.Generator) for each in given):
+        raise ValueError(f"generator={generator!r}; allowed: torch.Generator().manual_seed(SEED), or one an image")
 
 
 def denoising_loss(

@@ -1,24 +1,8 @@
-"""What sampling is told: prompts, generators, where guidance acts, and how many steps a strength leaves."""
+"""Parts of the noise schedule: where guidance acts, and how many steps a strength leaves; read without torch."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
-
-
-def check_prompts(prompts: Any) -> None:
-    """Raise ValueError unless prompts are a list of texts, one or more."""
-    if not isinstance(prompts, list | tuple) or not prompts or not all(isinstance(text, str) for text in prompts):
-        raise ValueError(f"prompts={prompts!r}; allowed: a list of texts, one an image")
-
-
-def check_generator(generator: Any) -> None:
-    """Raise ValueError unless it is a generator of torch's, or a list of such, or None."""
-    import torch  # steps are also counted where it is not loaded
-
-    given = generator if isinstance(generator, list | tuple) else [generator]
-    if generator is not None and not all(isinstance(each, torch.Generator) for each in given):
-        raise ValueError(f"generator={generator!r}; allowed: torch.Generator().manual_seed(SEED), or one an image")
 
 
 def check_interval(interval: tuple[float, float]) -> None:
