@@ -96,9 +96,10 @@ class Attackers:
         """What all of them were trained on, and what they began with."""
         config, trained = self.config, self.trained
         names = (config.inverter, config.baseline, config.surrogate, config.static)
-        before = Seen(elsewhere=(f"the prior {Path(trained.inverter.prior.name).name}",))
+        before = Seen()  # of a run, which tells the rest itself
         if trained.data is None:
-            before = Seen(elsewhere=(*(str(each["name"]) for each in trained.began_with), *before.elsewhere))
+            prior = Path(trained.inverter.prior.name).name
+            before = Seen(elsewhere=(*(str(each["name"]) for each in trained.began_with), f"the prior {prior}"))
         return Seen.together([*(Seen.of(name) for name in names if name is not None), before])
 
     @property

@@ -148,7 +148,7 @@ def _sentence(results: Results, kind: str, findings: list[Finding]) -> Summary:
         details.append(f"best without features is {lead.guess[0]}")
     if not lead.beats_guess:
         details.append("the attack does not find clearly more than that")
-    details += _alternative(results, kind, lead, findings)
+    details += _alternative(results, kind, lead, findings, rival)
     if others:
         contradictions = " and ".join(_contradiction(kind, other, lead) for other in others.values())
         details.append(f"the judges disagree: {contradictions}")
@@ -215,11 +215,11 @@ def _other_judge(best: Finding, lead: Finding) -> str:
     return f" under `{best.judge}`" if best.metric != lead.metric else ""
 
 
-def _alternative(results: Results, kind: str, lead: Finding, findings: list[Finding]) -> list[str]:
-    """What retrieval finds where inversion leads, or the best inversion where retrieval does; none if there is none."""
+def _alternative(results: Results, kind: str, lead: Finding, findings: list[Finding], rival: str) -> list[str]:
+    """What retrieval finds where inversion leads and ``rival`` does not say it, or the best inversion where it does."""
     verb = "reaches" if kind == "psnr" else "does so in"
     if lead.method != NEAREST_BY_FEATURES:
-        if lead.retrieved is None or _rival(results, kind, lead, findings):
+        if lead.retrieved is None or rival:
             return []
         return [f"retrieving the nearest training picture {verb} {_figure(kind, lead.retrieved)}"]
     best = _best_inversion(lead, findings)
